@@ -1,0 +1,12 @@
+//! The Posthaste protocol as a state machine: no I/O, no clock, no threads, no allocator needed.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod time;
+
+pub use time::Instant;

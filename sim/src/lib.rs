@@ -1,0 +1,1 @@
+//! A deterministic network for Posthaste endpoints.

@@ -1,0 +1,1 @@
+//! Opens and tunes UDP sockets for every adapter.
