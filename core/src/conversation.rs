@@ -1,0 +1,181 @@
+//! One conversation: its ids, numbers, acknowledgements and keys, from a hello to its end.
+
+use core::time::Duration;
+
+use crate::ack::AckState;
+use crate::crypto::{KeyPhase, Limits};
+use crate::loss::LossDetector;
+use crate::random::Random;
+use crate::sent::InFlight;
+use crate::storage::List;
+use crate::time::Instant;
+use crate::wire::{Alias, ConversationId, Description, ResetToken};
+
+/// The part of a peer's state that ends with a conversation (protocol §1.3).
+#[derive(Debug)]
+pub struct Conversation {
+    /// The id that we chose: datagrams to us bear it.
+    pub local: ConversationId,
+    /// The id that the peer chose: datagrams to it bear it.
+    pub remote: ConversationId,
+    /// What a reset for the peer's id bears, if the peer told.
+    pub reset_token: Option<ResetToken>,
+    /// The number of the next datagram.
+    pub next_number: u64,
+    /// The number that is to be skipped next.
+    skip: u64,
+    /// Numbers that were skipped, the latest ones.
+    skipped: [u64; 8],
+    /// What has been received, and what to acknowledge.
+    pub ack: AckState,
+    /// What was sent, by number.
+    pub sent: List<InFlight>,
+    /// The largest number that the peer acknowledged.
+    pub largest_acked: Option<u64>,
+    /// When to take a datagram for lost.
+    pub loss: LossDetector,
+    /// When the next datagram counts as lost by time alone.
+    pub loss_at: Option<Instant>,
+    /// When the last ack-eliciting datagram was sent.
+    pub eliciting_sent_at: Instant,
+    /// Ack-eliciting datagrams in flight.
+    pub eliciting_count: u32,
+    /// Probes that are to be sent now, whatever the window says.
+    pub probes_due: u32,
+    /// The keys in use.
+    pub keys: KeyPhase,
+    /// What the aliases stand for that we defined, and whether the peer knows them.
+    pub aliases_out: [Option<(Description, AliasState)>; ALIAS_COUNT],
+    /// What the aliases stand for that the peer defined.
+    pub aliases_in: [Option<Description>; ALIAS_COUNT],
+}
+
+/// Whether an alias may be used alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AliasState {
+    /// No datagram that defined it has been acknowledged.
+    Offered,
+    /// The peer knows it.
+    Known,
+}
+
+/// How many aliases each side may define; the tables lie in the peer's slot.
+pub const ALIAS_COUNT: usize = 8;
+
+impl Conversation {
+    /// Makes a conversation in which nothing was sent.
+    pub fn new(local: ConversationId, remote: ConversationId, ack_delay: Duration, limits: Limits, random: &mut Random) -> Self {
+        Self {
+            local,
+            remote,
+            reset_token: None,
+            next_number: 0,
+            skip: 1 + random.below(SKIP_DISTANCE_MIN),
+            skipped: [u64::MAX; 8],
+            ack: AckState::new(ack_delay),
+            sent: List::new(),
+            largest_acked: None,
+            loss: LossDetector::new(),
+            loss_at: None,
+            eliciting_sent_at: Instant::ORIGIN,
+            eliciting_count: 0,
+            probes_due: 0,
+            keys: KeyPhase::new(limits),
+            aliases_out: [None; ALIAS_COUNT],
+            aliases_in: [None; ALIAS_COUNT],
+        }
+    }
+
+    /// Takes the number of the next datagram, skipping one at unpredictable places, so that a peer that acknowledges what it
+    /// never received is found out (protocol §3.2.5; RFC 9000 §21.4).
+    pub fn take_number(&mut self, random: &mut Random) -> u64 {
+        if self.next_number == self.skip {
+            self.skipped.rotate_right(1);
+            self.skipped[0] = self.skip;
+            self.next_number += 1;
+            // The distance grows with the numbers, up to one skip in every 512 to 1024.
+            let span = self.next_number.next_power_of_two().clamp(SKIP_DISTANCE_MIN, SKIP_DISTANCE_MAX);
+            self.skip = self.next_number + span / 2 + random.below(span / 2) + 1;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Says whether a number was never given to a datagram, as far as it is remembered.
+    #[must_use]
+    pub fn was_skipped(&self, low: u64, high: u64) -> bool {
+        self.skipped.iter().any(|skipped| (low..=high).contains(skipped))
+    }
+
+    /// Returns the alias that stands for a procedure, with what the peer knows of it; makes one if there is room.
+    pub fn alias(&mut self, procedure: &Description, peer_count_max: u16) -> Option<(Alias, AliasState)> {
+        let count = ALIAS_COUNT.min(usize::from(peer_count_max));
+        for (entry, name) in self.aliases_out[..count].iter_mut().zip(1..) {
+            let (known, state) = entry.get_or_insert((*procedure, AliasState::Offered));
+            if known == procedure {
+                return Some((Alias::new(name)?, *state));
+            }
+        }
+        None
+    }
+
+    /// Notes that the peer has received the definition of an alias.
+    pub fn on_alias_acknowledged(&mut self, alias: u16) {
+        let entry = usize::from(alias).checked_sub(1).and_then(|index| self.aliases_out.get_mut(index));
+        if let Some(Some((_, state))) = entry {
+            *state = AliasState::Known;
+        }
+    }
+}
+
+const SKIP_DISTANCE_MIN: u64 = 16;
+const SKIP_DISTANCE_MAX: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Options, Semantics};
+
+    fn conversation(random: &mut Random) -> Conversation {
+        let limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
+        Conversation::new(ConversationId([1; 8]), ConversationId([2; 8]), Duration::ZERO, limits, random)
+    }
+
+    #[test]
+    fn a_number_is_skipped_at_least_once_in_1024_and_remembered() {
+        let mut random = Random::new([7; 32]);
+        let mut conversation = conversation(&mut random);
+        let mut last_skip = 0;
+        let mut expected = 0;
+        for _ in 0..100_000 {
+            let number = conversation.take_number(&mut random);
+            if number != expected {
+                assert_eq!(number, expected + 1);
+                assert!(conversation.was_skipped(expected, expected));
+                assert!(expected - last_skip <= 1025, "no skip from {last_skip} to {expected}");
+                last_skip = expected;
+            }
+            expected = number + 1;
+        }
+        assert!(last_skip > 98_000);
+    }
+
+    #[test]
+    fn an_alias_is_offered_until_its_definition_is_acknowledged() {
+        let mut conversation = conversation(&mut Random::new([7; 32]));
+        let procedure = |procedure| Description {
+            program: 1,
+            version: 1,
+            procedure,
+            timeout_millis: 0,
+            options: Options::new(Semantics::AtMostOnce),
+        };
+        let (alias, state) = conversation.alias(&procedure(1), 2).unwrap();
+        assert_eq!((alias.get(), state), (1, AliasState::Offered));
+        conversation.on_alias_acknowledged(1);
+        assert_eq!(conversation.alias(&procedure(1), 2).unwrap().1, AliasState::Known);
+        assert_eq!(conversation.alias(&procedure(2), 2).unwrap().0.get(), 2);
+        assert_eq!(conversation.alias(&procedure(3), 2), None);
+    }
+}

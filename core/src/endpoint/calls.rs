@@ -1,0 +1,288 @@
+//! Calls: how ours end, and how those of peers begin and are answered (semantics).
+
+use super::scope::{Fault, Scope};
+use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::ids::MessageId;
+use crate::memory::{Broken, Purpose, Sound};
+use crate::outcome::{NotExecuted, Outcome, Unknown};
+use crate::outgoing::{Body, Kind, Outgoing};
+use crate::time::Instant;
+use crate::wire::checksum::crc32c;
+use crate::wire::{self, Metadata, ResetReason, Role, Semantics, Status, Writer};
+
+impl Scope<'_, '_> {
+    /// Ends a call of ours with an outcome, and tells the application.
+    ///
+    /// A definite outcome settles its flows at once; one that is unknown leaves the exchange open, so that it can be
+    /// resolved until the application lets go of it.
+    pub(super) fn end_call(&mut self, index: u32, outcome: Outcome) -> Result<(), Broken> {
+        let now = self.now;
+        self.memory.call_deadlines.clear(index);
+        let exchange = self.exchange(index)?;
+        if exchange.stage == Stage::Open {
+            self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
+        }
+        let exchange = self.exchange(index)?;
+        exchange.outcome = outcome;
+        match outcome {
+            Outcome::Unknown(_) => exchange.enter(Stage::Unknown, now),
+            _ => {
+                exchange.enter(Stage::Over, now);
+                self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
+                if matches!(outcome, Outcome::NotExecuted(_)) {
+                    self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
+                    self.exchange(index)?.done |= 1 << Lane::Downward as u8;
+                }
+            }
+        }
+        self.tell(index, News::ENDED)
+    }
+
+    /// Acts on a reply that has arrived in full, or as a stream whose beginning has arrived.
+    pub(super) fn on_reply(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
+        let incoming = self.memory.incoming.at(flow).sound()?;
+        let (status, body) = (incoming.status, incoming.body);
+        let message = MessageId(self.memory.incoming.key_of(flow).sound()?);
+        let outcome = match status {
+            Status::Ok => Outcome::Ok(message),
+            Status::ApplicationError => Outcome::ApplicationError(message),
+            Status::NotExecuted => {
+                let octets = body.map_or(&[][..], |block| self.memory.arena.bytes(block));
+                let why = wire::NotExecuted::decode(octets).unwrap_or(wire::NotExecuted::Busy);
+                Outcome::NotExecuted(NotExecuted::Refused(why))
+            }
+            Status::ReplyLost => Outcome::ReplyLost,
+            Status::HandlerFailed => Outcome::Unknown(Unknown::HandlerFailed),
+        };
+        self.end_call(index, outcome)?;
+        if !matches!(outcome, Outcome::Ok(_) | Outcome::ApplicationError(_)) {
+            self.remove_incoming(index, Lane::Backward)?;
+        }
+        if matches!(outcome, Outcome::Unknown(_)) {
+            // Nothing can be resolved: the callee does not know either.
+            self.exchange(index)?.enter(Stage::Over, self.now);
+            self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up waiting for a call of ours, and asks the callee to stop.
+    pub(super) fn give_up_call(&mut self, index: u32, why: Unknown) -> Result<(), Broken> {
+        let exchange = self.exchange(index)?;
+        if exchange.stage != Stage::Open {
+            return Ok(());
+        }
+        if !self.was_sent(index)? {
+            return self.end_unsent(index, NotExecuted::NeverSent);
+        }
+        self.notice(index, Notices::CANCEL)?;
+        self.end_call(index, Outcome::Unknown(why))
+    }
+
+    /// Ends a call that never left this endpoint.
+    pub(super) fn end_unsent(&mut self, index: u32, why: NotExecuted) -> Result<(), Broken> {
+        self.remove_outgoing(index, Lane::Forward)?;
+        self.remove_outgoing(index, Lane::Upward)?;
+        // The peer has never heard of it and owes nothing.
+        self.exchange(index)?.done = u8::MAX;
+        self.end_call(index, Outcome::NotExecuted(why))
+    }
+
+    /// Says whether any part of an exchange of ours was ever handed to the network.
+    pub(super) fn was_sent(&self, index: u32) -> Result<bool, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(true) };
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        Ok(outgoing.sent > 0 || outgoing.is_end_sent)
+    }
+
+    /// Hands a call of the peer to the application, or refuses it.
+    pub(super) fn on_request(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
+        let now = self.now;
+        let incoming = self.memory.incoming.at(flow).sound()?;
+        let octets = incoming.body.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let fingerprint = if incoming.kind == Kind::Whole { crc32c(octets) } else { 0 };
+        let metadata = incoming.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let metadata = Metadata::decode(metadata).unwrap_or(Metadata::EMPTY);
+        let is_understood = metadata.not_understood().is_none();
+        let left = metadata.get_varint(Metadata::DEADLINE);
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let procedure = exchange.procedure.sound()?;
+        let timeout = match left {
+            Some(micros) => micros.saturating_mul(1000),
+            None => u64::from(procedure.timeout_millis) * 1_000_000,
+        };
+        exchange.deadline =
+            (timeout > 0).then(|| now.saturating_add(core::time::Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS))));
+        exchange.fingerprint = fingerprint;
+        exchange.enter(Stage::Queued, now);
+        if !is_understood {
+            return Ok(self.refuse(index, wire::NotExecuted::Metadata)?);
+        }
+        if self.peer.notices & crate::peer::Notices::DRAIN != 0 || self.peer.is_refusing {
+            return Ok(self.refuse(index, wire::NotExecuted::Draining)?);
+        }
+        self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
+        Ok(self.tell(index, News::CALL_RECEIVED)?)
+    }
+
+    /// Closes the number of a call of the peer that has not begun, with the reason as its reply: the tombstone.
+    pub(super) fn refuse(&mut self, index: u32, why: wire::NotExecuted) -> Result<(), Broken> {
+        let mut octets = [0; wire::NotExecuted::LEN_MAX];
+        let mut writer = Writer::new(&mut octets);
+        why.encode(&mut writer).map_err(|_| Broken)?;
+        let len = writer.len();
+        // Whoever holds the event of this call finds it stale.
+        self.exchange(index)?.news = 0;
+        self.answer(index, Status::NotExecuted, &octets[..len], &[])
+    }
+
+    /// Ends a call of the peer with a reply, and frees what the request held.
+    pub(super) fn answer(&mut self, index: u32, status: Status, octets: &[u8], metadata: &[u8]) -> Result<(), Broken> {
+        let kept = self.memory.keep(octets, Purpose::Finish);
+        let metadata = self.memory.keep(metadata, Purpose::Finish);
+        let (body, metadata, len, status) = match (kept, metadata) {
+            (Some(body), Some(metadata)) => (body, metadata, octets.len() as u64, status),
+            // The handler has run, and this says so without needing memory (semantics, *reply lost*).
+            (body, metadata) => {
+                for block in [body, metadata].into_iter().flatten().flatten() {
+                    self.memory.arena.free(block);
+                }
+                (None, None, 0, Status::ReplyLost)
+            }
+        };
+        self.answer_held(index, status, body.map_or(Body::Empty, Body::Held), len, metadata)
+    }
+
+    /// As [`Scope::answer`], with octets that are held already.
+    pub(super) fn answer_held(
+        &mut self,
+        index: u32,
+        status: Status,
+        body: Body,
+        len: u64,
+        metadata: Option<crate::storage::Block>,
+    ) -> Result<(), Broken> {
+        let now = self.now;
+        for lane in [Lane::Forward, Lane::Upward] {
+            let exchange = self.exchange(index)?;
+            if exchange.flow(lane).is_some() {
+                self.stop_incoming(index, lane, ResetReason::NotWanted)?;
+            }
+        }
+        if status != Status::Ok {
+            self.reset_outgoing(index, Lane::Downward, ResetReason::Cancelled)?;
+        }
+        let exchange = self.exchange(index)?;
+        exchange.enter(Stage::Over, now);
+        let is_one_way = exchange.procedure.is_some_and(|procedure| procedure.options.is_one_way());
+        let is_maybe =
+            exchange.procedure.is_some_and(|procedure| procedure.options.semantics() == Semantics::Maybe);
+        let is_wanted = !exchange.is_retired && !is_one_way;
+        let stopped_reply = exchange.reasons[Lane::Backward as usize] != 0;
+        if !is_wanted || stopped_reply {
+            let shared = Outgoing { body, metadata, ..Outgoing::new(index, Role::Reply, Kind::Whole, 0) };
+            if let Body::Held(block) = shared.body {
+                self.memory.arena.free(block);
+            }
+            if let Some(block) = metadata {
+                self.memory.arena.free(block);
+            }
+            return self.finish(index);
+        }
+        let outgoing = Outgoing {
+            body,
+            len,
+            metadata,
+            status,
+            is_unreliable: is_maybe,
+            ..Outgoing::new(index, Role::Reply, Kind::Whole, REPLY_PRIORITY)
+        };
+        self.add_outgoing(outgoing, Lane::Backward)?;
+        Ok(())
+    }
+
+    /// Acts on CANCEL: what has not begun never will; the handler of what runs is told.
+    pub(super) fn on_cancel(&mut self, seq: u64) -> Result<(), Fault> {
+        self.close_number(seq, wire::NotExecuted::Cancelled)
+    }
+
+    /// Acts on RESOLVE: what has not begun never will; of what runs, the caller is told so (protocol §7.7).
+    pub(super) fn on_resolve(&mut self, seq: u64) -> Result<(), Fault> {
+        self.close_number(seq, wire::NotExecuted::Resolved)
+    }
+
+    /// Makes sure that a call that has not begun never will, and says so.
+    ///
+    /// The number is closed even if its REQUEST has not arrived: a late duplicate finds the tombstone
+    /// (semantics; a refusal without one is a lie).
+    fn close_number(&mut self, seq: u64, why: wire::NotExecuted) -> Result<(), Fault> {
+        if self.peer.session.is_retired(seq) {
+            return Ok(());
+        }
+        let index = self.find_or_add(seq)?;
+        let exchange = self.exchange(index)?;
+        match exchange.stage {
+            Stage::Arriving | Stage::Queued => {
+                if exchange.flow(Lane::Forward).is_none() {
+                    exchange.done |= 1 << Lane::Forward as u8;
+                }
+                Ok(self.refuse(index, why)?)
+            }
+            Stage::Running if why == wire::NotExecuted::Resolved => Ok(self.notice(index, Notices::PROGRESS)?),
+            Stage::Running => Ok(self.tell(index, News::CANCELLED)?),
+            Stage::Over | Stage::Held | Stage::Ready | Stage::Open | Stage::Unknown => Ok(()),
+        }
+    }
+
+    /// Finds an exchange that the peer began, or adds it if its number lies in the window.
+    pub(super) fn find_or_add(&mut self, seq: u64) -> Result<u32, Fault> {
+        if let Some(index) = self.memory.find(self.index, Party::Them, seq) {
+            return Ok(index);
+        }
+        if seq >= self.peer.session.low.saturating_add(self.config.exchange_window as u64) {
+            return Err(Fault::Violation(wire::CloseCode::Exchange));
+        }
+        let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
+        let index = self.memory.add_exchange(exchange).ok_or(Fault::NoRoom)?.index;
+        self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
+        Ok(index)
+    }
+
+    /// Acts on ASK: the runtime answers, whatever the handler does (protocol §7.6).
+    pub(super) fn on_ask(&mut self, seq: u64) -> Result<(), Fault> {
+        match self.memory.find(self.index, Party::Them, seq) {
+            Some(index) => Ok(self.notice(index, Notices::PROGRESS)?),
+            None if self.peer.session.is_retired(seq) => Ok(()),
+            // Nothing of it has arrived: its datagrams were lost, and loss recovery brings them again.
+            None => Ok(()),
+        }
+    }
+
+    /// Acts on PROGRESS about a call of ours.
+    pub(super) fn on_progress(&mut self, seq: u64, progress: u64) -> Result<(), Fault> {
+        let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(()) };
+        let exchange = self.exchange(index)?;
+        if exchange.stage == Stage::Open && exchange.is_call() {
+            exchange.progress = progress;
+            self.tell(index, News::PROGRESS)?;
+        }
+        Ok(())
+    }
+
+    /// Sets when a call of ours gives up.
+    pub(super) fn set_deadline(&mut self, index: u32, deadline: Option<Instant>) -> Result<(), Broken> {
+        self.exchange(index)?.deadline = deadline;
+        match deadline {
+            Some(at) => self.memory.call_deadlines.set(index, at),
+            None => self.memory.call_deadlines.clear(index),
+        }
+        Ok(())
+    }
+}
+
+/// A deadline further off than an hour is read as an hour from here.
+const DEADLINE_MAX_NANOS: u64 = 3_600_000_000_000;
+
+/// Replies go before what this side begins by itself.
+const REPLY_PRIORITY: u8 = 1;

@@ -1,0 +1,529 @@
+//! Frames that arrive: octets of flows, and what is announced about exchanges and credit.
+
+use super::scope::{Fault, Scope};
+use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::incoming::{Incoming, Refused};
+use crate::memory::{Purpose, Sound};
+use crate::outgoing::Kind;
+use crate::session::{ChannelUse, OpenList};
+use crate::storage::Key;
+use crate::wire::checksum::crc32c;
+use crate::wire::{CloseCode, Data, Description, Flow, Form, Metadata, Procedure, ResetReason, Retired, Role, Status};
+
+impl Scope<'_, '_> {
+    /// Takes the octets of a flow.
+    pub(super) fn on_data(&mut self, data: &Data<'_>) -> Result<(), Fault> {
+        let role = data.flow.role();
+        let (Some(lane), Some(seq)) = (Lane::of(role), data.flow.seq()) else { return self.on_unreliable(data) };
+        let index = if leads_forward(role) {
+            if self.peer.session.is_retired(seq.0) {
+                return Ok(());
+            }
+            self.find_or_add(seq.0)?
+        } else {
+            if seq.0 >= self.peer.session.next_seq {
+                return Err(Fault::Violation(CloseCode::Exchange));
+            }
+            let Some(index) = self.memory.find(self.index, Party::Us, seq.0) else { return Ok(()) };
+            index
+        };
+        if let Flow::Request { opening: Some(opening), .. } = data.flow {
+            self.on_opening(index, opening.procedure)?;
+        }
+        let Some(flow) = self.flow_for(index, lane, data)? else { return self.on_repetition(index, data) };
+        self.keep_head(flow, &data.flow)?;
+        self.place(index, lane, flow, data)
+    }
+
+    /// Finds or makes the flow that a fragment belongs to; `None` if nothing more is wanted of it.
+    fn flow_for(&mut self, index: u32, lane: Lane, data: &Data<'_>) -> Result<Option<u32>, Fault> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let (kind, end) = extent(data);
+        if let Some(flow) = exchange.flow(lane) {
+            let incoming = self.memory.incoming.at(flow).sound()?;
+            let agrees = incoming.kind == kind && (kind == Kind::Stream || incoming.end == end);
+            let channel = match data.flow {
+                Flow::Ordered { channel, position, .. } => Some((channel, position)),
+                _ => None,
+            };
+            let known = exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
+            if !agrees || channel != known {
+                return Err(Fault::Violation(CloseCode::Fragment));
+            }
+            return Ok((!incoming.is_abandoned).then_some(flow));
+        }
+        let is_wanted = !Exchange::is_marked(exchange.done | exchange.stopped, lane)
+            && match (exchange.begun_by, lane) {
+                (Party::Them, Lane::Forward) => exchange.stage == Stage::Arriving,
+                (Party::Us, Lane::Forward) | (_, Lane::Backward) => {
+                    matches!(exchange.stage, Stage::Open | Stage::Unknown)
+                }
+                (_, Lane::Upward | Lane::Downward) => true,
+            };
+        if is_wanted {
+            return self.begin_flow(index, lane, data);
+        }
+        if Exchange::is_marked(exchange.stopped, lane) {
+            // It began before our STOP arrived; a record is kept for its charge.
+            return self.begin_refused(index, lane, kind, end);
+        }
+        Ok(None)
+    }
+
+    /// Makes the flow of a first fragment, with all the memory that it will need.
+    fn begin_flow(&mut self, index: u32, lane: Lane, data: &Data<'_>) -> Result<Option<u32>, Fault> {
+        let (kind, end) = extent(data);
+        let len = match (kind, end) {
+            (Kind::Whole, Some(total)) if total <= self.config.message_len_max as u64 => total as usize,
+            (Kind::Whole, _) => return Err(Fault::Violation(CloseCode::Fragment)),
+            (Kind::Stream, _) => self.config.stream_window,
+        };
+        if let Flow::Ordered { channel, position, .. } = data.flow {
+            let key = self.channel(channel, ChannelUse::Incoming)?;
+            self.exchange(index)?.channel = Some((key, position));
+        }
+        if self.memory.incoming.len() >= self.memory.incoming.capacity() {
+            return Err(Fault::NoRoom);
+        }
+        let body = match (self.memory.alloc(len, Purpose::Arrive), kind) {
+            (Some(body), Kind::Whole) => body,
+            (Some(body @ Some(_)), Kind::Stream) => body,
+            (None, Kind::Whole) => return Err(Fault::NoRoom),
+            // A stream holds its memory for long, so it is refused rather than made to wait.
+            (None | Some(None), Kind::Stream) => {
+                self.stop_incoming(index, lane, ResetReason::NoRoom)?;
+                return self.begin_refused(index, lane, kind, end);
+            }
+        };
+        let incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), body, self.now);
+        self.insert_flow(index, lane, incoming).map(Some)
+    }
+
+    /// Makes a record without memory, to settle the charge of a flow that is not wanted.
+    fn begin_refused(&mut self, index: u32, lane: Lane, kind: Kind, end: Option<u64>) -> Result<Option<u32>, Fault> {
+        let mut incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), None, self.now);
+        incoming.is_abandoned = true;
+        self.insert_flow(index, lane, incoming)?;
+        Ok(None)
+    }
+
+    fn insert_flow(&mut self, index: u32, lane: Lane, mut incoming: Incoming) -> Result<u32, Fault> {
+        incoming.limit = self.config.stream_window as u64;
+        let charge = if incoming.kind == Kind::Whole { incoming.end.unwrap_or(0) } else { 0 };
+        let body = incoming.body;
+        let Some(Key { index: flow, .. }) = self.memory.incoming.insert(incoming) else {
+            if let Some(block) = body {
+                self.memory.arena.free(block);
+            }
+            return Err(Fault::NoRoom);
+        };
+        self.exchange(index)?.flows[lane as usize] = Some(flow);
+        self.charge(flow, charge)?;
+        Ok(flow)
+    }
+
+    /// Keeps what only the first octets of a request or reply say.
+    fn keep_head(&mut self, flow: u32, head: &Flow<'_>) -> Result<(), Fault> {
+        if let Flow::Reply { outcome: Some(outcome), .. } = head {
+            self.memory.incoming.at_mut(flow).sound()?.status = outcome.status;
+        }
+        let Some(octets) = head.metadata().map(|metadata| metadata.as_octets()) else { return Ok(()) };
+        if octets.len() > self.config.metadata_len_max {
+            return Err(Fault::Violation(CloseCode::NotAllowed));
+        }
+        if self.memory.incoming.at(flow).sound()?.metadata.is_none() {
+            let block = self.memory.keep(octets, Purpose::Arrive).ok_or(Fault::NoRoom)?;
+            self.memory.incoming.at_mut(flow).sound()?.metadata = block;
+        }
+        Ok(())
+    }
+
+    /// Puts a fragment where it belongs, and acts on what that completes.
+    fn place(&mut self, index: u32, lane: Lane, flow: u32, data: &Data<'_>) -> Result<(), Fault> {
+        let now = self.now;
+        let (kind, end) = extent(data);
+        let range = data.form.offset()..data.end();
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
+        incoming.admit(&range, end).map_err(fault)?;
+        if kind == Kind::Stream {
+            if range.end > incoming.limit {
+                return Err(Fault::Violation(CloseCode::Credit));
+            }
+            self.charge(flow, range.end)?;
+        }
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
+        let before = incoming.prefix;
+        let holes = self.config.hole_count_max as u32;
+        incoming.put(&mut self.memory.arena, &mut self.memory.ranges, range.start, data.data, holes).map_err(fault)?;
+        incoming.end = incoming.end.or(end);
+        incoming.arrived_at = now;
+        let (is_complete, has_more) = (incoming.is_complete(), incoming.prefix > before || incoming.is_complete());
+        match kind {
+            Kind::Whole if is_complete => self.on_whole(index, lane, flow),
+            Kind::Stream if has_more => self.on_stream(index, lane, flow),
+            Kind::Whole | Kind::Stream => Ok(()),
+        }
+    }
+
+    /// Acts on a whole flow that has arrived in full.
+    fn on_whole(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Fault> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        match (lane, exchange.is_call()) {
+            (Lane::Backward, _) => self.on_reply(index, flow),
+            (Lane::Forward, true) => self.on_request(index, flow),
+            (Lane::Forward, false) => self.on_message(index),
+            (Lane::Upward | Lane::Downward, _) => Ok(()),
+        }
+    }
+
+    /// Acts on octets of a stream that can be read.
+    fn on_stream(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Fault> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        match (lane, exchange.stage, exchange.is_call()) {
+            (Lane::Forward, Stage::Arriving, true) if exchange.procedure.is_some() => self.on_request(index, flow),
+            (Lane::Forward, Stage::Arriving, false) => self.on_message(index),
+            (Lane::Backward, Stage::Open | Stage::Unknown, _) => self.on_reply(index, flow),
+            (Lane::Forward, Stage::Held | Stage::Arriving, _) => Ok(()),
+            _ => Ok(self.tell(index, News::READABLE << lane as u16)?),
+        }
+    }
+
+    /// Hands a message to the application when its channel's turn has come.
+    fn on_message(&mut self, index: u32) -> Result<(), Fault> {
+        let now = self.now;
+        let Some((key, position)) = self.memory.exchanges.at(index).sound()?.channel else {
+            self.exchange(index)?.enter(Stage::Ready, now);
+            return Ok(self.tell(index, News::MESSAGE_RECEIVED)?);
+        };
+        let channel = self.memory.channels.get_mut(key).sound()?;
+        if position < channel.next {
+            return Err(Fault::Violation(CloseCode::Fragment));
+        }
+        // Kept in order of position; what arrives is nearly always the last.
+        let mut place = channel.held.back();
+        while let Some(before) = place {
+            let held = self.memory.exchanges.at(before).sound()?;
+            if held.channel.is_some_and(|(_, held)| held < position) {
+                break;
+            }
+            place = channel.held.previous(&self.memory.exchanges, before);
+        }
+        match place {
+            Some(before) => channel.held.insert_after(&mut self.memory.exchanges, before, index),
+            None => channel.held.push_front(&mut self.memory.exchanges, index),
+        }
+        self.exchange(index)?.enter(Stage::Held, now);
+        Ok(self.release_held(key)?)
+    }
+
+    /// Hands over the messages of a channel whose turn has come.
+    pub(super) fn release_held(&mut self, key: Key) -> Result<(), crate::memory::Broken> {
+        loop {
+            let channel = self.memory.channels.get_mut(key).sound()?;
+            let Some(index) = channel.held.front() else { return Ok(()) };
+            let exchange = self.memory.exchanges.at(index).sound()?;
+            if exchange.channel.is_none_or(|(_, position)| position != channel.next) {
+                return Ok(());
+            }
+            let flow = exchange.flow(Lane::Forward).sound()?;
+            let is_stream = self.memory.incoming.at(flow).sound()?.kind == Kind::Stream;
+            channel.held.remove(&mut self.memory.exchanges, index);
+            self.exchange(index)?.enter(Stage::Ready, self.now);
+            self.tell(index, News::MESSAGE_RECEIVED)?;
+            if is_stream {
+                // The next one's turn comes when this one has been read to its end.
+                return Ok(());
+            }
+            self.memory.channels.get_mut(key).sound()?.next += 1;
+        }
+    }
+
+    /// Takes a message that may get lost: it is handed over at once, or dropped.
+    fn on_unreliable(&mut self, data: &Data<'_>) -> Result<(), Fault> {
+        if let Flow::Newest { key, order } = data.flow {
+            let channel = match self.channel(key, ChannelUse::Newest) {
+                Ok(channel) => self.memory.channels.get_mut(channel).sound()?,
+                Err(Fault::NoRoom) => return Ok(()),
+                Err(violation) => return Err(violation),
+            };
+            if order < channel.next {
+                return Ok(());
+            }
+            channel.next = order.saturating_add(1);
+        }
+        let len = data.data.len();
+        if len > self.config.message_len_max || self.memory.incoming.len() >= self.memory.incoming.capacity() {
+            return Ok(());
+        }
+        let Some(body) = self.memory.keep(data.data, Purpose::Begin) else { return Ok(()) };
+        let exchange = Exchange::new(self.index, Party::Them, None, Stage::Ready, self.now);
+        let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else {
+            if let Some(block) = body {
+                self.memory.arena.free(block);
+            }
+            return Ok(());
+        };
+        // On the list of the peer's exchanges, so that it goes with the peer.
+        self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
+        let mut incoming = Incoming::new(index, Kind::Whole, Some(len as u64), body, self.now);
+        incoming.prefix = len as u64;
+        incoming.highest = len as u64;
+        let flow = self.memory.incoming.insert(incoming).sound()?.index;
+        self.exchange(index)?.flows[Lane::Forward as usize] = Some(flow);
+        Ok(self.tell(index, News::MESSAGE_RECEIVED)?)
+    }
+
+    /// Resolves the procedure of a request, and keeps it; an alias is defined or looked up.
+    fn on_opening(&mut self, index: u32, procedure: Procedure) -> Result<(), Fault> {
+        let aliases = &mut self.peer.conversation.aliases_in;
+        let description: Description = match procedure {
+            Procedure::Alias(alias) => {
+                let entry = usize::from(alias.get()).checked_sub(1).and_then(|at| aliases.get(at)).copied().flatten();
+                entry.ok_or(Fault::Violation(CloseCode::Alias))?
+            }
+            Procedure::Full { description, alias } => {
+                if let Some(alias) = alias {
+                    let entry = usize::from(alias.get()).checked_sub(1).and_then(|at| aliases.get_mut(at));
+                    let entry = entry.ok_or(Fault::Violation(CloseCode::Alias))?;
+                    if *entry.get_or_insert(description) != description {
+                        return Err(Fault::Violation(CloseCode::Alias));
+                    }
+                }
+                description
+            }
+        };
+        let exchange = self.exchange(index)?;
+        match exchange.procedure {
+            None => exchange.procedure = Some(description),
+            Some(known) if known != description => return Err(Fault::Violation(CloseCode::FalseRetry)),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Looks whether the repetition of a request that is known is a repetition indeed (protocol §7.3).
+    fn on_repetition(&mut self, index: u32, data: &Data<'_>) -> Result<(), Fault> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let is_known = matches!(exchange.stage, Stage::Queued | Stage::Running | Stage::Over);
+        let is_request = data.flow.role() == Role::Request && data.form == Form::Entire;
+        if is_request && is_known && exchange.fingerprint != 0 && exchange.fingerprint != crc32c(data.data) {
+            return Err(Fault::Violation(CloseCode::FalseRetry));
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's word for which of its exchanges are retired (protocol §6.4).
+    pub(super) fn on_retired(&mut self, retired: &Retired<'_>) -> Result<(), Fault> {
+        let session = &mut self.peer.session;
+        let low = retired.low.0;
+        if low < session.low {
+            return Ok(());
+        }
+        let (old_low, old_open) = (session.low, session.open);
+        let mut open = OpenList::EMPTY;
+        for seq in retired.listed() {
+            // What was retired once stays so, whatever a list that was overtaken says.
+            if (seq.0 >= old_low || old_open.contains(seq.0)) && !open.push(seq.0) {
+                return Err(Fault::Violation(CloseCode::Malformed));
+            }
+        }
+        session.low = low;
+        session.open = open;
+        for seq in old_open.seqs() {
+            if !open.contains(*seq) {
+                self.retire(*seq)?;
+            }
+        }
+        // Nothing of the peer has a number beyond the window, however high the watermark jumps.
+        let high = low.min(old_low.saturating_add(self.config.exchange_window as u64));
+        for seq in old_low..high {
+            if !open.contains(seq) {
+                self.retire(seq)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, seq: u64) -> Result<(), Fault> {
+        let Some(index) = self.memory.find(self.index, Party::Them, seq) else { return Ok(()) };
+        let exchange = self.exchange(index)?;
+        exchange.is_retired = true;
+        match exchange.stage {
+            // The caller has its reply, or wants none.
+            Stage::Over => self.remove_outgoing(index, Lane::Backward)?,
+            // A message or request of which the rest will never come.
+            Stage::Arriving => {
+                exchange.stage = Stage::Over;
+                for lane in Lane::ALL {
+                    if !self.exchange(index)?.is_outgoing(lane) {
+                        self.remove_incoming(index, lane)?;
+                    }
+                }
+            }
+            // The handler or the application still holds it.
+            Stage::Queued | Stage::Running | Stage::Held | Stage::Ready | Stage::Open | Stage::Unknown => {}
+        }
+        Ok(self.finish(index)?)
+    }
+
+    /// Acts on RESET: the peer has given up a flow that it was sending to us.
+    pub(super) fn on_reset(&mut self, role: Role, seq: u64, charge: u64) -> Result<(), Fault> {
+        let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
+        let index = if leads_forward(role) {
+            if self.peer.session.is_retired(seq) {
+                return Ok(());
+            }
+            self.find_or_add(seq)?
+        } else {
+            let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(()) };
+            index
+        };
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        if Exchange::is_marked(exchange.done, lane) {
+            return Ok(());
+        }
+        let flow = match exchange.flow(lane) {
+            Some(flow) => flow,
+            None => self.insert_flow(index, lane, Incoming::new(index, Kind::Stream, None, None, self.now))?,
+        };
+        self.charge(flow, charge)?;
+        let stage = self.exchange(index)?.stage;
+        let is_announced = self.memory.incoming.at(flow).sound()?.is_announced;
+        match (stage, lane) {
+            (Stage::Arriving | Stage::Held, Lane::Forward) => {
+                self.remove_incoming(index, lane)?;
+                let channel = self.exchange(index)?.channel;
+                self.exchange(index)?.stage = Stage::Over;
+                self.leave_channel(index)?;
+                self.skip_position(channel)?;
+            }
+            _ if is_announced => {
+                // The application learns it when it reads on.
+                let incoming = self.memory.incoming.at_mut(flow).sound()?;
+                incoming.is_abandoned = true;
+                self.exchange(index)?.stopped &= !(1 << lane as u8);
+                self.tell(index, News::ABANDONED | News::READABLE << lane as u16)?;
+                return Ok(());
+            }
+            (Stage::Open, Lane::Backward) => {
+                self.remove_incoming(index, lane)?;
+                self.end_call(index, crate::Outcome::ReplyLost)?;
+            }
+            _ => self.remove_incoming(index, lane)?,
+        }
+        Ok(self.finish(index)?)
+    }
+
+    fn leave_channel(&mut self, index: u32) -> Result<(), crate::memory::Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        if exchange.held.is_linked()
+            && let Some((key, _)) = exchange.channel
+        {
+            let channel = self.memory.channels.get_mut(key).sound()?;
+            channel.held.remove(&mut self.memory.exchanges, index);
+        }
+        Ok(())
+    }
+
+    /// Goes past a message of a channel that its sender gave up.
+    fn skip_position(&mut self, channel: Option<(Key, u64)>) -> Result<(), crate::memory::Broken> {
+        let Some((key, position)) = channel else { return Ok(()) };
+        let channel = self.memory.channels.get_mut(key).sound()?;
+        if channel.next == position {
+            channel.next += 1;
+            self.release_held(key)?;
+        }
+        Ok(())
+    }
+
+    /// Acts on STOP: the peer wants no more of a flow that we send.
+    pub(super) fn on_stop(&mut self, role: Role, seq: u64, reason: u64) -> Result<(), Fault> {
+        let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
+        let index = if leads_forward(role) {
+            let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(()) };
+            index
+        } else {
+            if self.peer.session.is_retired(seq) {
+                return Ok(());
+            }
+            self.find_or_add(seq)?
+        };
+        let exchange = self.exchange(index)?;
+        if exchange.flow(lane).is_none() {
+            // Nothing of it was sent, and nothing will be: the RESET says so, so that the peer can settle.
+            exchange.reasons[lane as usize] = ResetReason::NotWanted.code() as u8;
+            if exchange.stage == Stage::Arriving {
+                exchange.stage = Stage::Over;
+            }
+            return Ok(self.notice(index, Notices::RESET << lane as u16)?);
+        }
+        let (begun_by, stage, is_call) = (exchange.begun_by, exchange.stage, exchange.is_call());
+        self.reset_outgoing(index, lane, ResetReason::from_code(reason))?;
+        if begun_by == Party::Us && lane == Lane::Forward && stage == Stage::Open && !is_call {
+            self.exchange(index)?.stage = Stage::Over;
+            self.tell(index, News::FAILED)?;
+        }
+        Ok(self.finish(index)?)
+    }
+
+    /// Takes credit for all flows.
+    pub(super) fn on_credit(&mut self, limit: u64) {
+        let session = &mut self.peer.session;
+        session.granted_to_us = session.granted_to_us.max(limit);
+    }
+
+    /// Takes credit for one stream.
+    pub(super) fn on_stream_credit(&mut self, role: Role, seq: u64, limit: u64) -> Result<(), Fault> {
+        let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
+        let begun_by = if leads_forward(role) { Party::Us } else { Party::Them };
+        let Some(index) = self.memory.find(self.index, begun_by, seq) else { return Ok(()) };
+        let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(lane) else { return Ok(()) };
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        if outgoing.kind == Kind::Stream {
+            outgoing.limit = outgoing.limit.max(limit);
+            self.queue(flow)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's word for how many messages of a channel its application has taken.
+    pub(super) fn on_taken(&mut self, name: u64, limit: u64) {
+        let channels = &mut self.peer.session.channels;
+        let found = channels.iter(&self.memory.channels).find(|index| {
+            self.memory
+                .channels
+                .at(*index)
+                .is_some_and(|channel| channel.name == name && channel.use_of == ChannelUse::Outgoing)
+        });
+        if let Some(channel) = found.and_then(|index| self.memory.channels.at_mut(index))
+            && limit <= channel.next
+            && limit > channel.taken
+        {
+            channel.taken = limit;
+            channel.is_noticed = true;
+            self.peer.news |= crate::peer::News::TAKEN;
+        }
+    }
+}
+
+/// Says whether the one who began the exchange sends on a role.
+fn leads_forward(role: Role) -> bool {
+    Lane::of(role).is_some_and(Lane::leads_forward)
+}
+
+/// Returns whether a fragment is of a whole flow, and the end of the flow if it tells one.
+fn extent(data: &Data<'_>) -> (Kind, Option<u64>) {
+    match data.form {
+        Form::Entire => (Kind::Whole, Some(data.data.len() as u64)),
+        Form::Fragment { total, .. } => (Kind::Whole, Some(total)),
+        Form::Stream { .. } => (Kind::Stream, None),
+        Form::Last { .. } => (Kind::Stream, Some(data.end())),
+    }
+}
+
+fn fault(refused: Refused) -> Fault {
+    match refused {
+        Refused::Contradiction => Fault::Violation(CloseCode::Fragment),
+        Refused::NoRoom => Fault::NoRoom,
+    }
+}

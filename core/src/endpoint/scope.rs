@@ -1,0 +1,321 @@
+//! One peer at work: the parts of the endpoint that concern it, and the life of its exchanges.
+
+use crate::config::Config;
+use crate::crypto::Crypto;
+use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::memory::{Broken, Memory, Sound};
+use crate::outgoing::Outgoing;
+use crate::outcome::Outcome;
+use crate::path::Path;
+use crate::peer::{self, Peer};
+use crate::random::Random;
+use crate::session::{Channel, ChannelUse};
+use crate::storage::Key;
+use crate::time::Instant;
+use crate::wire::{CloseCode, ResetReason};
+
+/// What the work on one peer may touch.
+pub(super) struct Scope<'a, 's> {
+    pub(super) now: Instant,
+    pub(super) index: u32,
+    pub(super) config: &'a Config,
+    pub(super) peer: &'a mut Peer,
+    pub(super) path: &'a mut Path,
+    pub(super) memory: &'a mut Memory<'s>,
+    pub(super) random: &'a mut Random,
+    pub(super) crypto: &'a mut dyn Crypto,
+}
+
+/// Why a frame could not be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The peer broke a rule: the conversation is closed with this code.
+    Violation(CloseCode),
+    /// There is no room: the datagram stays unacknowledged, and its frames will come again.
+    NoRoom,
+}
+
+impl From<Broken> for Fault {
+    fn from(Broken: Broken) -> Self {
+        Self::Violation(CloseCode::Internal)
+    }
+}
+
+impl Scope<'_, '_> {
+    pub(super) fn exchange(&mut self, index: u32) -> Result<&mut Exchange, Broken> {
+        self.memory.exchanges.at_mut(index).sound()
+    }
+
+    /// Begins an exchange of ours; `None` if the pool is full.
+    pub(super) fn begin(&mut self, mut exchange: Exchange) -> Option<Key> {
+        // A quarter stays free for what the peers begin.
+        if self.memory.exchanges.len() >= self.memory.exchanges.capacity().div_ceil(4) * 3 {
+            return None;
+        }
+        exchange.seq = Some(self.peer.session.next_seq);
+        let key = self.memory.add_exchange(exchange)?;
+        self.peer.session.next_seq += 1;
+        self.peer.session.ours.push_back(&mut self.memory.exchanges, key.index);
+        Some(key)
+    }
+
+    /// Adds a flow that we send to an exchange, and queues it if there is something to send.
+    pub(super) fn add_outgoing(&mut self, outgoing: Outgoing, lane: Lane) -> Result<u32, Broken> {
+        let exchange = outgoing.exchange;
+        let flow = self.memory.outgoing.insert(outgoing).sound()?.index;
+        self.exchange(exchange)?.flows[lane as usize] = Some(flow);
+        self.queue(flow)?;
+        Ok(flow)
+    }
+
+    /// Puts a flow into its queue if it has something to send that never was.
+    pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.has_fresh() && !outgoing.queued.is_linked() {
+            let queue = usize::from(outgoing.priority);
+            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
+        }
+        Ok(())
+    }
+
+    /// Marks something to be announced about an exchange.
+    pub(super) fn notice(&mut self, index: u32, notices: u16) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        if exchange.seq.is_none() {
+            return Ok(());
+        }
+        exchange.notices |= notices;
+        if !exchange.noticed.is_linked() {
+            self.peer.noticed.push_back(&mut self.memory.exchanges, index);
+        }
+        Ok(())
+    }
+
+    /// Removes a flow that we sent, and its memory.
+    pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
+        self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        self.memory.drop_body(flow)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.queued.is_linked() {
+            self.peer.queues[usize::from(outgoing.priority)].remove(&mut self.memory.outgoing, flow);
+        }
+        let key = self.memory.outgoing.key_of(flow).sound()?;
+        self.memory.outgoing.remove(key).sound()?;
+        Ok(())
+    }
+
+    /// Gives up a flow that we send. What the peer may have seen of it is reset, so that both sides agree on its charge.
+    pub(super) fn reset_outgoing(&mut self, index: u32, lane: Lane, reason: ResetReason) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let Some(flow) = exchange.flow(lane) else { return Ok(()) };
+        exchange.reasons[lane as usize] = reason.code() as u8;
+        let is_numbered = exchange.seq.is_some();
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        let is_begun = outgoing.sent > 0 || outgoing.is_end_sent;
+        if !is_begun || outgoing.is_acknowledged() || !is_numbered {
+            return self.remove_outgoing(index, lane);
+        }
+        if outgoing.is_reset {
+            return Ok(());
+        }
+        outgoing.is_reset = true;
+        if outgoing.queued.is_linked() {
+            let queue = usize::from(outgoing.priority);
+            self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
+        }
+        self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        self.memory.drop_body(flow)?;
+        self.notice(index, Notices::RESET << lane as u16)
+    }
+
+    /// Takes what an incoming flow charged as done with, and grants it again when it is worth a frame.
+    pub(super) fn return_credit(&mut self, octets: u64) {
+        self.peer.session.returned = self.peer.session.returned.saturating_add(octets);
+        let grant = self.peer.session.returned.saturating_add(self.config.credit);
+        if grant.saturating_sub(self.peer.session.granted_by_us) >= self.config.credit / 4 {
+            self.peer.notices |= peer::Notices::CREDIT;
+        }
+    }
+
+    /// Charges an incoming flow up to `charge` octets.
+    pub(super) fn charge(&mut self, flow: u32, charge: u64) -> Result<(), Fault> {
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
+        let more = charge.saturating_sub(incoming.charged);
+        let session = &mut self.peer.session;
+        let charged = session.charged_by_them.saturating_add(more);
+        if charged > session.granted_by_us {
+            return Err(Fault::Violation(CloseCode::Credit));
+        }
+        session.charged_by_them = charged;
+        incoming.charged += more;
+        Ok(())
+    }
+
+    /// Removes an incoming flow: its memory and its charge come back.
+    pub(super) fn remove_incoming(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        let exchange = self.exchange(index)?;
+        exchange.done |= 1 << lane as u8;
+        exchange.stopped &= !(1 << lane as u8);
+        exchange.notices &= !((Notices::STOP | Notices::CREDIT) << lane as u16);
+        let Some(flow) = exchange.flows[lane as usize].take() else { return Ok(()) };
+        let incoming = self.memory.remove_incoming(flow)?;
+        self.return_credit(incoming.charged - incoming.returned);
+        Ok(())
+    }
+
+    /// Wants no more of an incoming flow. One that is complete just goes; of another, the peer is asked to stop.
+    pub(super) fn stop_incoming(&mut self, index: u32, lane: Lane, reason: ResetReason) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        if Exchange::is_marked(exchange.done | exchange.stopped, lane) {
+            return Ok(());
+        }
+        let flow = exchange.flow(lane);
+        let is_complete = match flow {
+            Some(flow) => self.memory.incoming.at(flow).sound()?.is_complete(),
+            None => exchange.seq.is_none(),
+        };
+        if is_complete {
+            return self.remove_incoming(index, lane);
+        }
+        exchange.stopped |= 1 << lane as u8;
+        exchange.reasons[lane as usize] = reason.code() as u8;
+        if let Some(flow) = flow {
+            // The record stays for its charge, which the peer's RESET settles; its memory goes at once.
+            let incoming = self.memory.incoming.at_mut(flow).sound()?;
+            incoming.is_abandoned = true;
+            incoming.beyond.clear(&mut self.memory.ranges);
+            for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
+                self.memory.arena.free(block);
+            }
+        }
+        self.notice(index, Notices::STOP << lane as u16)
+    }
+
+    /// Ends all flows of an exchange that will come to nothing more, and removes it if nothing holds it.
+    pub(super) fn abandon(&mut self, index: u32, reason: ResetReason) -> Result<(), Broken> {
+        for lane in Lane::ALL {
+            let exchange = self.exchange(index)?;
+            if exchange.is_outgoing(lane) {
+                self.reset_outgoing(index, lane, reason)?;
+            } else if exchange.flow(lane).is_some() || exchange.awaits(lane) {
+                self.stop_incoming(index, lane, reason)?;
+            }
+        }
+        self.finish(index)
+    }
+
+    /// Removes an exchange that is over when no flow is left, nothing remains to be settled with the peer, and, if the peer
+    /// began it, the peer has retired it.
+    pub(super) fn finish(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let is_settled = exchange.stage == Stage::Over
+            && exchange.flows.iter().all(Option::is_none)
+            && exchange.stopped == 0
+            && exchange.news == 0;
+        let is_retired = exchange.begun_by == Party::Us || exchange.is_retired || exchange.seq.is_none();
+        if !(is_settled && is_retired) {
+            return Ok(());
+        }
+        self.remove_exchange(index)
+    }
+
+    /// Removes an exchange without flows from all lists and tables.
+    pub(super) fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let (begun_by, is_noticed, is_listed) =
+            (exchange.begun_by, exchange.noticed.is_linked(), exchange.by_seq.is_linked());
+        if exchange.held.is_linked()
+            && let Some((channel, _)) = exchange.channel
+            && let Some(channel) = self.memory.channels.get_mut(channel)
+        {
+            channel.held.remove(&mut self.memory.exchanges, index);
+        }
+        if is_noticed {
+            self.peer.noticed.remove(&mut self.memory.exchanges, index);
+        }
+        if is_listed {
+            match begun_by {
+                Party::Us => self.peer.session.ours.remove(&mut self.memory.exchanges, index),
+                Party::Them => self.peer.session.theirs.remove(&mut self.memory.exchanges, index),
+            }
+        }
+        self.memory.remove_exchange(index)?;
+        self.check_flushed();
+        Ok(())
+    }
+
+    /// Ends an exchange at once on this side alone: the session, or the unnumbered message, is gone.
+    pub(super) fn discard(&mut self, index: u32) -> Result<(), Broken> {
+        for lane in Lane::ALL {
+            let exchange = self.exchange(index)?;
+            if exchange.is_outgoing(lane) {
+                self.remove_outgoing(index, lane)?;
+            } else {
+                self.remove_incoming(index, lane)?;
+            }
+        }
+        self.remove_exchange(index)
+    }
+
+    /// Tells the application when everything up to its flush was acknowledged.
+    pub(super) fn check_flushed(&mut self) {
+        if let Some(mark) = self.peer.flush_to
+            && self.low() >= mark
+        {
+            self.peer.flush_to = None;
+            self.peer.news |= peer::News::FLUSHED;
+        }
+    }
+
+    /// Returns the seq below which all exchanges that we began are retired.
+    pub(super) fn low(&self) -> u64 {
+        let session = &self.peer.session;
+        let first = session.ours.front().and_then(|index| self.memory.exchanges.at(index)).and_then(|it| it.seq);
+        first.unwrap_or(session.next_seq)
+    }
+
+    /// Finds a channel, or makes it if there is room.
+    pub(super) fn channel(&mut self, name: u64, use_of: ChannelUse) -> Result<Key, Fault> {
+        let channels = &mut self.peer.session.channels;
+        let found = channels.iter(&self.memory.channels).find(|index| {
+            self.memory.channels.at(*index).is_some_and(|channel| channel.name == name && channel.use_of == use_of)
+        });
+        if let Some(index) = found {
+            return Ok(self.memory.channels.key_of(index).sound()?);
+        }
+        let count = channels
+            .iter(&self.memory.channels)
+            .filter(|index| self.memory.channels.at(*index).is_some_and(|channel| channel.use_of == use_of))
+            .count();
+        // A channel of the peer beyond what we announced has no place, and never will.
+        if use_of != ChannelUse::Outgoing && count >= self.config.channel_count_max {
+            return Err(Fault::Violation(CloseCode::NotAllowed));
+        }
+        let key = self.memory.channels.insert(Channel::new(name, use_of)).ok_or(Fault::NoRoom)?;
+        channels.push_back(&mut self.memory.channels, key.index);
+        Ok(key)
+    }
+
+    /// Notes news of an exchange for the application.
+    pub(super) fn tell(&mut self, index: u32, news: u16) -> Result<(), Broken> {
+        self.memory.tell(index, news)
+    }
+
+    /// Notes that an outgoing flow is done: the peer's core has all of it, or agreed that it is over.
+    pub(super) fn on_outgoing_done(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        self.remove_outgoing(index, lane)?;
+        let exchange = self.exchange(index)?;
+        let is_message = !exchange.is_call();
+        let is_one_way = exchange.procedure.is_some_and(|procedure| procedure.options.is_one_way());
+        if exchange.begun_by == Party::Us && lane == Lane::Forward && exchange.stage == Stage::Open {
+            if is_message {
+                exchange.stage = Stage::Over;
+                self.tell(index, News::ACKNOWLEDGED)?;
+            } else if is_one_way {
+                self.end_call(index, Outcome::Delivered)?;
+            }
+        }
+        self.finish(index)
+    }
+}

@@ -1,0 +1,251 @@
+//! Exchanges: messages and calls, each with its flows, from acceptance to retirement.
+
+use crate::storage::{Key, Linked, Links};
+use crate::time::Instant;
+use crate::outcome::{Outcome, Unknown};
+use crate::wire::{Description, Role};
+
+/// A reliable message, or a call with its reply and streams (protocol §1.5); or, without a seq, an unreliable message.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The index of the peer.
+    pub peer: u32,
+    /// Who began it.
+    pub begun_by: Party,
+    /// Its number among those that the same side began in this session; `None` for an unreliable message.
+    pub seq: Option<u64>,
+    /// What it has come to.
+    pub stage: Stage,
+    /// Its flows, by [`Lane`]: indices among the outgoing or the incoming flows, as [`Exchange::is_outgoing`] tells.
+    pub flows: [Option<u32>; 4],
+    /// Which procedure it calls; `None` for a message.
+    pub procedure: Option<Description>,
+    /// When the caller gives up.
+    pub deadline: Option<Instant>,
+    /// What our call came to, once it is over or unknown.
+    pub outcome: Outcome,
+    /// CRC32C of the request, to tell a repetition from another request with the same number.
+    pub fingerprint: u32,
+    /// When its stage was entered; what PROGRESS tells.
+    pub since: Instant,
+    /// What the handler says of its progress, plus 1; or what the callee said. 0 is nothing.
+    pub progress: u64,
+    /// The channel of a message in order, and its position there.
+    pub channel: Option<(Key, u64)>,
+    /// What is to be announced to the peer.
+    pub notices: u16,
+    /// The reasons given with RESET and STOP.
+    pub reasons: [u8; 4],
+    /// What the application is to be told.
+    pub news: u16,
+    /// Lanes on which an incoming flow came to its end; bits by [`Lane`].
+    pub done: u8,
+    /// Lanes on which we asked the peer to stop, and wait for its RESET; bits by [`Lane`].
+    pub stopped: u8,
+    /// Whether its beginner wants nothing more of it.
+    pub is_retired: bool,
+    pub(crate) by_seq: Links,
+    pub(crate) noticed: Links,
+    pub(crate) eventful: Links,
+    pub(crate) held: Links,
+}
+
+/// One of the two sides, seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// This endpoint.
+    Us,
+    /// The peer.
+    Them,
+}
+
+/// What an exchange has come to.
+///
+/// ```text
+/// ours, message:  Open --acknowledged or failed--> Over
+/// ours, call:     Open --reply or definite end--> Over          Open --deadline, cancel, silence--> Unknown --resolve--> Open
+/// theirs, message: Arriving --complete--> Held (its channel's turn) --> Ready --taken--> Over
+/// theirs, call:   Arriving --complete--> Queued --begin--> Running --reply--> Over
+///                        \------------------\--refused, cancelled, resolved--> Over (the reply is the tombstone)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Ours: under way.
+    Open,
+    /// Ours: a call whose outcome is unknown; it can be resolved until the application lets go of it.
+    Unknown,
+    /// Theirs: its first flow is not complete.
+    Arriving,
+    /// Theirs: a complete message that waits for its predecessors on the channel.
+    Held,
+    /// Theirs: a message that the application may take.
+    Ready,
+    /// Theirs: a call that was handed to the application and not begun.
+    Queued,
+    /// Theirs: a call whose handler runs.
+    Running,
+    /// Nothing more will come of it; the record remains until it is retired and nobody holds any of its flows.
+    Over,
+}
+
+/// One of the four flows that an exchange may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The message or request.
+    Forward = 0,
+    /// The reply.
+    Backward = 1,
+    /// The stream of a call from its caller.
+    Upward = 2,
+    /// The stream of a call to its caller.
+    Downward = 3,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Backward, Self::Upward, Self::Downward];
+
+    /// Returns the lane of a role; `None` for those that belong to no numbered exchange.
+    #[must_use]
+    pub const fn of(role: Role) -> Option<Self> {
+        match role {
+            Role::Message | Role::Ordered | Role::Request => Some(Self::Forward),
+            Role::Reply => Some(Self::Backward),
+            Role::Upward => Some(Self::Upward),
+            Role::Downward => Some(Self::Downward),
+            Role::Unreliable | Role::Newest => None,
+        }
+    }
+
+    /// Says whether the one who began the exchange sends on this lane.
+    #[must_use]
+    pub const fn leads_forward(self) -> bool {
+        matches!(self, Self::Forward | Self::Upward)
+    }
+}
+
+/// Bits of what is to be announced about an exchange. Lane-wise bits are shifted left by the lane.
+#[derive(Debug)]
+pub enum Notices {}
+
+impl Notices {
+    /// RESET of the lane 0; `<< lane` for others.
+    pub const RESET: u16 = 1;
+    /// STOP.
+    pub const STOP: u16 = 1 << 4;
+    /// STREAM_CREDIT.
+    pub const CREDIT: u16 = 1 << 8;
+    /// CANCEL.
+    pub const CANCEL: u16 = 1 << 12;
+    /// RESOLVE.
+    pub const RESOLVE: u16 = 1 << 13;
+    /// ASK; not repeated when lost, the asking timer does that.
+    pub const ASK: u16 = 1 << 14;
+    /// PROGRESS; not repeated when lost, the asker asks again.
+    pub const PROGRESS: u16 = 1 << 15;
+    /// Those that must arrive.
+    pub const RELIABLE: u16 = !(Self::ASK | Self::PROGRESS);
+}
+
+/// Bits of what the application is to be told about an exchange, in the order in which it is told.
+#[derive(Debug)]
+pub enum News {}
+
+impl News {
+    /// A call arrived.
+    pub const CALL_RECEIVED: u16 = 1;
+    /// A whole message arrived, or a stream began.
+    pub const MESSAGE_RECEIVED: u16 = 1 << 1;
+    /// There is more to read on a lane; `<< lane`.
+    pub const READABLE: u16 = 1 << 2;
+    /// There is room to write on a lane again; `<< lane`.
+    pub const WRITABLE: u16 = 1 << 6;
+    /// The callee said how far it is.
+    pub const PROGRESS: u16 = 1 << 10;
+    /// The peer wants the call cancelled.
+    pub const CANCELLED: u16 = 1 << 11;
+    /// Our message was acknowledged.
+    pub const ACKNOWLEDGED: u16 = 1 << 12;
+    /// Our message will not be delivered, or nobody knows.
+    pub const FAILED: u16 = 1 << 13;
+    /// Our call has an outcome.
+    pub const ENDED: u16 = 1 << 14;
+    /// The peer gave up a flow that we had begun to read.
+    pub const ABANDONED: u16 = 1 << 15;
+}
+
+impl Exchange {
+    /// Makes an exchange without flows.
+    #[must_use]
+    pub const fn new(peer: u32, begun_by: Party, seq: Option<u64>, stage: Stage, now: Instant) -> Self {
+        Self {
+            peer,
+            begun_by,
+            seq,
+            stage,
+            flows: [None; 4],
+            procedure: None,
+            deadline: None,
+            outcome: Outcome::Unknown(Unknown::ConnectionLost),
+            fingerprint: 0,
+            since: now,
+            progress: 0,
+            channel: None,
+            notices: 0,
+            reasons: [0; 4],
+            news: 0,
+            done: 0,
+            stopped: 0,
+            is_retired: false,
+            by_seq: Links::UNLINKED,
+            noticed: Links::UNLINKED,
+            eventful: Links::UNLINKED,
+            held: Links::UNLINKED,
+        }
+    }
+
+    /// Says whether a lane bears a mark of `done` or `stopped`.
+    #[must_use]
+    pub const fn is_marked(marks: u8, lane: Lane) -> bool {
+        marks & (1 << lane as u8) != 0
+    }
+
+    /// Returns the flow of a lane.
+    #[must_use]
+    pub const fn flow(&self, lane: Lane) -> Option<u32> {
+        self.flows[lane as usize]
+    }
+
+    /// Says whether we are the sender on a lane.
+    #[must_use]
+    pub const fn is_outgoing(&self, lane: Lane) -> bool {
+        matches!(self.begun_by, Party::Us) == lane.leads_forward()
+    }
+
+    /// Says whether it is a call.
+    #[must_use]
+    pub const fn is_call(&self) -> bool {
+        self.procedure.is_some()
+    }
+
+    /// Says whether a flow from the peer is still to come on a lane on which none has begun.
+    #[must_use]
+    pub fn awaits(&self, lane: Lane) -> bool {
+        if self.is_outgoing(lane) || Self::is_marked(self.done, lane) {
+            return false;
+        }
+        let options = self.procedure.map(|procedure| procedure.options);
+        match lane {
+            Lane::Forward => self.stage == Stage::Arriving,
+            Lane::Backward => options.is_some_and(|options| !options.is_one_way()),
+            Lane::Upward => options.is_some_and(|options| options.has_upward()),
+            Lane::Downward => options.is_some_and(|options| options.has_downward()),
+        }
+    }
+
+    /// Enters a stage.
+    pub const fn enter(&mut self, stage: Stage, now: Instant) {
+        self.stage = stage;
+        self.since = now;
+    }
+}

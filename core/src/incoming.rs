@@ -1,0 +1,192 @@
+//! Flows that we receive: reassembly of fragments in any order, into one piece of memory each.
+
+use core::ops::Range;
+
+use crate::outgoing::Kind;
+use crate::storage::{Arena, Block, RangePool, Ranges};
+use crate::time::Instant;
+use crate::wire::Status;
+
+/// A flow that we receive.
+///
+/// A whole flow lies in a block of its length. A stream lies in a ring of the window's length, in which the octet at
+/// offset `o` is at `o` modulo that length; the credit that was granted never reaches beyond the ring.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The index of its exchange.
+    pub exchange: u32,
+    /// Whole or stream; fixed by the first fragment.
+    pub kind: Kind,
+    /// The offset of its end: the total of a whole flow, or what the last fragment told.
+    pub end: Option<u64>,
+    /// Where its octets are; `None` while it has none.
+    pub body: Option<Block>,
+    /// Octets that have arrived without a gap from the start.
+    pub prefix: u64,
+    /// The end of what has arrived, gaps or not.
+    pub highest: u64,
+    /// What has arrived beyond the first gap.
+    pub beyond: Ranges,
+    /// Octets that the application has read.
+    pub read: u64,
+    /// Octets charged to the credit that we granted.
+    pub charged: u64,
+    /// Octets of `charged` that we have granted again.
+    pub returned: u64,
+    /// The offset up to which we said a stream may send.
+    pub limit: u64,
+    /// When an octet last arrived.
+    pub arrived_at: Instant,
+    /// What a reply says before its octets.
+    pub status: Status,
+    /// The encoded metadata items.
+    pub metadata: Option<Block>,
+    /// Whether its sender gave it up.
+    pub is_abandoned: bool,
+    /// Whether the application was told of it.
+    pub is_announced: bool,
+}
+
+/// Why a fragment was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It contradicts what arrived before (protocol §6.16.6).
+    Contradiction,
+    /// There is no room to note one hole more; sent again later, it may fit.
+    NoRoom,
+}
+
+impl Incoming {
+    /// Makes a flow of which nothing has arrived. A whole one has a body of `end` octets unless that is 0.
+    #[must_use]
+    pub const fn new(exchange: u32, kind: Kind, end: Option<u64>, body: Option<Block>, now: Instant) -> Self {
+        Self {
+            exchange,
+            kind,
+            end,
+            body,
+            prefix: 0,
+            highest: 0,
+            beyond: Ranges::EMPTY,
+            read: 0,
+            charged: 0,
+            returned: 0,
+            limit: 0,
+            arrived_at: now,
+            status: Status::Ok,
+            metadata: None,
+            is_abandoned: false,
+            is_announced: false,
+        }
+    }
+
+    /// Says whether all of it has arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.end == Some(self.prefix)
+    }
+
+    /// Says whether there is a gap in what has arrived.
+    #[must_use]
+    pub const fn has_hole(&self) -> bool {
+        self.prefix < self.highest
+    }
+
+    /// Says whether a fragment may be put where it belongs, without changing anything.
+    ///
+    /// # Errors
+    /// [`Refused::Contradiction`] if it ends beyond the end, or an end lies elsewhere than known or before something
+    /// that has arrived.
+    pub fn admit(&self, range: &Range<u64>, end: Option<u64>) -> Result<(), Refused> {
+        let agrees = match (self.end, end) {
+            (Some(known), Some(told)) => known == told,
+            (None, Some(told)) => told >= self.highest,
+            (_, None) => true,
+        };
+        let fits = self.end.or(end).is_none_or(|end| range.end <= end);
+        if agrees && fits { Ok(()) } else { Err(Refused::Contradiction) }
+    }
+
+    /// Puts the octets of a fragment, which [`Incoming::admit`] let through and the credit covers, where they belong.
+    ///
+    /// Octets that were there already are compared and not written again; those that the application has read are
+    /// not looked at.
+    ///
+    /// # Errors
+    /// [`Refused::Contradiction`] if an octet differs from the one held; [`Refused::NoRoom`] if it would leave one hole
+    /// more than `hole_count_max` or than the pool has room for. Nothing has changed then.
+    pub fn put(
+        &mut self,
+        arena: &mut Arena<'_>,
+        pool: &mut RangePool<'_>,
+        offset: u64,
+        octets: &[u8],
+        hole_count_max: u32,
+    ) -> Result<(), Refused> {
+        let range = offset..offset + octets.len() as u64;
+        let Some(block) = self.body.filter(|_| range.end > self.read) else { return Ok(()) };
+        let ring = Ring { kind: self.kind, memory: arena.bytes_mut(block) };
+        let part = |part: Range<u64>| &octets[(part.start - offset) as usize..(part.end - offset) as usize];
+        let known = range.start.max(self.read)..range.end.min(self.prefix);
+        if !known.is_empty() && !ring.holds(known.start, part(known.clone())) {
+            return Err(Refused::Contradiction);
+        }
+        if !self.beyond.overlaps(pool, range.clone()).all(|held| ring.holds(held.start, part(held.clone()))) {
+            return Err(Refused::Contradiction);
+        }
+        let fresh = range.start.max(self.prefix)..range.end;
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        if fresh.start == self.prefix {
+            ring.write(fresh.start, part(fresh.clone()));
+            self.prefix = self.beyond.pop_front_if_contiguous(pool, fresh.end);
+        } else {
+            self.beyond.insert(pool, fresh.clone(), hole_count_max).map_err(|_| Refused::NoRoom)?;
+            ring.write(fresh.start, part(fresh.clone()));
+        }
+        self.highest = self.highest.max(range.end);
+        Ok(())
+    }
+
+    /// Copies what can be read from a stream into `out` and moves on; returns the number of octets.
+    pub fn read(&mut self, arena: &Arena<'_>, out: &mut [u8]) -> usize {
+        let Some(block) = self.body else { return 0 };
+        let memory = arena.bytes(block);
+        let len = (self.prefix - self.read).min(out.len() as u64) as usize;
+        let start = (self.read % memory.len() as u64) as usize;
+        let first = len.min(memory.len() - start);
+        out[..first].copy_from_slice(&memory[start..start + first]);
+        out[first..len].copy_from_slice(&memory[..len - first]);
+        self.read += len as u64;
+        len
+    }
+}
+
+/// The memory of a flow, addressed by offset.
+struct Ring<'a> {
+    kind: Kind,
+    memory: &'a mut [u8],
+}
+
+impl Ring<'_> {
+    fn start(&self, offset: u64) -> usize {
+        match self.kind {
+            Kind::Whole => offset as usize,
+            Kind::Stream => (offset % self.memory.len() as u64) as usize,
+        }
+    }
+
+    fn write(self, offset: u64, octets: &[u8]) {
+        let start = self.start(offset);
+        let first = octets.len().min(self.memory.len() - start);
+        self.memory[start..start + first].copy_from_slice(&octets[..first]);
+        self.memory[..octets.len() - first].copy_from_slice(&octets[first..]);
+    }
+
+    fn holds(&self, offset: u64, octets: &[u8]) -> bool {
+        let start = self.start(offset);
+        let first = octets.len().min(self.memory.len() - start);
+        self.memory[start..start + first] == octets[..first] && self.memory[..octets.len() - first] == octets[first..]
+    }
+}

@@ -1,0 +1,311 @@
+//! All memory that grows with use: pools shared by the peers of one endpoint, of fixed size from the start.
+
+use crate::config::Config;
+use crate::exchange::{Exchange, Party};
+use crate::incoming::Incoming;
+use crate::outgoing::{Body, Outgoing};
+use crate::sent::{Content, InDatagram, InFlow, SentDatagram, SentFrame};
+use crate::session::Channel;
+use crate::siphash::{self, siphash_1_3};
+use crate::storage::{
+    Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, RangeNode, RangePool, Slot, Slots, Store,
+};
+
+/// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`](crate::Storage).
+pub struct Memory<'s> {
+    /// Messages and calls.
+    pub exchanges: Slots<'s, Exchange>,
+    /// Flows that we send.
+    pub outgoing: Slots<'s, Outgoing>,
+    /// Flows that we receive.
+    pub incoming: Slots<'s, Incoming>,
+    /// Datagrams in flight.
+    pub datagrams: Slots<'s, SentDatagram>,
+    /// Frames in flight.
+    pub frames: Slots<'s, SentFrame>,
+    /// Channels in use.
+    pub channels: Slots<'s, Channel>,
+    /// Octets of messages.
+    pub arena: Arena<'s>,
+    /// Runs of octets beyond holes.
+    pub ranges: RangePool<'s>,
+    /// Exchanges by peer, beginner and seq.
+    pub by_seq: Index<'s>,
+    /// When callers give up, by index of the exchange.
+    pub call_deadlines: Deadlines<'s>,
+    /// Exchanges of which the application is to be told, first come first told.
+    pub eventful: List<Eventful>,
+    /// Keys the index against chosen collisions.
+    pub hash_key: siphash::Key,
+}
+
+/// Marks the list of exchanges of which the application is to be told.
+#[derive(Debug)]
+pub enum Eventful {}
+
+/// A broken invariant of our own: the conversation that met it is closed as internal, and nothing else suffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+/// Turns the absence of something that must be there into [`Broken`].
+pub(crate) trait Sound<T> {
+    /// Returns what is there.
+    fn sound(self) -> Result<T, Broken>;
+}
+
+impl<T> Sound<T> for Option<T> {
+    fn sound(self) -> Result<T, Broken> {
+        debug_assert!(self.is_some(), "an invariant of the endpoint is broken");
+        self.ok_or(Broken)
+    }
+}
+
+/// For whom octets are reserved; the later ones may use what the earlier ones may not, so that what was accepted can finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Something that we begin: up to half of the memory.
+    Begin,
+    /// Something that the peer begins: up to seven eighths.
+    Arrive,
+    /// The reply to a call that was accepted: all of it.
+    Finish,
+}
+
+impl Memory<'_> {
+    /// Reserves `len` octets, or none if the purpose may not have them. No octets need no block.
+    pub fn alloc(&mut self, len: usize, purpose: Purpose) -> Option<Option<Block>> {
+        if len == 0 {
+            return Some(None);
+        }
+        let capacity = self.arena.capacity();
+        let limit = match purpose {
+            Purpose::Begin => capacity / 2,
+            Purpose::Arrive => capacity - capacity / 8,
+            Purpose::Finish => capacity,
+        };
+        if self.arena.used().saturating_add(len) > limit {
+            return None;
+        }
+        self.arena.alloc(len).map(Some)
+    }
+
+    /// Copies octets into the arena.
+    pub fn keep(&mut self, octets: &[u8], purpose: Purpose) -> Option<Option<Block>> {
+        let block = self.alloc(octets.len(), purpose)?;
+        if let Some(block) = block {
+            self.arena.bytes_mut(block).copy_from_slice(octets);
+        }
+        Some(block)
+    }
+
+    /// Finds an exchange by its number.
+    #[must_use]
+    pub fn find(&self, peer: u32, begun_by: Party, seq: u64) -> Option<u32> {
+        self.by_seq.find(self.hash(peer, begun_by, seq), |index| {
+            self.exchanges
+                .at(index)
+                .is_some_and(|it| it.seq == Some(seq) && it.peer == peer && it.begun_by == begun_by)
+        })
+    }
+
+    /// Adds an exchange, findable by its number if it has one.
+    pub fn add_exchange(&mut self, exchange: Exchange) -> Option<Key> {
+        let place = exchange.seq.map(|seq| self.hash(exchange.peer, exchange.begun_by, seq));
+        let key = self.exchanges.insert(exchange)?;
+        if let Some(hash) = place {
+            self.by_seq.insert(hash, key.index);
+        }
+        Some(key)
+    }
+
+    /// Gives an exchange another number.
+    pub fn renumber(&mut self, index: u32, seq: u64) -> Result<(), Broken> {
+        let exchange = self.exchanges.at_mut(index).sound()?;
+        let (peer, begun_by, old) = (exchange.peer, exchange.begun_by, exchange.seq.replace(seq));
+        if let Some(old) = old {
+            self.by_seq.remove(self.hash(peer, begun_by, old), index);
+        }
+        self.by_seq.insert(self.hash(peer, begun_by, seq), index);
+        Ok(())
+    }
+
+    /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
+    pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchanges.at(index).sound()?;
+        debug_assert!(exchange.flows.iter().all(Option::is_none), "flows do not outlive their exchange");
+        let (peer, begun_by, seq) = (exchange.peer, exchange.begun_by, exchange.seq);
+        if exchange.eventful.is_linked() {
+            self.eventful.remove(&mut self.exchanges, index);
+        }
+        if let Some(seq) = seq {
+            self.by_seq.remove(self.hash(peer, begun_by, seq), index);
+        }
+        self.call_deadlines.clear(index);
+        let key = self.exchanges.key_of(index).sound()?;
+        self.exchanges.remove(key).sound()?;
+        Ok(())
+    }
+
+    /// Notes news for the application.
+    pub fn tell(&mut self, index: u32, news: u16) -> Result<(), Broken> {
+        let exchange = self.exchanges.at_mut(index).sound()?;
+        exchange.news |= news;
+        if !exchange.eventful.is_linked() {
+            self.eventful.push_back(&mut self.exchanges, index);
+        }
+        Ok(())
+    }
+
+    /// Takes the memory of a flow's octets back; the flow remains.
+    pub fn drop_body(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.outgoing.at_mut(flow).sound()?;
+        if let Body::Held(block) = core::mem::replace(&mut outgoing.body, Body::Empty) {
+            self.arena.free(block);
+        }
+        if let Some(block) = outgoing.metadata.take() {
+            self.arena.free(block);
+        }
+        Ok(())
+    }
+
+    /// Takes all runs of an outgoing flow out of their datagrams and of the queue of lost ones.
+    pub fn drop_runs(&mut self, lost: &mut List<crate::sent::InLost>, flow: u32) -> Result<(), Broken> {
+        while let Some(frame) = self.outgoing.at(flow).sound()?.frames.front() {
+            self.drop_frame(lost, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a frame from everything that it is part of.
+    pub fn drop_frame(&mut self, lost: &mut List<crate::sent::InLost>, index: u32) -> Result<(), Broken> {
+        let frame = self.frames.at(index).sound()?;
+        let (content, datagram, is_lost) = (frame.content, frame.datagram, frame.in_lost.is_linked());
+        if is_lost {
+            lost.remove(&mut self.frames, index);
+        }
+        if let Some(datagram) = self.datagrams.at_mut(datagram)
+            && self.frames.at(index).is_some_and(|frame| frame.in_datagram.is_linked())
+        {
+            datagram.frames.remove::<SentFrame>(&mut self.frames, index);
+        }
+        if let Content::Run { flow, .. } = content {
+            let outgoing = self.outgoing.at_mut(flow).sound()?;
+            <List<InFlow>>::remove(&mut outgoing.frames, &mut self.frames, index);
+        }
+        let key = self.frames.key_of(index).sound()?;
+        self.frames.remove(key).sound()?;
+        Ok(())
+    }
+
+    /// Takes a frame off the datagram that carried it last.
+    pub fn leave_datagram(&mut self, index: u32) -> Result<(), Broken> {
+        let frame = self.frames.at(index).sound()?;
+        if frame.in_datagram.is_linked() {
+            let datagram = self.datagrams.at_mut(frame.datagram).sound()?;
+            <List<InDatagram>>::remove(&mut datagram.frames, &mut self.frames, index);
+        }
+        Ok(())
+    }
+
+    /// Removes an incoming flow and its memory.
+    pub fn remove_incoming(&mut self, flow: u32) -> Result<Incoming, Broken> {
+        let key = self.incoming.key_of(flow).sound()?;
+        let mut incoming = self.incoming.remove(key).sound()?;
+        incoming.beyond.clear(&mut self.ranges);
+        for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
+            self.arena.free(block);
+        }
+        Ok(incoming)
+    }
+
+    fn hash(&self, peer: u32, begun_by: Party, seq: u64) -> u64 {
+        let mut octets = [0; 13];
+        octets[..8].copy_from_slice(&seq.to_le_bytes());
+        octets[8..12].copy_from_slice(&peer.to_le_bytes());
+        octets[12] = begun_by as u8;
+        siphash_1_3(&self.hash_key, &octets)
+    }
+}
+
+impl Linked<Eventful> for Exchange {
+    fn links(&self) -> Links {
+        self.eventful
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.eventful
+    }
+}
+
+/// Memory for an endpoint: lent by the caller, or (feature `alloc`) allocated once by [`Storage::owned`].
+///
+/// The lengths are limits: what does not fit is refused. [`Storage::owned`] shows how many of each a [`Config`] asks for; fewer
+/// are allowed where the limit may be lower, and [`Endpoint::new`](crate::Endpoint::new) refuses only what cannot work.
+pub struct Storage<'s> {
+    /// One for each peer.
+    pub peers: Store<'s, Slot<crate::peer::Peer>>,
+    /// One for each path; as many as peers.
+    pub paths: Store<'s, Slot<crate::path::Path>>,
+    /// A power of two, about as many as peers.
+    pub path_buckets: Store<'s, u32>,
+    /// As many as paths.
+    pub path_links: Store<'s, u32>,
+    /// As many as peers.
+    pub peer_deadlines: Store<'s, DeadlineSlot>,
+    /// Messages and calls.
+    pub exchanges: Store<'s, Slot<Exchange>>,
+    /// A power of two, about as many as exchanges.
+    pub exchange_buckets: Store<'s, u32>,
+    /// As many as exchanges.
+    pub exchange_links: Store<'s, u32>,
+    /// As many as exchanges.
+    pub call_deadlines: Store<'s, DeadlineSlot>,
+    /// Flows that are sent.
+    pub outgoing: Store<'s, Slot<Outgoing>>,
+    /// Flows that are received.
+    pub incoming: Store<'s, Slot<Incoming>>,
+    /// Datagrams in flight.
+    pub datagrams: Store<'s, Slot<SentDatagram>>,
+    /// Frames in flight.
+    pub frames: Store<'s, Slot<SentFrame>>,
+    /// Channels in use.
+    pub channels: Store<'s, Slot<Channel>>,
+    /// Runs of octets beyond holes.
+    pub ranges: Store<'s, RangeNode>,
+    /// Octets of messages.
+    pub payload: Store<'s, u8>,
+    /// Bookkeeping of the octets: [`Arena::tree_len`] of their length.
+    pub payload_tree: Store<'s, u8>,
+    /// Tickets that were used.
+    pub used_tickets: Store<'s, crate::token::UsedTicket>,
+}
+
+#[cfg(feature = "alloc")]
+impl Storage<'static> {
+    /// Allocates what `config` asks for.
+    #[must_use]
+    pub fn owned(config: &Config) -> Self {
+        let peers = config.peer_count_max;
+        let exchanges = config.exchange_count_max;
+        let buckets = |count: usize| Store::owned_with(count.next_power_of_two(), |_| 0);
+        Self {
+            peers: Store::owned(peers),
+            paths: Store::owned(peers),
+            path_buckets: buckets(peers),
+            path_links: Store::owned(peers),
+            peer_deadlines: Store::owned(peers),
+            exchanges: Store::owned(exchanges),
+            exchange_buckets: buckets(exchanges),
+            exchange_links: Store::owned(exchanges),
+            call_deadlines: Store::owned(exchanges),
+            outgoing: Store::owned(exchanges),
+            incoming: Store::owned(exchanges),
+            datagrams: Store::owned(config.sent_datagram_count_max),
+            frames: Store::owned(config.sent_frame_count_max),
+            channels: Store::owned(config.channel_total_max),
+            ranges: Store::owned(exchanges.min(4096).max(config.hole_count_max)),
+            payload: Store::owned(config.payload_memory),
+            payload_tree: Store::owned(Arena::tree_len(config.payload_memory)),
+            used_tickets: Store::owned(config.used_ticket_count_max),
+        }
+    }
+}

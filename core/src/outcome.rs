@@ -1,0 +1,69 @@
+//! What became of a call (semantics, *Outcomes*).
+
+use core::fmt;
+
+use crate::ids::MessageId;
+use crate::wire;
+
+/// What became of a call. The caller always learns one of these, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler ran, and this is its reply; release it when done with it. At-most-once: it ran exactly once.
+    Ok(MessageId),
+    /// The handler ran and answered with an error, whose octets are the message.
+    ApplicationError(MessageId),
+    /// A one-way call has arrived at the peer, which will execute it; there is no reply to wait for.
+    Delivered,
+    /// The call was not executed and never will be; it is safe to call again.
+    NotExecuted(NotExecuted),
+    /// The handler ran, but its reply is gone.
+    ReplyLost,
+    /// Nobody here knows whether the handler ran; [`Endpoint::resolve`](crate::Endpoint::resolve) asks.
+    Unknown(Unknown),
+}
+
+/// Why a call was not executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotExecuted {
+    /// The callee refused it and closed its number.
+    Refused(wire::NotExecuted),
+    /// It never left this endpoint.
+    NeverSent,
+    /// The peer takes no request of that length.
+    TooLarge {
+        /// The longest request that it takes, in octets.
+        limit: u64,
+    },
+}
+
+/// Why the outcome of a call is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// The deadline passed before a reply came.
+    Deadline,
+    /// The caller gave up; the callee had not confirmed that it will not run.
+    Cancelled,
+    /// The peer fell silent.
+    ConnectionLost,
+    /// The peer restarted, or no longer knows the session.
+    SessionLost,
+    /// The handler failed half-way.
+    HandlerFailed,
+    /// The conversation was closed, by either side.
+    Closed,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deadline => "the deadline passed before a reply came",
+            Self::Cancelled => "the call was cancelled after it was sent",
+            Self::ConnectionLost => "the peer does not answer",
+            Self::SessionLost => "the peer restarted or forgot the session",
+            Self::HandlerFailed => "the handler failed half-way",
+            Self::Closed => "the conversation was closed",
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Flows that we send: where their octets lie, and which of them were sent.
+
+use crate::sent::{InFlow, Last};
+use crate::storage::{Arena, Block, Linked, Links, List};
+use crate::wire::{Status, Role};
+
+/// A flow that we send.
+///
+/// Octets below the first run in flight are acknowledged; those from `sent` on have never been sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The index of its exchange.
+    pub exchange: u32,
+    /// Its role on the wire.
+    pub role: Role,
+    /// Whole or stream.
+    pub kind: Kind,
+    /// Where its octets are.
+    pub body: Body,
+    /// Octets accepted from the application.
+    pub len: u64,
+    /// Whether the application will add no more.
+    pub is_ended: bool,
+    /// Octets sent at least once.
+    pub sent: u64,
+    /// Whether the end was sent at least once.
+    pub is_end_sent: bool,
+    /// The runs that are in flight or lost, by offset.
+    pub frames: List<InFlow>,
+    /// Up to which offset a stream may send (protocol §6.3).
+    pub limit: u64,
+    /// Octets charged to the peer's credit.
+    pub charged: u64,
+    /// Whether the flow was given up; its body is gone, and only RESET remains to be acknowledged.
+    pub is_reset: bool,
+    /// Whether each run is sent once and never again.
+    pub is_unreliable: bool,
+    /// The queue it waits in, 0 first.
+    pub priority: u8,
+    /// The key of a newest-only message, and its order among those with the same key.
+    pub newest: (u64, u64),
+    /// What a reply says before its octets.
+    pub status: Status,
+    /// The encoded metadata items.
+    pub metadata: Option<Block>,
+    pub(crate) queued: Links,
+}
+
+/// Whether a flow's length is known from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Each fragment tells the length.
+    Whole,
+    /// The last fragment tells the length.
+    Stream,
+}
+
+/// Where the octets of a flow are.
+#[derive(Debug)]
+pub enum Body {
+    /// Nowhere: there are none.
+    Empty,
+    /// In the arena; for a stream a ring, in which the octet at offset `o` is at `o` modulo the block's length.
+    Held(Block),
+    /// In memory that the application shares.
+    #[cfg(feature = "bytes")]
+    Shared(bytes::Bytes),
+}
+
+/// Marks the queues of flows with something to send.
+#[derive(Debug)]
+pub enum Queued {}
+
+impl Linked<Queued> for Outgoing {
+    fn links(&self) -> Links {
+        self.queued
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.queued
+    }
+}
+
+impl Outgoing {
+    /// Makes a flow of an exchange; nothing of it is sent.
+    #[must_use]
+    pub const fn new(exchange: u32, role: Role, kind: Kind, priority: u8) -> Self {
+        Self {
+            exchange,
+            role,
+            kind,
+            body: Body::Empty,
+            len: 0,
+            is_ended: matches!(kind, Kind::Whole),
+            sent: 0,
+            is_end_sent: false,
+            frames: List::new(),
+            limit: u64::MAX,
+            charged: 0,
+            is_reset: false,
+            is_unreliable: false,
+            priority,
+            newest: (0, 0),
+            status: Status::Ok,
+            metadata: None,
+            queued: Links::UNLINKED,
+        }
+    }
+
+    /// Says whether something may be sent that never was; credit of the session is not looked at.
+    #[must_use]
+    pub const fn has_fresh(&self) -> bool {
+        if self.is_reset || self.is_end_sent {
+            return false;
+        }
+        let end = if self.len < self.limit { self.len } else { self.limit };
+        self.sent < end || (self.is_ended && self.sent == self.len)
+    }
+
+    /// Says whether all of it was sent and acknowledged.
+    #[must_use]
+    pub const fn is_acknowledged(&self) -> bool {
+        self.is_end_sent && self.frames.is_empty() && !self.is_reset
+    }
+
+    /// Returns the longest run of fresh octets from `sent` on that lies in one piece and has at most `len_max` octets.
+    #[must_use]
+    pub fn fresh_run(&self, len_max: usize) -> (u32, Last) {
+        let end = self.len.min(self.limit);
+        let piece = match (&self.body, self.kind) {
+            (Body::Held(block), Kind::Stream) => {
+                let capacity = block.len() as u64;
+                capacity - self.sent % capacity
+            }
+            _ => u64::MAX,
+        };
+        let len = (end.saturating_sub(self.sent)).min(piece).min(len_max as u64) as u32;
+        let last = if self.is_ended && self.sent + u64::from(len) == self.len { Last::Yes } else { Last::No };
+        (len, last)
+    }
+
+    /// Returns the octets of a run that [`Outgoing::fresh_run`] gave, or of a part of it.
+    #[must_use]
+    pub fn run<'a>(&'a self, arena: &'a Arena<'_>, offset: u64, len: u32) -> &'a [u8] {
+        let (octets, start) = match &self.body {
+            Body::Empty => return &[],
+            Body::Held(block) => {
+                let start = match self.kind {
+                    Kind::Whole => offset,
+                    Kind::Stream => offset % block.len() as u64,
+                };
+                (arena.bytes(*block), start as usize)
+            }
+            #[cfg(feature = "bytes")]
+            Body::Shared(octets) => (&octets[..], offset as usize),
+        };
+        octets.get(start..start.saturating_add(len as usize)).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,37 @@
+//! One network path: what is known of it, shared by all conversations that use it.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::congestion::Controller;
+use crate::ecn::EcnPath;
+use crate::pacer::Pacer;
+use crate::peer::OnPath;
+use crate::pmtu::PathMtu;
+use crate::rtt::Rtt;
+use crate::storage::List;
+
+/// State of one path: a remote address and port, and the local address that datagrams to it come from.
+///
+/// One controller, one round-trip estimate and one pacer serve all conversations on the path (RFC 8085 §3.1), so that
+/// opening more conversations gives no larger share of the link.
+#[derive(Debug)]
+pub struct Path {
+    /// Where datagrams go.
+    pub remote: SocketAddr,
+    /// Where they come from, if the adapter told.
+    pub local: Option<IpAddr>,
+    /// The round-trip time.
+    pub rtt: Rtt,
+    /// The congestion controller.
+    pub controller: Controller,
+    /// Spreads datagrams over the round trip.
+    pub pacer: Pacer,
+    /// The length of datagrams.
+    pub mtu: PathMtu,
+    /// Whether ECN marks pass.
+    pub ecn: EcnPath,
+    /// Octets in flight, of all conversations.
+    pub in_flight: u64,
+    /// The peers that use it.
+    pub peers: List<OnPath>,
+}

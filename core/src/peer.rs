@@ -1,0 +1,253 @@
+//! One peer: its session, the conversation that serves it, and what waits to be sent.
+
+use crate::conversation::Conversation;
+use crate::exchange::Exchange;
+use crate::outgoing::Queued;
+use crate::path::Path;
+use crate::sent::InLost;
+use crate::session::Session;
+use crate::storage::{Linked, Links, List, Slots};
+use crate::time::Instant;
+use crate::wire::{CloseCode, Parameters, Side};
+
+/// State of one peer.
+#[derive(Debug)]
+pub struct Peer {
+    /// What the conversation has come to.
+    pub stage: Stage,
+    /// Which side of the conversation we are.
+    pub side: Side,
+    /// The index of the path.
+    pub path: u32,
+    /// What outlives the conversation.
+    pub session: Session,
+    /// What does not.
+    pub conversation: Conversation,
+    /// What the peer announced, or what holds until it did.
+    pub parameters: Parameters,
+    /// Flows with something to send that never was, by priority.
+    pub queues: [List<Queued>; PRIORITY_COUNT],
+    /// Frames that were lost.
+    pub lost: List<InLost>,
+    /// Exchanges with something to announce.
+    pub noticed: List<Noticed>,
+    /// What is to be announced beside the exchanges; bits of [`Notices`].
+    pub notices: u16,
+    /// What the application is to be told; bits of [`News`].
+    pub news: u16,
+    /// For how long nothing new is to be begun, because the peer asked so.
+    pub busy_until: Option<Instant>,
+    /// Whether the peer begins no calls of ours any more.
+    pub is_draining: bool,
+    /// Before which seq everything must be acknowledged for the application to be told.
+    pub flush_to: Option<u64>,
+    /// When an authentic datagram was last received.
+    pub received_at: Instant,
+    /// When the last datagram was sent that the peer acknowledged: the peer's lease runs at least from here.
+    pub answered_at: Instant,
+    /// Since when something is awaited from the peer without a word from it.
+    pub awaiting_since: Option<Instant>,
+    /// When to ask what became of open calls, and after how long the next time.
+    pub ask_at: Option<Instant>,
+    /// How long the last asking waited.
+    pub ask_interval: core::time::Duration,
+    /// How many of our calls are open.
+    pub open_call_count: u32,
+    /// A token for the next opening.
+    pub ticket: Ticket,
+    pub(crate) ready: Links,
+    pub(crate) eventful: Links,
+    pub(crate) starved: Links,
+    pub(crate) on_path: Links,
+}
+
+/// What the conversation with a peer has come to.
+///
+/// ```text
+///            demand            answer            close by us
+/// Idle ----------------> Opening -----> Open ---------------------> Closing --3 PTO--> gone
+///   ^                      ^ |            | \---close by the peer--> Draining --3 PTO--> gone
+///   |  idle, lease over    | | no answer  |
+///   +----------------------|-+            | silence, change of address, reset
+///   |                      +--------------+ (client)
+///   +-------------------------------------+ (server: Suspended, until the client resumes or the lease ends)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Client: no conversation; the next demand opens one.
+    Idle,
+    /// Client: the hello is out.
+    Opening(Opening),
+    /// Datagrams flow.
+    Open,
+    /// Server: the conversation is lost, and the session waits for the client to resume it.
+    Suspended,
+    /// We closed; further datagrams of the peer are answered with the same CLOSE.
+    Closing(Closing),
+    /// The peer closed; we are silent.
+    Draining {
+        /// When the slot is given up.
+        until: Instant,
+    },
+}
+
+/// An opening under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// How many hellos were sent: the number of the next.
+    pub hello_count: u32,
+    /// When the last four were sent, by number modulo 4.
+    pub sent_at: [Instant; 4],
+    /// When the next hello goes out.
+    pub next_at: Instant,
+    /// When the opening began.
+    pub since: Instant,
+    /// How many retries were accepted.
+    pub retry_count: u8,
+    /// The datagram record that holds the frames which the hellos carry.
+    pub carried: Option<u32>,
+    /// Whether it asks for the session to go on.
+    pub resume: Resume,
+}
+
+/// Whether an opening asks for the session to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// A session of its own.
+    No,
+    /// The session that there was.
+    Yes,
+}
+
+/// A close under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// What is told.
+    pub code: Code,
+    /// When the slot is given up.
+    pub until: Instant,
+    /// Datagrams received since; the CLOSE is repeated when it is a power of two.
+    pub received_count: u32,
+    /// Whether the CLOSE is to be sent.
+    pub is_due: bool,
+}
+
+/// Why a conversation was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// By the protocol.
+    Protocol(CloseCode),
+    /// By the application, with a number of its own.
+    Application(u64),
+}
+
+/// A token that opens a session, as the server gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    octets: [u8; Self::LEN_MAX],
+    len: u8,
+}
+
+impl Ticket {
+    /// The longest token (protocol §3.1.3).
+    pub const LEN_MAX: usize = 128;
+    /// No token.
+    pub const NONE: Self = Self { octets: [0; Self::LEN_MAX], len: 0 };
+
+    /// Keeps a token; one that is too long is none.
+    #[must_use]
+    pub fn new(token: &[u8]) -> Self {
+        let mut ticket = Self::NONE;
+        if let Some(place) = ticket.octets.get_mut(..token.len()) {
+            place.copy_from_slice(token);
+            ticket.len = token.len() as u8;
+        }
+        ticket
+    }
+
+    /// Returns the token; empty if there is none.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
+    }
+}
+
+/// Bits of what is to be announced to a peer, beside its exchanges.
+#[derive(Debug)]
+pub enum Notices {}
+
+impl Notices {
+    /// CREDIT.
+    pub const CREDIT: u16 = 1;
+    /// DRAIN.
+    pub const DRAIN: u16 = 1 << 1;
+    /// TAKEN, of those channels that are marked.
+    pub const TAKEN: u16 = 1 << 2;
+    /// PING.
+    pub const PING: u16 = 1 << 3;
+    /// The server's answer to a hello.
+    pub const ANSWER: u16 = 1 << 4;
+    /// BUSY; not repeated when lost.
+    pub const BUSY: u16 = 1 << 5;
+    /// Those that must arrive.
+    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN;
+}
+
+/// Bits of what the application is to be told about a peer.
+#[derive(Debug)]
+pub enum News {}
+
+impl News {
+    /// The peer answers.
+    pub const CONNECTED: u16 = 1;
+    /// Everything up to the flush was acknowledged.
+    pub const FLUSHED: u16 = 1 << 1;
+    /// The peer begins no calls any more.
+    pub const DRAINING: u16 = 1 << 2;
+    /// The peer took messages of a channel.
+    pub const TAKEN: u16 = 1 << 3;
+    /// The session is lost; the peer remains, and the next demand opens another.
+    pub const SESSION_LOST: u16 = 1 << 4;
+    /// The conversation was closed.
+    pub const CLOSED: u16 = 1 << 5;
+}
+
+/// Queues by priority.
+pub const PRIORITY_COUNT: usize = 4;
+
+/// Marks the list of peers with something to send.
+#[derive(Debug)]
+pub enum Ready {}
+/// Marks the list of peers of which the application is to be told.
+#[derive(Debug)]
+pub enum Eventful {}
+/// Marks the list of peers that wait for memory before they are granted more.
+#[derive(Debug)]
+pub enum Starved {}
+/// Marks the list of peers on one path.
+#[derive(Debug)]
+pub enum OnPath {}
+/// Marks the list of exchanges with something to announce.
+#[derive(Debug)]
+pub enum Noticed {}
+
+/// The peers of an endpoint and the paths they use.
+pub type Peers<'s> = Slots<'s, Peer>;
+/// The paths of an endpoint.
+pub type Paths<'s> = Slots<'s, Path>;
+
+macro_rules! linked {
+    ($type:ty, $($marker:ty => $field:ident),*) => {
+        $(impl Linked<$marker> for $type {
+            fn links(&self) -> Links {
+                self.$field
+            }
+            fn links_mut(&mut self) -> &mut Links {
+                &mut self.$field
+            }
+        })*
+    };
+}
+
+linked!(Peer, Ready => ready, Eventful => eventful, Starved => starved, OnPath => on_path);
+linked!(Exchange, Noticed => noticed);
