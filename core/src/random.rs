@@ -178,8 +178,10 @@ mod tests {
         for bound in [0, 1] {
             assert_eq!(random.below(bound), 0);
         }
-        // Half of the draws are thrown away at this bound.
-        let bound = (1 << 63) + 1;
-        assert!((0..100).all(|_| random.below(bound) < bound));
+        // At this bound four numbers fall on each three; kept without a second draw, multiples of three would come twice
+        // as often as the others.
+        let bound = 3 << 62;
+        let count = (0..3_000).filter(|_| random.below(bound).is_multiple_of(3)).count();
+        assert!((850..1150).contains(&count), "{count}");
     }
 }

@@ -158,7 +158,7 @@ const fn parent(place: u32) -> u32 {
     (place - 1) / ARITY
 }
 
-/// Four children of 16 octets are one cache line, and the heap is half as deep as with two.
+/// The four children of a place lie in 64 octets, two cache lines at most, and the heap is half as deep as with two.
 const ARITY: u32 = 4;
 
 #[cfg(test)]
