@@ -4,6 +4,17 @@
 //! full is an answer. Elements are named by small indices, so that one element can be in several structures without
 //! being moved or copied.
 //!
+//! ```
+//! use posthaste_core::storage::{Slot, Slots, Store};
+//!
+//! let mut memory = [const { Slot::EMPTY }; 2];
+//! let mut calls = Slots::new(Store::lent(&mut memory));
+//! let first = calls.insert("first").expect("two slots are vacant");
+//! calls.remove(first);
+//! let second = calls.insert("second").expect("two slots are vacant");
+//! assert_eq!((calls.get(first), calls.get(second)), (None, Some(&"second")));
+//! ```
+//!
 //! | structure | holds | cost of an operation |
 //! |---|---|---|
 //! | [`Slots`] | elements named by keys that go stale | constant |
