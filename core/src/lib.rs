@@ -2,11 +2,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod rtt;
 pub mod time;
 
 pub use time::Instant;
