@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod rtt;
+pub mod seq;
 pub mod time;
 
 pub use time::Instant;
