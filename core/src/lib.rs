@@ -7,6 +7,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod ack;
+pub mod ecn;
 pub mod rtt;
 pub mod seq;
 pub mod time;
