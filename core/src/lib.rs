@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod ack;
 pub mod ecn;
+pub mod loss;
 pub mod rtt;
 pub mod seq;
 pub mod time;
