@@ -8,8 +8,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod ack;
+pub mod congestion;
 pub mod ecn;
 pub mod loss;
+pub mod pacer;
 pub mod rtt;
 pub mod seq;
 pub mod time;
