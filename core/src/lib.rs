@@ -12,6 +12,7 @@ pub mod congestion;
 pub mod ecn;
 pub mod loss;
 pub mod pacer;
+pub mod pmtu;
 pub mod rtt;
 pub mod seq;
 pub mod time;
