@@ -8,6 +8,7 @@ use crate::time::{Instant, nanos};
 
 /// A leaky bucket that drains a little faster than the window allows, so that it shapes bursts and never the throughput.
 ///
+/// Before the first sample of the round trip there is no rate, and the initial window leaves at once, as it may (RFC 9002 §7.7).
 /// Acks, which are not congestion controlled, do not pass through it (RFC 9002 §7.7).
 #[derive(Clone, Debug)]
 pub struct Pacer {
@@ -15,7 +16,7 @@ pub struct Pacer {
     empty_at: Instant,
     /// The part of `empty_at` below a nanosecond, in 2^-32 ns, so that rounding never adds up.
     empty_at_fraction: u32,
-    /// What an octet costs, in 2^-32 ns.
+    /// What an octet costs, in 2^-32 ns; nothing while there is no rate.
     octet_cost: u64,
     /// What may leave at once, in octets.
     quantum: u64,
@@ -32,15 +33,10 @@ impl Pacer {
 
     /// Adapts the rate to the window and the round trip: after each ack, loss and change of the datagram length.
     pub fn update(&mut self, controller: &Controller, rtt: &Rtt) {
-        // Rate is gain times window over round trip; the cost is its inverse. In slow start the window doubles meanwhile.
-        let (numerator, denominator) = if controller.is_in_slow_start() { (1, 2) } else { (4, 5) };
-        let round_trip = u128::from(nanos(rtt.smoothed())) << FRACTION_BITS;
-        let cost = round_trip * numerator / (denominator * u128::from(controller.window().max(1)));
-        self.octet_cost = u64::try_from(cost).unwrap_or(u64::MAX).max(1);
-
-        let octets_in_grain = (u128::from(nanos(QUANTUM_TIME)) << FRACTION_BITS) / u128::from(self.octet_cost);
         let datagram_len = controller.datagram_len();
-        let wanted = u64::try_from(octets_in_grain).unwrap_or(u64::MAX).max(QUANTUM_COUNT * datagram_len);
+        self.octet_cost = if rtt.has_sample() { octet_cost(controller, rtt) } else { 0 };
+        let octets_in_time = (u128::from(nanos(QUANTUM_TIME)) << FRACTION_BITS) / u128::from(self.octet_cost.max(1));
+        let wanted = u64::try_from(octets_in_time).unwrap_or(u64::MAX).max(QUANTUM_COUNT * datagram_len);
         self.quantum = wanted.min(QUANTUM_MAX).max(datagram_len);
     }
 
@@ -67,6 +63,15 @@ impl Pacer {
     }
 }
 
+/// The inverse of the rate, which is gain times window over round trip.
+fn octet_cost(controller: &Controller, rtt: &Rtt) -> u64 {
+    // In slow start the window doubles while it is sent once.
+    let (numerator, denominator) = if controller.is_in_slow_start() { (1, 2) } else { (4, 5) };
+    let round_trip = u128::from(nanos(rtt.smoothed())) << FRACTION_BITS;
+    let cost = round_trip * numerator / (denominator * u128::from(controller.window().max(1)));
+    u64::try_from(cost).unwrap_or(u64::MAX).max(1)
+}
+
 const FRACTION_BITS: u32 = 32;
 /// Datagrams that may leave at once on any path: the burst of the initial window (RFC 9002 §7.7).
 const QUANTUM_COUNT: u64 = 10;
@@ -83,17 +88,29 @@ mod tests {
     use super::*;
     use crate::congestion::Algorithm;
 
+    /// RFC 9002 §7.7.
     #[test]
-    fn the_initial_window_leaves_at_once() {
-        let (controller, rtt) =
-            (Controller::new(Algorithm::Cubic, 1200, u64::MAX), Rtt::new(Duration::from_millis(333)));
+    fn without_a_sample_the_window_alone_is_the_limit() {
+        let mut rtt = Rtt::new(Duration::from_millis(333));
+        let controller = Controller::new(Algorithm::Cubic, 1200, u64::MAX);
         let mut pacer = Pacer::new(&controller, &rtt);
+        (0..100).for_each(|_| pacer.on_sent(at(5), 1200));
+        assert_eq!(pacer.until(at(5), 1200), None);
+        rtt.on_sample(at(6), Duration::from_millis(60), Duration::ZERO);
+        pacer.update(&controller, &rtt);
+        assert_eq!(pacer.until(at(6), 1200), None, "what left before costs nothing");
+    }
+
+    #[test]
+    fn slow_start_paces_two_windows_a_round_trip() {
+        let mut rtt = Rtt::new(Duration::from_millis(333));
+        rtt.on_sample(at(0), Duration::from_millis(60), Duration::ZERO);
+        let mut pacer = Pacer::new(&Controller::new(Algorithm::Cubic, 1200, u64::MAX), &rtt);
         for _ in 0..10 {
             assert_eq!(pacer.until(at(5), 1200), None);
             pacer.on_sent(at(5), 1200);
         }
-        // Slow start: two windows a round trip.
-        assert_eq!(pacer.until(at(5), 1200), Some(at(5).saturating_add(Duration::from_nanos(16_650_000))));
+        assert_eq!(pacer.until(at(5), 1200), Some(at(8)));
     }
 
     /// RFC 9002 §7.7: five quarters of the window over the smoothed round trip, to a millionth over ten seconds.
