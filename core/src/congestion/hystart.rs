@@ -1,0 +1,196 @@
+//! HyStart++: leaves the first slow start when the round trip grows, before the queue overflows (RFC 9406).
+
+use core::time::Duration;
+
+use crate::time::nanos;
+
+/// The first slow start of one path.
+///
+/// A round ends when the first number sent after its beginning is acknowledged. When the least round trip of a round
+/// exceeds that of the round before, growth is slowed for five rounds (conservative slow start); if the round trip falls
+/// back meanwhile, that was jitter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HyStart {
+    /// The number that will be sent next.
+    next_number: u64,
+    /// The round ends when this number, or a later one, is acknowledged.
+    round_end: u64,
+    min_last_round: u64,
+    min_this_round: u64,
+    sample_count: u32,
+    conservative: Option<Conservative>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Conservative {
+    /// The round trip that made slow start conservative.
+    baseline: u64,
+    rounds_left: u32,
+}
+
+/// Whether slow start goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    SlowStart,
+    /// The threshold belongs where the window is.
+    Over,
+}
+
+impl HyStart {
+    pub(super) const fn new() -> Self {
+        Self {
+            next_number: 0,
+            round_end: 0,
+            min_last_round: u64::MAX,
+            min_this_round: u64::MAX,
+            sample_count: 0,
+            conservative: None,
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, number: u64) {
+        self.next_number = number.saturating_add(1);
+    }
+
+    /// RFC 9406 §4.2: one sample an ack.
+    pub(super) fn on_rtt_sample(&mut self, latest: Duration) {
+        self.min_this_round = self.min_this_round.min(nanos(latest));
+        self.sample_count = self.sample_count.saturating_add(1);
+        if self.sample_count < SAMPLE_COUNT_MIN {
+            return;
+        }
+        match self.conservative {
+            None if self.min_last_round != u64::MAX => {
+                let tolerance =
+                    (self.min_last_round / RTT_DIVISOR).clamp(nanos(RTT_TOLERANCE_MIN), nanos(RTT_TOLERANCE_MAX));
+                if self.min_this_round >= self.min_last_round.saturating_add(tolerance) {
+                    self.conservative =
+                        Some(Conservative { baseline: self.min_this_round, rounds_left: CONSERVATIVE_ROUNDS });
+                }
+            }
+            Some(conservative) if self.min_this_round < conservative.baseline => self.conservative = None,
+            None | Some(_) => {}
+        }
+    }
+
+    pub(super) fn on_acked(&mut self, number: u64) -> Phase {
+        if number < self.round_end {
+            return Phase::SlowStart;
+        }
+        self.round_end = self.next_number;
+        self.min_last_round = self.min_this_round;
+        self.min_this_round = u64::MAX;
+        self.sample_count = 0;
+        match &mut self.conservative {
+            Some(conservative) if conservative.rounds_left <= 1 => Phase::Over,
+            Some(conservative) => {
+                conservative.rounds_left -= 1;
+                Phase::SlowStart
+            }
+            None => Phase::SlowStart,
+        }
+    }
+
+    /// What the window grows by for `len` octets acknowledged. No further limit: what is paced cannot burst (RFC 9406 §4.3).
+    pub(super) const fn growth(&self, len: u64) -> u64 {
+        match self.conservative {
+            Some(_) => len / GROWTH_DIVISOR,
+            None => len,
+        }
+    }
+}
+
+// RFC 9406 §4.3.
+const RTT_TOLERANCE_MIN: Duration = Duration::from_millis(4);
+const RTT_TOLERANCE_MAX: Duration = Duration::from_millis(16);
+const RTT_DIVISOR: u64 = 8;
+const SAMPLE_COUNT_MIN: u32 = 8;
+const GROWTH_DIVISOR: u64 = 4;
+const CONSERVATIVE_ROUNDS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_round_trip_never_ends_slow_start() {
+        let mut path = Path::new();
+        for _ in 0..50 {
+            assert_eq!(path.round(100), Phase::SlowStart);
+            assert_eq!(path.hystart.growth(1000), 1000);
+        }
+    }
+
+    /// RFC 9406 §4.2.
+    #[test]
+    fn a_grown_round_trip_slows_growth_and_ends_slow_start_five_rounds_later() {
+        let mut path = Path::new();
+        path.round(100);
+        path.round(100);
+        path.sample(113);
+        assert_eq!(path.hystart.growth(1000), 250);
+        for _ in 0..4 {
+            assert_eq!(path.round(113), Phase::SlowStart);
+        }
+        assert_eq!(path.round(113), Phase::Over);
+    }
+
+    /// RFC 9406 §4.2.
+    #[test]
+    fn a_round_trip_that_falls_back_was_jitter() {
+        let mut path = Path::new();
+        path.round(100);
+        path.round(100);
+        path.round(120);
+        assert_eq!(path.hystart.growth(1000), 250);
+        path.round(105);
+        assert_eq!(path.hystart.growth(1000), 1000);
+    }
+
+    /// RFC 9406 §4.3: an eighth of the round trip, at least 4 ms and at most 16 ms.
+    #[test]
+    fn the_tolerance_has_bounds() {
+        for (base, tolerated, excessive) in [(1, 4, 5), (64, 71, 72), (1000, 1015, 1016)] {
+            for (then, growth) in [(tolerated, 1000), (excessive, 250)] {
+                let mut path = Path::new();
+                path.round(base);
+                path.round(then);
+                assert_eq!(path.hystart.growth(1000), growth, "{base} ms, then {then} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_than_eight_samples_decide_nothing() {
+        let mut path = Path::new();
+        path.round(100);
+        (0..7).for_each(|_| path.hystart.on_rtt_sample(Duration::from_millis(200)));
+        assert_eq!(path.hystart.growth(1000), 1000);
+    }
+
+    struct Path {
+        hystart: HyStart,
+        number: u64,
+    }
+
+    impl Path {
+        fn new() -> Self {
+            let mut path = Self { hystart: HyStart::new(), number: 0 };
+            path.hystart.on_sent(0);
+            path.hystart.on_acked(0);
+            path
+        }
+
+        fn sample(&mut self, millis: u64) {
+            (0..8).for_each(|_| self.hystart.on_rtt_sample(Duration::from_millis(millis)));
+        }
+
+        /// Eight acks of a round trip each, then the one that ends the round.
+        fn round(&mut self, millis: u64) -> Phase {
+            self.sample(millis);
+            self.number += 10;
+            self.hystart.on_sent(self.number);
+            self.hystart.on_acked(self.number)
+        }
+    }
+}

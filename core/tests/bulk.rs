@@ -1,0 +1,495 @@
+//! The transport machines together: a sender with endless data, a link with faults, a receiver that acknowledges.
+//!
+//! Only the public interface is used, as by somebody who takes the machines without the endpoint.
+
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use posthaste_core::Instant;
+use posthaste_core::ack::{AckEliciting, AckState};
+use posthaste_core::congestion::{Acked, Algorithm, Controller, Limit, Lost};
+use posthaste_core::ecn::{self, Ecn, EcnCounts, EcnPath};
+use posthaste_core::loss::{Address, LossDetector, PersistentCongestion, Sent, Verdict};
+use posthaste_core::pacer::Pacer;
+use posthaste_core::rtt::Rtt;
+
+const MS: Duration = Duration::from_millis(1);
+const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_clean_link_is_filled() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let share = Link::internet().share(algorithm);
+        assert!(share > 0.93, "{algorithm:?}: {share}");
+    }
+}
+
+/// At fixed thresholds each overtaken datagram halves the window: measured, 8 % of the link.
+#[test]
+fn reordering_and_duplicates_do_not_look_like_congestion() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        for late in [MS, 5 * MS, 15 * MS] {
+            let link = Link { reordered: 0.01, late, duplicated: 0.01, ..Link::internet() };
+            let share = link.share(algorithm);
+            assert!(share > 0.85, "{algorithm:?}, {late:?}: {share}");
+        }
+    }
+}
+
+#[test]
+fn cubic_bears_more_loss_than_reno() {
+    let link = Link { lost: 0.001, ..Link::internet() };
+    let (reno, cubic) = (link.share(Algorithm::NewReno), link.share(Algorithm::Cubic));
+    assert!(reno > 0.1 && cubic > reno, "{reno} {cubic}");
+}
+
+/// Half of the datagrams and half of the acks are lost: progress is slow, but it is there.
+#[test]
+fn a_link_that_loses_half_still_carries() {
+    for algorithm in [Algorithm::StopAndWait, Algorithm::NewReno, Algorithm::Cubic] {
+        let link = Link { lost: 0.5, acks_lost: 0.5, seconds: 60, ..Link::internet() };
+        let delivered = link.run(algorithm).delivered;
+        assert!(delivered > 100, "{algorithm:?}: {delivered}");
+    }
+}
+
+#[test]
+fn the_loopback_is_filled_with_long_datagrams() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let share = Link::loopback().share(algorithm);
+        assert!(share > 0.95, "{algorithm:?}: {share}");
+    }
+}
+
+/// RFC 3168: a router that marks needs to drop nothing.
+#[test]
+fn marks_keep_the_queue_short_without_a_loss() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let link = Link { marks_above: 50_000, ..Link::internet() };
+        let outcome = link.run(algorithm);
+        assert!(outcome.dropped == 0 && outcome.marked > 0, "{algorithm:?}: {outcome:?}");
+        assert!(link.share_of(&outcome) > 0.8, "{algorithm:?}: {outcome:?}");
+    }
+}
+
+/// RFC 8085 §3.1.3.
+#[test]
+fn stop_and_wait_sends_one_datagram_a_round_trip() {
+    let link = Link { seconds: 10, ..Link::internet() };
+    let delivered = link.run(Algorithm::StopAndWait).delivered;
+    assert!((490..=500).contains(&delivered), "{delivered}");
+}
+
+#[test]
+fn an_outage_is_survived_and_forgotten() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let link = Link { outage: Some((at(4000), at(6000))), seconds: 20, ..Link::internet() };
+        let share = link.share(algorithm);
+        assert!(share > 0.7, "{algorithm:?}: {share}");
+    }
+}
+
+/// A one-way bottleneck with a queue; acks come back on a link that only delays and loses.
+#[derive(Clone)]
+struct Link {
+    octets_per_second: u64,
+    one_way: Duration,
+    queue_len: u64,
+    datagram_len: usize,
+    lost: f64,
+    acks_lost: f64,
+    duplicated: f64,
+    reordered: f64,
+    late: Duration,
+    marks_above: u64,
+    outage: Option<(Instant, Instant)>,
+    seconds: u64,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    delivered: usize,
+    dropped: u64,
+    marked: u64,
+}
+
+impl Link {
+    /// 100 Mbit/s, 20 ms, a queue of one round trip.
+    fn internet() -> Self {
+        Self {
+            octets_per_second: 12_500_000,
+            one_way: 10 * MS,
+            queue_len: 250_000,
+            datagram_len: 1200,
+            lost: 0.0,
+            acks_lost: 0.0,
+            duplicated: 0.0,
+            reordered: 0.0,
+            late: MS,
+            marks_above: u64::MAX,
+            outage: None,
+            seconds: 10,
+        }
+    }
+
+    /// 4 GB/s, 30 µs, a receive buffer of 1 MiB.
+    fn loopback() -> Self {
+        Self {
+            octets_per_second: 4_000_000_000,
+            one_way: Duration::from_micros(15),
+            queue_len: 1 << 20,
+            datagram_len: 65_507,
+            seconds: 1,
+            ..Self::internet()
+        }
+    }
+
+    fn share(&self, algorithm: Algorithm) -> f64 {
+        self.share_of(&self.run(algorithm))
+    }
+
+    /// What arrived, once, as a part of what the link could have carried.
+    fn share_of(&self, outcome: &Outcome) -> f64 {
+        (outcome.delivered * self.datagram_len) as f64 / (self.octets_per_second * self.seconds) as f64
+    }
+
+    fn run(&self, algorithm: Algorithm) -> Outcome {
+        let mut simulation = Simulation::new(self.clone(), algorithm);
+        simulation.run();
+        simulation.outcome()
+    }
+}
+
+enum Event {
+    Arrival { number: u64, piece: u64, ecn: Ecn },
+    Ack { ranges: Vec<RangeInclusive<u64>>, delay: Duration, counts: EcnCounts },
+}
+
+struct Simulation {
+    link: Link,
+    random: u64,
+    now: Instant,
+    /// Min-heap by time, then by order of insertion.
+    events: BinaryHeap<std::cmp::Reverse<(Instant, usize)>>,
+    payloads: Vec<Option<Event>>,
+    link_free_at: Instant,
+    sender: Sender,
+    acks: AckState,
+    pieces: BTreeSet<u64>,
+    piece_count: usize,
+    dropped: u64,
+    marked: u64,
+}
+
+impl Simulation {
+    fn new(link: Link, algorithm: Algorithm) -> Self {
+        let mut acks = AckState::new(ACK_DELAY_MAX);
+        if algorithm == Algorithm::StopAndWait {
+            // The sender, which waits for each ack, asks for each.
+            acks.set_full_count_max(1);
+        }
+        Self {
+            sender: Sender::new(algorithm, link.datagram_len),
+            link,
+            random: 0x9e37_79b9_7f4a_7c15,
+            now: at(0),
+            events: BinaryHeap::new(),
+            payloads: Vec::new(),
+            link_free_at: at(0),
+            acks,
+            pieces: BTreeSet::new(),
+            piece_count: 0,
+            dropped: 0,
+            marked: 0,
+        }
+    }
+
+    fn run(&mut self) {
+        let end = at(1000 * self.link.seconds);
+        while self.now < end {
+            while let Some((number, piece, ecn)) = self.sender.poll_transmit(self.now) {
+                self.transmit(number, piece, ecn);
+            }
+            if self.acks.is_due(self.now) {
+                self.send_ack();
+            }
+            let next_event = self.events.peek().map(|event| event.0.0);
+            let next = [next_event, self.sender.deadline(self.now), self.acks.deadline()].into_iter().flatten().min();
+            let next = next.expect("a sender with data always waits for something");
+            assert!(next >= self.now);
+            self.now = next;
+            while let Some(std::cmp::Reverse((_, index))) =
+                self.events.peek().copied().filter(|event| event.0.0 <= next)
+            {
+                self.events.pop();
+                match self.payloads[index].take().unwrap() {
+                    Event::Arrival { number, piece, ecn } => self.arrive(number, piece, ecn),
+                    Event::Ack { ranges, delay, counts } => self.sender.on_ack(next, &ranges, delay, counts),
+                }
+            }
+            self.sender.on_timeout(next);
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome { delivered: self.piece_count, dropped: self.dropped, marked: self.marked }
+    }
+
+    fn transmit(&mut self, number: u64, piece: u64, mut ecn: Ecn) {
+        let rate = self.link.octets_per_second;
+        let start = self.link_free_at.max(self.now);
+        let queued = start.saturating_since(self.now).as_nanos() as u64 * (rate / 1000) / 1_000_000;
+        let is_out = self.link.outage.is_some_and(|(from, to)| (from..to).contains(&self.now));
+        if is_out || queued + self.link.datagram_len as u64 > self.link.queue_len || self.chance(self.link.lost) {
+            self.dropped += 1;
+            return;
+        }
+        if queued > self.link.marks_above && ecn == Ecn::Ect0 {
+            ecn = Ecn::Ce;
+            self.marked += 1;
+        }
+        self.link_free_at =
+            start.saturating_add(Duration::from_nanos(self.link.datagram_len as u64 * 1_000_000_000 / rate));
+        let late = if self.chance(self.link.reordered) { self.link.late } else { Duration::ZERO };
+        let arrival = self.link_free_at.saturating_add(self.link.one_way + late);
+        self.schedule(arrival, Event::Arrival { number, piece, ecn });
+        if self.chance(self.link.duplicated) {
+            self.schedule(arrival.saturating_add(MS), Event::Arrival { number, piece, ecn });
+        }
+    }
+
+    fn arrive(&mut self, number: u64, piece: u64, ecn: Ecn) {
+        if !self.acks.window().is_fresh(number) {
+            return;
+        }
+        self.acks.on_received(self.now, number, AckEliciting::Full, ecn);
+        self.piece_count += usize::from(self.pieces.insert(piece));
+        // The events of one instant come in one batch; each ack leaves on its own all the same.
+        if self.acks.is_due(self.now) {
+            self.send_ack();
+        }
+    }
+
+    fn send_ack(&mut self) {
+        let ranges: Vec<_> = self.acks.window().ranges().take(32).collect();
+        let event = Event::Ack { ranges, delay: self.acks.ack_delay(self.now), counts: self.acks.ecn_counts() };
+        self.acks.on_ack_sent();
+        if !self.chance(self.link.acks_lost) {
+            self.schedule(self.now.saturating_add(self.link.one_way), event);
+        }
+    }
+
+    fn schedule(&mut self, instant: Instant, event: Event) {
+        self.events.push(std::cmp::Reverse((instant, self.payloads.len())));
+        self.payloads.push(Some(event));
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        ((self.random >> 11) as f64) < probability * (1_u64 << 53) as f64
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    InFlight,
+    Acked,
+    Lost,
+}
+
+struct Record {
+    sent: Sent,
+    piece: u64,
+    ecn: Ecn,
+    fate: Fate,
+}
+
+struct Sender {
+    datagram_len: usize,
+    rtt: Rtt,
+    loss: LossDetector,
+    controller: Controller,
+    pacer: Pacer,
+    ecn: EcnPath,
+    records: VecDeque<Record>,
+    first_number: u64,
+    largest_acked: Option<u64>,
+    in_flight: u64,
+    next_piece: u64,
+    lost_pieces: VecDeque<u64>,
+    last_sent_at: Instant,
+    probe_count: u32,
+    loss_deadline: Option<Instant>,
+}
+
+impl Sender {
+    fn new(algorithm: Algorithm, datagram_len: usize) -> Self {
+        let rtt = Rtt::new(333 * MS);
+        let controller = Controller::new(algorithm, datagram_len, 64 << 20);
+        Self {
+            datagram_len,
+            pacer: Pacer::new(&controller, &rtt),
+            rtt,
+            loss: LossDetector::new(),
+            controller,
+            ecn: EcnPath::new(),
+            records: VecDeque::new(),
+            first_number: 0,
+            largest_acked: None,
+            in_flight: 0,
+            next_piece: 0,
+            lost_pieces: VecDeque::new(),
+            last_sent_at: at(0),
+            probe_count: 0,
+            loss_deadline: None,
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant) -> Option<(u64, u64, Ecn)> {
+        if self.probe_count > 0 {
+            self.probe_count -= 1;
+        } else if !self.controller.allows(self.in_flight, self.datagram_len)
+            || self.pacer.until(now, self.datagram_len).is_some()
+        {
+            return None;
+        }
+        let piece = self.lost_pieces.pop_front().unwrap_or_else(|| {
+            self.next_piece += 1;
+            self.next_piece
+        });
+        let number = self.first_number + self.records.len() as u64;
+        let ecn = self.ecn.codepoint();
+        self.ecn.on_sent(ecn);
+        self.controller.on_sent(now, number, self.in_flight);
+        self.pacer.on_sent(now, self.datagram_len);
+        self.in_flight += self.datagram_len as u64;
+        self.last_sent_at = now;
+        self.records.push_back(Record { sent: Sent { number, at: now }, piece, ecn, fate: Fate::InFlight });
+        Some((number, piece, ecn))
+    }
+
+    fn on_ack(&mut self, now: Instant, ranges: &[RangeInclusive<u64>], delay: Duration, counts: EcnCounts) {
+        let in_flight_before = self.in_flight;
+        let largest = *ranges[0].end();
+        let is_newer = self.largest_acked.is_none_or(|acked| largest > acked);
+        let largest_before = self.largest_acked.unwrap_or(0);
+        let mut newly_acked = Vec::new();
+        let mut marked_count = 0;
+        for number in ranges.iter().cloned().flatten().filter(|&number| number >= self.first_number) {
+            let record = &mut self.records[(number - self.first_number) as usize];
+            match std::mem::replace(&mut record.fate, Fate::Acked) {
+                Fate::Acked => continue,
+                Fate::InFlight => {
+                    self.in_flight -= self.datagram_len as u64;
+                    newly_acked.push(record.sent);
+                    marked_count += u64::from(record.ecn == Ecn::Ect0);
+                }
+                Fate::Lost => {
+                    self.loss.on_spurious(now, record.sent, largest_before, &self.rtt);
+                    self.controller.on_spurious(record.sent.at);
+                    marked_count += u64::from(record.ecn == Ecn::Ect0);
+                }
+            }
+        }
+        if newly_acked.is_empty() {
+            return;
+        }
+        self.loss.on_acked();
+        if is_newer {
+            self.largest_acked = Some(largest);
+            let sent_at = self.records[(largest - self.first_number) as usize].sent.at;
+            self.rtt.on_sample(now, now.saturating_since(sent_at), delay.min(ACK_DELAY_MAX));
+            self.controller.on_rtt_sample(&self.rtt);
+            if self.ecn.on_ack(Some(counts), marked_count) == ecn::Verdict::Congested {
+                self.controller.on_ecn_ce(now, sent_at, in_flight_before);
+            }
+        }
+        for sent in newly_acked {
+            let acked = Acked { number: sent.number, sent_at: sent.at, len: self.datagram_len, limit: Limit::Window };
+            self.controller.on_acked(now, acked, &self.rtt);
+        }
+        self.detect_losses(now, in_flight_before);
+        self.pacer.update(&self.controller, &self.rtt);
+        self.forget();
+    }
+
+    fn detect_losses(&mut self, now: Instant, in_flight: u64) {
+        let Some(largest_acked) = self.largest_acked else { return };
+        self.loss_deadline = None;
+        let mut walk = PersistentCongestion::new(&self.rtt, ACK_DELAY_MAX);
+        let mut is_persistent = false;
+        let mut lost: Option<Lost> = None;
+        for record in self.records.iter_mut().take_while(|record| record.sent.number < largest_acked) {
+            if record.fate == Fate::InFlight {
+                match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
+                    Verdict::Fine => {}
+                    Verdict::LostAt(deadline) => {
+                        self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
+                    }
+                    Verdict::Lost => {
+                        record.fate = Fate::Lost;
+                        self.in_flight -= self.datagram_len as u64;
+                        self.lost_pieces.push_back(record.piece);
+                        if record.ecn == Ecn::Ect0 {
+                            self.ecn.on_lost();
+                        }
+                        let count = lost.map_or(0, |lost| lost.count) + 1;
+                        lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
+                        is_persistent |= walk.on_lost(record.sent.at);
+                        continue;
+                    }
+                }
+            }
+            walk.on_not_lost();
+        }
+        if let Some(lost) = lost {
+            self.controller.on_congestion(now, lost);
+            self.loss.on_recovery();
+        }
+        if is_persistent {
+            self.controller.on_persistent_congestion();
+            self.rtt.on_persistent_congestion(now);
+        }
+    }
+
+    /// Lost datagrams are remembered while they may still turn up.
+    fn forget(&mut self) {
+        while self.records.front().is_some_and(|record| {
+            record.fate == Fate::Acked
+                || record.fate == Fate::Lost && record.sent.at.saturating_add(1000 * MS) < self.last_sent_at
+        }) {
+            self.records.pop_front();
+            self.first_number += 1;
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let paced = self
+            .controller
+            .allows(self.in_flight, self.datagram_len)
+            .then(|| self.pacer.until(now, self.datagram_len).unwrap_or(now));
+        let recovery = self.loss_deadline.or_else(|| (self.in_flight > 0).then(|| self.probe_deadline()));
+        [paced, recovery.map(|recovery| recovery.max(now))].into_iter().flatten().min()
+    }
+
+    fn probe_deadline(&self) -> Instant {
+        self.loss.probe_deadline(self.last_sent_at, &self.rtt, ACK_DELAY_MAX, 1000 * MS)
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        if self.loss_deadline.is_some_and(|deadline| deadline <= now) {
+            self.detect_losses(now, self.in_flight);
+            self.pacer.update(&self.controller, &self.rtt);
+        } else if self.loss_deadline.is_none() && self.in_flight > 0 && self.probe_deadline() <= now {
+            self.loss.on_probe_timeout();
+            self.probe_count = self.loss.probe_count(Address::Proven, &self.rtt);
+        }
+    }
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(millis * 1_000_000)
+}
