@@ -11,6 +11,7 @@ pub mod random;
 pub mod siphash;
 pub mod storage;
 pub mod time;
+pub mod token;
 pub mod wire;
 
 pub use time::Instant;
