@@ -5,10 +5,14 @@
 //! or an address. [`Plain`] is the implementation without a handshake; [`seal_datagram`], [`unmask_header`] and
 //! [`open_datagram`] are the one path that every datagram takes, protected or not.
 
+#[cfg(any(test, feature = "test-crypto"))]
+mod fake;
 mod key_phase;
 mod plain;
 mod seal;
 
+#[cfg(any(test, feature = "test-crypto"))]
+pub use fake::FakeCrypto;
 pub use key_phase::{KeyPhase, KeyUpdate, KeyUpdateError, LimitReached};
 pub use plain::Plain;
 pub use seal::{TAG_LEN_MAX, open_datagram, seal_datagram, tag_len, unmask_header};
@@ -53,7 +57,8 @@ pub trait Crypto: Send {
 
     /// Writes the next handshake octets to the start of `out`, all of one epoch, and returns which and how many.
     ///
-    /// `None` until more was read. The caller keeps the octets until the other side has them: each is written once.
+    /// `None` until more was read. Each octet is written once: the caller keeps it until the other side has it. `out` is not
+    /// empty.
     ///
     /// # Errors
     /// An [`Alert`] closes the conversation.
@@ -145,6 +150,17 @@ pub enum Side {
     Client,
     /// Answered.
     Server,
+}
+
+impl Side {
+    /// Returns the other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
 }
 
 /// Which keys of the data epoch, counted from those in use.
