@@ -4,6 +4,7 @@
 //! full is an answer. Elements are named by small indices, so that one element can be in several structures without
 //! being moved or copied.
 //!
+<<<<<<< HEAD
 //! ```
 //! use posthaste_core::storage::{Slot, Slots, Store};
 //!
@@ -15,6 +16,8 @@
 //! assert_eq!((calls.get(first), calls.get(second)), (None, Some(&"second")));
 //! ```
 //!
+=======
+>>>>>>> crypto
 //! | structure | holds | cost of an operation |
 //! |---|---|---|
 //! | [`Slots`] | elements named by keys that go stale | constant |
@@ -53,6 +56,7 @@ const DETACHED: u32 = u32::MAX - 1;
 fn count_of<T>(store: &Store<'_, T>) -> u32 {
     u32::try_from(store.len()).ok().filter(|count| *count <= DETACHED).expect("a store has at most 2^32 - 2 elements")
 }
+<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -77,3 +81,5 @@ mod tests {
         assert_eq!((SLOTS.len(), NODES.len(), TREE.len()), (4, 4, 256));
     }
 }
+=======
+>>>>>>> crypto

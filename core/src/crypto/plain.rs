@@ -1,0 +1,114 @@
+//! The unprotected mode: a checksum against accidents, nothing against enemies.
+
+use super::{Alert, BadTag, Crypto, Epoch, Generation, Limits, MASK_LEN, SAMPLE_LEN, Side};
+use crate::wire::checksum::crc32c;
+
+/// The unprotected mode: 4 octets of CRC32C at the end of each datagram, no handshake, no keys, no mask.
+///
+/// Finds what the network damaged. Anybody who can write a datagram can write its checksum, so it proves nothing about the
+/// sender: for loopback and closed networks. Also guards the hello epoch of protected conversations.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Plain {
+    /// Length of the tag.
+    pub const TAG_LEN: usize = 4;
+}
+
+impl Crypto for Plain {
+    fn is_protected(&self) -> bool {
+        false
+    }
+
+    fn start(&mut self, _: u32, _: Side, _: &[u8], _: &[u8]) -> Result<(), Alert> {
+        Ok(())
+    }
+
+    fn read_handshake(&mut self, _: u32, _: Epoch, _: &[u8]) -> Result<(), Alert> {
+        Err(Alert::UNEXPECTED_MESSAGE)
+    }
+
+    fn write_handshake(&mut self, _: u32, _: &mut [u8]) -> Result<Option<(Epoch, usize)>, Alert> {
+        Ok(None)
+    }
+
+    fn is_ready(&self, _: u32, epoch: Epoch) -> bool {
+        epoch != Epoch::Handshake
+    }
+
+    fn peer_parameters(&self, _: u32) -> Option<&[u8]> {
+        None
+    }
+
+    fn peer_identity(&self, _: u32) -> Option<&[u8]> {
+        None
+    }
+
+    fn export(&self, _: u32, _: &[u8], _: &mut [u8]) -> Result<(), Alert> {
+        Err(Alert::INTERNAL_ERROR)
+    }
+
+    fn seal(&mut self, _: u32, _: Epoch, _: u64, datagram: &mut [u8], _: usize) -> Result<(), Alert> {
+        let (content, tag) = datagram.split_last_chunk_mut::<{ Self::TAG_LEN }>().ok_or(Alert::INTERNAL_ERROR)?;
+        *tag = crc32c(content).to_be_bytes();
+        Ok(())
+    }
+
+    fn open(&self, _: u32, _: Epoch, _: Generation, _: u64, datagram: &mut [u8], _: usize) -> Result<(), BadTag> {
+        let (content, tag) = datagram.split_last_chunk::<{ Self::TAG_LEN }>().ok_or(BadTag)?;
+        if crc32c(content) == u32::from_be_bytes(*tag) { Ok(()) } else { Err(BadTag) }
+    }
+
+    fn seal_mask(&self, _: u32, _: Epoch, _: &[u8; SAMPLE_LEN]) -> [u8; MASK_LEN] {
+        [0; MASK_LEN]
+    }
+
+    fn open_mask(&self, _: u32, _: Epoch, _: &[u8; SAMPLE_LEN]) -> [u8; MASK_LEN] {
+        [0; MASK_LEN]
+    }
+
+    fn update(&mut self, _: u32) {}
+
+    fn limits(&self, _: u32) -> Limits {
+        Limits { seals: u64::MAX, failed_opens: u64::MAX }
+    }
+
+    fn forget(&mut self, _: u32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_is_crc32c_in_network_order() {
+        // RFC 3720 §B.4: the CRC32C of 32 zero octets is aa 36 91 8a, given there in little-endian order.
+        let mut datagram = [0; 36];
+        Plain.seal(0, Epoch::Data, 0, &mut datagram, 10).unwrap();
+        assert_eq!(datagram[32..], [0x8a, 0x91, 0x36, 0xaa]);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let mut sealed = [0x5a; 64];
+        Plain.seal(0, Epoch::Data, 0, &mut sealed, 10).unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut datagram = sealed;
+            datagram[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Plain.open(0, Epoch::Data, Generation::Current, 0, &mut datagram, 10), Err(BadTag));
+        }
+        assert_eq!(Plain.open(0, Epoch::Data, Generation::Current, 0, &mut sealed, 10), Ok(()));
+    }
+
+    #[test]
+    fn a_datagram_shorter_than_the_tag_is_not_authentic() {
+        assert_eq!(Plain.open(0, Epoch::Data, Generation::Current, 0, &mut [0; 3], 0), Err(BadTag));
+    }
+
+    #[test]
+    fn there_is_nothing_to_shake_hands_about() {
+        assert!(Plain.is_ready(7, Epoch::Data) && !Plain.is_ready(7, Epoch::Handshake));
+        assert_eq!(Plain.write_handshake(7, &mut [0; 64]), Ok(None));
+        assert_eq!(Plain.read_handshake(7, Epoch::Hello, &[1]), Err(Alert::UNEXPECTED_MESSAGE));
+    }
+}
