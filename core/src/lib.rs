@@ -2,11 +2,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod random;
+pub mod siphash;
+pub mod storage;
 pub mod time;
+pub mod wire;
 
 pub use time::Instant;

@@ -1,0 +1,494 @@
+//! Octets of messages, each in one piece.
+
+use core::ops::Range;
+
+use super::{NONE, Store};
+
+/// Contiguous blocks of octets out of one region: buddy allocation, trimmed.
+///
+/// Space is counted in units of [`UNIT_LEN`](Self::UNIT_LEN) octets. A request takes the smallest power of two of units that holds it,
+/// at a multiple of its size, and gives the units it does not need back at once: rounding costs at most 63 octets a
+/// block.
+///
+/// # Cost
+///
+/// For an arena of u units:
+///
+/// - [`alloc`](Self::alloc) and [`free`](Self::free) of up to 1024 octets take constant time while sizes are steady: a freed
+///   block waits on a short list of its size for the next request of that size.
+/// - Otherwise they are O(log u): one way down a tree and one up, each at most log2(u) + 1 steps.
+/// - A request that finds no room first has the waiting blocks put back, at most 256 of them, each in O(log u), and then
+///   tries once more. Each of these steps was saved by the `free` that put the block on its list.
+/// - [`bytes`](Self::bytes) is a slice operation.
+/// - Memory: the region, 2 octets a unit (3 %; up to 4 octets if u is not a power of two) for the tree, and 1 KiB for the lists.
+///
+/// # Fragmentation
+///
+/// A request of N units, N a power of two, fails only if each of the u / N places for it has at least one unit in use.
+/// A block of at most N units is in one place, so at least u / N requests of N units succeed, less one for each live
+/// block of at most N units and less the places that larger blocks fill; whatever happened before. For requests of one
+/// size this means that at least half of the arena is usable, all of it for powers of two. In the worst case, small
+/// blocks spread by chance over all places leave no room for a large one: who mixes sizes and must not fail keeps small
+/// and large blocks in two arenas. Requests go to the fullest part of the arena where they fit, which makes this rare.
+pub struct Arena<'s> {
+    region: Store<'s, u8>,
+    /// A complete binary tree: node 1 is the root, nodes 2n and 2n + 1 are the halves of node n, the last level are the units.
+    /// Holds 1 + the order of the largest wholly vacant block below the node, 0 if there is none. Nothing is known
+    /// below a node that is in use as a whole: its content is that of a wholly vacant node, for its return.
+    vacancies: Store<'s, u8>,
+    /// The root's order: 2^height units are in the tree. Those beyond the region are in use for ever.
+    height: u32,
+    unit_count: u32,
+    used_unit_count: u32,
+    waiting: [Waiting; WAITING_SIZE_MAX as usize],
+}
+
+/// A piece of an [`Arena`]; 8 octets.
+///
+/// It is a name, not an owner: it can be copied, and is of no meaning once it was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// First unit.
+    start: u32,
+    len: u32,
+}
+
+/// Freed blocks of one size that the tree still counts as used.
+#[derive(Clone, Copy)]
+struct Waiting {
+    starts: [u32; WAITING_COUNT_MAX],
+    count: usize,
+}
+
+impl Block {
+    /// Returns the number of octets that were asked for.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Says whether the block has no octets.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    const fn unit_count(self) -> u32 {
+        self.len.div_ceil(UNIT_LEN as u32)
+    }
+}
+
+impl<'s> Arena<'s> {
+    /// Space is given out in multiples of this many octets: a cache line.
+    pub const UNIT_LEN: usize = UNIT_LEN;
+
+    /// Makes an arena in which all is vacant, out of a region and [`tree_len`](Self::tree_len) octets for the tree.
+    ///
+    /// Octets of the region beyond a multiple of [`UNIT_LEN`](Self::UNIT_LEN) are not used.
+    ///
+    /// # Panics
+    /// If the tree's store is too short, or the region has more than 2^31 units (128 GiB).
+    #[must_use]
+    pub fn new(region: Store<'s, u8>, tree: Store<'s, u8>) -> Self {
+        assert!(tree.len() >= Self::tree_len(region.len()), "the tree needs Arena::tree_len octets");
+        let unit_count = region.len() / UNIT_LEN;
+        let mut arena = Self {
+            height: height(unit_count),
+            unit_count: unit_count as u32,
+            used_unit_count: 0,
+            region,
+            vacancies: tree,
+            waiting: [Waiting::NONE; WAITING_SIZE_MAX as usize],
+        };
+        let first_unit = 1 << arena.height;
+        arena.vacancies[first_unit..first_unit + unit_count].fill(1);
+        arena.vacancies[first_unit + unit_count..].fill(0);
+        for node in (1..first_unit).rev() {
+            arena.vacancies[node] = arena.vacancy_of_halves(node, arena.height - node.ilog2());
+        }
+        arena
+    }
+
+    /// Returns how many octets the tree of a region of `region_len` octets takes.
+    ///
+    /// # Panics
+    /// If the region has more than 2^31 units (128 GiB).
+    #[must_use]
+    pub const fn tree_len(region_len: usize) -> usize {
+        let unit_count = region_len / UNIT_LEN;
+        assert!(unit_count <= 1 << 31, "an arena has at most 2^31 units");
+        2 << height(unit_count)
+    }
+
+    /// Takes a block of `len` octets, whose content is whatever was there before.
+    ///
+    /// `None` if there is no contiguous room for it. A block of no octets takes no room.
+    #[must_use]
+    pub fn alloc(&mut self, len: usize) -> Option<Block> {
+        let block = Block { start: 0, len: u32::try_from(len).ok()? };
+        let count = block.unit_count();
+        if count == 0 {
+            return Some(block);
+        }
+        let start = self.take_waiting(count).or_else(|| self.take(count)).or_else(|| {
+            self.flush();
+            self.take(count)
+        })?;
+        self.used_unit_count += count;
+        Some(Block { start, ..block })
+    }
+
+    /// Gives a block back, which must be one that [`alloc`](Self::alloc) returned, once.
+    pub fn free(&mut self, block: Block) {
+        let count = block.unit_count();
+        if count == 0 {
+            return;
+        }
+        debug_assert!(self.is_live(block), "{block:?} was freed before");
+        self.used_unit_count = self.used_unit_count.saturating_sub(count);
+        let is_waiting = self.waiting.get_mut(count as usize - 1).is_some_and(|waiting| waiting.push(block.start));
+        if !is_waiting {
+            self.mark(block.start, count, Use::Vacant);
+        }
+    }
+
+    /// Returns the octets of a block.
+    ///
+    /// # Panics
+    /// If the block is another arena's and reaches beyond this one.
+    #[must_use]
+    pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
+        debug_assert!(self.is_live(block), "{block:?} was freed");
+        &mut self.region[range_of(block)]
+    }
+
+    /// Returns the octets of a block.
+    ///
+    /// # Panics
+    /// If the block is another arena's and reaches beyond this one.
+    #[must_use]
+    pub fn bytes(&self, block: Block) -> &[u8] {
+        debug_assert!(self.is_live(block), "{block:?} was freed");
+        &self.region[range_of(block)]
+    }
+
+    /// Returns how many octets live blocks take, each rounded up to units.
+    #[must_use]
+    pub const fn used(&self) -> usize {
+        self.used_unit_count as usize * UNIT_LEN
+    }
+
+    /// Returns how many octets there are in all.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.unit_count as usize * UNIT_LEN
+    }
+
+    fn take_waiting(&mut self, count: u32) -> Option<u32> {
+        self.waiting.get_mut(count as usize - 1)?.pop()
+    }
+
+    /// Puts all waiting blocks back into the tree.
+    fn flush(&mut self) {
+        for count in 1..=WAITING_SIZE_MAX {
+            while let Some(start) = self.take_waiting(count) {
+                self.mark(start, count, Use::Vacant);
+            }
+        }
+    }
+
+    /// Takes `count` units off the tree and returns the first.
+    fn take(&mut self, count: u32) -> Option<u32> {
+        let wanted = vacancy(order_of(count));
+        if self.vacancies[1] < wanted {
+            return None;
+        }
+        let mut node = 1;
+        for _ in order_of(count)..self.height {
+            // The fuller half that still has room, to keep large blocks whole; the left one if they are alike.
+            let (left, right) = (self.vacancies[2 * node], self.vacancies[2 * node + 1]);
+            let is_left = left >= wanted && (right < wanted || left <= right);
+            node = if is_left { 2 * node } else { 2 * node + 1 };
+        }
+        let start = (node << order_of(count)) as u32 - (1 << self.height);
+        self.mark(start, count, Use::Used);
+        Some(start)
+    }
+
+    /// Marks the first `count` units of the block at `start`, whose size is the next power of two, and corrects the nodes above.
+    fn mark(&mut self, start: u32, count: u32, usage: Use) {
+        let mut order = order_of(count);
+        let mut node = ((1 << self.height) + start as usize) >> order;
+        let mut rest = count;
+        // Down to the last of the blocks whose sizes are the binary digits of `count`.
+        while rest < 1 << order {
+            order -= 1;
+            node *= 2;
+            if rest > 1 << order {
+                self.vacancies[node] = usage.vacancy(order);
+                rest -= 1 << order;
+                node += 1;
+            }
+        }
+        self.vacancies[node] = usage.vacancy(order);
+        while node > 1 {
+            node /= 2;
+            order += 1;
+            self.vacancies[node] = self.vacancy_of_halves(node, order);
+        }
+    }
+
+    /// Returns the vacancy of a node of the given order that follows from its halves.
+    fn vacancy_of_halves(&self, node: usize, order: u32) -> u8 {
+        let (left, right) = (self.vacancies[2 * node], self.vacancies[2 * node + 1]);
+        let whole_half = vacancy(order - 1);
+        if left == whole_half && right == whole_half { vacancy(order) } else { left.max(right) }
+    }
+
+    /// Says whether a block is neither vacant nor waiting; for assertions, as it cannot tell a block from its successor.
+    fn is_live(&self, block: Block) -> bool {
+        let count = block.unit_count();
+        let is_waiting = count > 0
+            && self.waiting.get(count as usize - 1).is_some_and(|waiting| waiting.live().contains(&block.start));
+        !is_waiting && (count == 0 || self.is_marked(block.start))
+    }
+
+    /// Says whether a unit is in use: whether it or a node above it is so as a whole.
+    fn is_marked(&self, unit: u32) -> bool {
+        let mut node = (1 << self.height) + unit as usize;
+        let mut is_marked = self.vacancies[node] == 0;
+        while node > 1 {
+            node /= 2;
+            is_marked |= self.vacancies[node] == 0;
+        }
+        is_marked
+    }
+}
+
+/// What becomes of units that are marked.
+#[derive(Clone, Copy)]
+enum Use {
+    Used,
+    Vacant,
+}
+
+impl Use {
+    /// Returns the vacancy of a node that is marked as a whole.
+    const fn vacancy(self, order: u32) -> u8 {
+        match self {
+            Self::Used => 0,
+            Self::Vacant => vacancy(order),
+        }
+    }
+}
+
+impl Waiting {
+    const NONE: Self = Self { starts: [NONE; WAITING_COUNT_MAX], count: 0 };
+
+    /// Adds a block, unless the list is full.
+    fn push(&mut self, start: u32) -> bool {
+        let Some(place) = self.starts.get_mut(self.count) else { return false };
+        *place = start;
+        self.count += 1;
+        true
+    }
+
+    /// Takes the block that was freed last: its octets are the likeliest to be in the cache.
+    fn pop(&mut self) -> Option<u32> {
+        let start = *self.live().last()?;
+        self.count -= 1;
+        Some(start)
+    }
+
+    fn live(&self) -> &[u32] {
+        &self.starts[..self.count]
+    }
+}
+
+fn range_of(block: Block) -> Range<usize> {
+    let start = block.start as usize * UNIT_LEN;
+    start..start + block.len()
+}
+
+/// Returns the order of the smallest block that holds `count` units.
+const fn order_of(count: u32) -> u32 {
+    count.next_power_of_two().ilog2()
+}
+
+/// Returns how a wholly vacant block of an order is written in the tree.
+const fn vacancy(order: u32) -> u8 {
+    order as u8 + 1
+}
+
+const fn height(unit_count: usize) -> u32 {
+    unit_count.next_power_of_two().ilog2()
+}
+
+const UNIT_LEN: usize = 64;
+
+/// Largest number of units for which freed blocks wait for a request of the same size. Our choice: it covers small calls.
+const WAITING_SIZE_MAX: u32 = 16;
+
+/// Largest number of blocks that wait for each size. Our choice: a batch of calls.
+const WAITING_COUNT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn a_block_takes_no_more_than_its_units() {
+        with_arena(64 * 16, |arena| {
+            let block = arena.alloc(64 * 9).unwrap();
+            assert_eq!((block.len(), arena.used()), (64 * 9, 64 * 9));
+            // What is left of the sixteen units after nine is a block of one, of two and of four.
+            for count in [4, 2, 1] {
+                assert!(arena.alloc(64 * count).is_some());
+            }
+            assert_eq!(arena.alloc(1), None);
+            assert_eq!(arena.used(), arena.capacity());
+        });
+    }
+
+    #[test]
+    fn one_octet_takes_a_unit_and_none_takes_nothing() {
+        with_arena(64 * 2, |arena| {
+            let (one, none) = (arena.alloc(1).unwrap(), arena.alloc(0).unwrap());
+            assert_eq!(arena.used(), 64);
+            assert!(none.is_empty());
+            assert!(arena.bytes(none).is_empty());
+            arena.free(none);
+            arena.free(one);
+            assert_eq!(arena.used(), 0);
+        });
+    }
+
+    #[test]
+    fn a_large_request_gets_what_small_blocks_left_waiting() {
+        with_arena(64 * 64, |arena| {
+            let blocks: Vec<_> = (0..64).map(|_| arena.alloc(32).unwrap()).collect();
+            assert_eq!(arena.alloc(1), None);
+            blocks.into_iter().for_each(|block| arena.free(block));
+            let whole = arena.alloc(arena.capacity()).unwrap();
+            assert_eq!(arena.bytes(whole).len(), 64 * 64);
+        });
+    }
+
+    #[test]
+    fn requests_of_one_size_fill_all_places_in_which_no_block_is_left() {
+        let mut random = Random::new([6; 32]);
+        with_arena(64 * 256, |arena| {
+            let mut small: Vec<_> = (0..120).map(|_| arena.alloc(random.below(100) as usize).unwrap()).collect();
+            while small.len() > 5 {
+                arena.free(small.swap_remove(random.below(small.len() as u64) as usize));
+            }
+            let count = core::iter::from_fn(|| arena.alloc(64 * 9)).count();
+            assert!(count >= 256 / 16 - small.len(), "each of the small blocks is in the way of one at most");
+        });
+    }
+
+    #[test]
+    fn an_arena_has_at_most_what_its_region_has() {
+        for region_len in [0, 1, 63, 64, 127, 64 * 3 + 5, 64 * 100, 64 * 127] {
+            with_arena(region_len, |arena| {
+                assert_eq!(arena.capacity(), region_len / 64 * 64);
+                assert_eq!(arena.alloc(arena.capacity() + 1), None);
+                assert_eq!(arena.alloc(usize::MAX), None);
+                let blocks: Vec<_> = core::iter::from_fn(|| arena.alloc(64)).collect();
+                assert_eq!(blocks.len(), region_len / 64);
+            });
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "was freed before")]
+    fn freeing_twice_is_the_callers_bug() {
+        with_arena(64 * 4, |arena| {
+            let block = arena.alloc(64).unwrap();
+            arena.free(block);
+            arena.free(block);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "was freed before")]
+    fn freeing_a_large_block_twice_is_the_callers_bug() {
+        with_arena(64 * 64, |arena| {
+            let block = arena.alloc(64 * 40).unwrap();
+            arena.free(block);
+            arena.free(block);
+        });
+    }
+
+    #[test]
+    fn blocks_never_overlap_and_all_octets_come_back() {
+        for (seed, unit_count) in [(1, 64), (2, 100), (3, 127), (4, 1_000), (5, 1_024)] {
+            with_arena(64 * unit_count, |arena| {
+                let mut random = Random::new([seed; 32]);
+                let largest = largest_len(arena);
+                let mut live: Vec<(Block, u8)> = Vec::new();
+                // Which units a naive allocator would see in use.
+                let mut is_used = vec![false; unit_count];
+                for step in 0..5_000 {
+                    let is_alloc = random.below(100) < if step % 1_000 < 500 { 70 } else { 40 };
+                    if is_alloc {
+                        let len = match random.below(3) {
+                            0 => 32,
+                            1 => random.below(2_000),
+                            _ => random.below(64 * 64),
+                        };
+                        match arena.alloc(len as usize) {
+                            Some(block) => {
+                                let mark = random.u64() as u8;
+                                arena.bytes_mut(block).fill(mark);
+                                for unit in units_of(block) {
+                                    assert!(!core::mem::replace(&mut is_used[unit], true), "{block:?} overlaps");
+                                }
+                                live.push((block, mark));
+                            }
+                            None => assert!(!has_place(&is_used, len as usize), "{len} octets would fit"),
+                        }
+                    } else if !live.is_empty() {
+                        let (block, mark) = live.swap_remove(random.below(live.len() as u64) as usize);
+                        assert!(arena.bytes(block).iter().all(|octet| *octet == mark));
+                        is_used[units_of(block)].fill(false);
+                        arena.free(block);
+                    }
+                    assert_eq!(arena.used(), is_used.iter().filter(|used| **used).count() * 64);
+                }
+                live.into_iter().for_each(|(block, _)| arena.free(block));
+                assert_eq!(arena.used(), 0);
+                assert_eq!(largest_len(arena), largest);
+                assert_eq!(core::iter::from_fn(|| arena.alloc(64)).count(), unit_count);
+            });
+        }
+    }
+
+    /// Runs `test` with an arena over memory that was never initialised to anything sensible.
+    fn with_arena(region_len: usize, test: impl FnOnce(&mut Arena<'_>)) {
+        let mut region = vec![0xAA; region_len];
+        let mut tree = vec![0xAA; Arena::tree_len(region_len) + 3];
+        test(&mut Arena::new(Store::lent(&mut region), Store::lent(&mut tree)));
+    }
+
+    /// Says whether an aligned run of vacant units is there for a request: what buddy allocation promises to find.
+    fn has_place(is_used: &[bool], len: usize) -> bool {
+        let size = len.div_ceil(64).next_power_of_two();
+        is_used.chunks_exact(size).any(|place| !place.contains(&true))
+    }
+
+    /// Returns the length of the largest request that succeeds.
+    fn largest_len(arena: &mut Arena<'_>) -> usize {
+        let block = (0..=arena.capacity()).rev().step_by(64).find_map(|len| arena.alloc(len)).unwrap();
+        arena.free(block);
+        block.len()
+    }
+
+    fn units_of(block: Block) -> Range<usize> {
+        block.start as usize..(block.start + block.unit_count()) as usize
+    }
+}

@@ -1,0 +1,151 @@
+//! Elements found by a hash.
+
+use super::{DETACHED, NONE, Store, count_of};
+
+/// Finds elements, which live elsewhere and are named by small indices, by a hash of their key.
+///
+/// The caller computes the hash with a secret key ([`siphash_1_3`](crate::siphash::siphash_1_3)), so that nobody outside
+/// can choose keys that collide; then every operation takes constant time on average if there are at least as many
+/// buckets as elements. Memory: 4 octets for each bucket and each element.
+pub struct Index<'s> {
+    /// First element of each bucket's chain.
+    buckets: Store<'s, u32>,
+    /// For each element, the next one in its bucket's chain.
+    nexts: Store<'s, u32>,
+}
+
+impl<'s> Index<'s> {
+    /// Makes an empty index with `buckets`, a power of two of them, for elements with an index below the length of `nexts`.
+    ///
+    /// # Panics
+    /// If the number of buckets is not a power of two, or there are more than 2^32 - 2 elements.
+    #[must_use]
+    pub fn new(mut buckets: Store<'s, u32>, mut nexts: Store<'s, u32>) -> Self {
+        assert!(buckets.len().is_power_of_two(), "an index has a power of two of buckets");
+        let _ = count_of(&nexts);
+        buckets.fill(NONE);
+        nexts.fill(DETACHED);
+        Self { buckets, nexts }
+    }
+
+    /// Adds the element `index`, which must not be in the index yet.
+    ///
+    /// # Panics
+    /// If `index` is not below the capacity.
+    pub fn insert(&mut self, hash: u64, index: u32) {
+        let next = &mut self.nexts[index as usize];
+        debug_assert!(*next == DETACHED, "element {index} is already in the index");
+        // Refused in release builds too: it would tie a chain into a loop.
+        if *next != DETACHED {
+            return;
+        }
+        let bucket = bucket_of(hash, self.buckets.len());
+        *next = core::mem::replace(&mut self.buckets[bucket], index);
+    }
+
+    /// Removes the element `index`, which must have been inserted with the same `hash`.
+    pub fn remove(&mut self, hash: u64, index: u32) {
+        let bucket = bucket_of(hash, self.buckets.len());
+        let previous = self.candidates(hash).take_while(|candidate| *candidate != index).last();
+        let link = previous.map_or(self.buckets[bucket], |previous| self.nexts[previous as usize]);
+        debug_assert!(link == index, "element {index} is not in the index under this hash");
+        if link != index {
+            return;
+        }
+        let next = core::mem::replace(&mut self.nexts[index as usize], DETACHED);
+        match previous {
+            None => self.buckets[bucket] = next,
+            Some(previous) => self.nexts[previous as usize] = next,
+        }
+    }
+
+    /// Returns the element with this hash for which `is_match` holds, the one inserted last if there are several.
+    ///
+    /// `is_match` compares the whole key: it is asked about elements with other hashes, too.
+    #[must_use]
+    pub fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.candidates(hash).find(|index| is_match(*index))
+    }
+
+    /// Iterates over all elements with this hash, and a few with others, latest first.
+    pub fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let mut index = self.buckets[bucket_of(hash, self.buckets.len())];
+        core::iter::from_fn(move || {
+            let next = self.nexts.get(index as usize)?;
+            Some(core::mem::replace(&mut index, *next))
+        })
+    }
+
+    /// Returns how many elements the index has room for.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.nexts.len() as u32
+    }
+}
+
+const fn bucket_of(hash: u64, bucket_count: usize) -> usize {
+    hash as usize & (bucket_count - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use crate::siphash::siphash_1_3;
+
+    #[test]
+    fn an_element_is_found_among_others_of_the_same_bucket() {
+        let (mut buckets, mut nexts) = ([0; 1], [0; 3]);
+        let mut index = Index::new(Store::lent(&mut buckets), Store::lent(&mut nexts));
+        for element in 0..3 {
+            index.insert(u64::from(element), element);
+        }
+        assert_eq!(index.find(1, |element| element == 1), Some(1));
+        index.remove(1, 1);
+        assert_eq!(index.find(1, |element| element == 1), None);
+        assert!(index.candidates(1).eq([2, 0]));
+    }
+
+    #[test]
+    #[should_panic(expected = "already in the index")]
+    fn inserting_an_element_twice_is_the_callers_bug() {
+        let (mut buckets, mut nexts) = ([0; 2], [0; 2]);
+        let mut index = Index::new(Store::lent(&mut buckets), Store::lent(&mut nexts));
+        index.insert(0, 1);
+        index.insert(1, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "not in the index under this hash")]
+    fn removing_an_element_that_is_not_there_is_the_callers_bug() {
+        let (mut buckets, mut nexts) = ([0; 2], [0; 2]);
+        Index::new(Store::lent(&mut buckets), Store::lent(&mut nexts)).remove(0, 1);
+    }
+
+    #[test]
+    fn any_sequence_of_operations_agrees_with_an_array_of_keys() {
+        let mut random = Random::new([4; 32]);
+        let secret = random.octets();
+        let hash = |key: u64| siphash_1_3(&secret, &key.to_le_bytes());
+        let (mut buckets, mut nexts) = ([0; 16], [0; 40]);
+        let mut index = Index::new(Store::lent(&mut buckets), Store::lent(&mut nexts));
+        let mut keys: [Option<u64>; 40] = [None; 40];
+        for _ in 0..20_000 {
+            let element = random.below(40) as u32;
+            match keys[element as usize].take() {
+                Some(key) => index.remove(hash(key), element),
+                None => {
+                    let key = random.below(60);
+                    if !keys.contains(&Some(key)) {
+                        index.insert(hash(key), element);
+                        keys[element as usize] = Some(key);
+                    }
+                }
+            }
+            for key in 0..60 {
+                let found = index.find(hash(key), |element| keys[element as usize] == Some(key));
+                assert_eq!(found.map(|element| element as usize), keys.iter().position(|held| *held == Some(key)));
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Memory of fixed size and the structures that live in it.
+//!
+//! Each structure takes [`Store`]s, which the caller lends or which are allocated once, and never asks for more:
+//! full is an answer. Elements are named by small indices, so that one element can be in several structures without
+//! being moved or copied.
+//!
+//! | structure | holds | cost of an operation |
+//! |---|---|---|
+//! | [`Slots`] | elements named by keys that go stale | constant |
+//! | [`List`] | an order of elements of a slot table | constant |
+//! | [`Index`] | elements found by a hash | constant, expected |
+//! | [`Deadlines`] | the next deadline of many | logarithmic |
+//! | [`Arena`] | octets of messages, in one piece each | constant or logarithmic |
+//! | [`Ranges`] | which octets of a message are there | linear in a small limit |
+
+mod arena;
+mod deadlines;
+mod index;
+mod list;
+mod ranges;
+mod slots;
+mod store;
+
+pub use arena::{Arena, Block};
+pub use deadlines::{DeadlineSlot, Deadlines};
+pub use index::Index;
+pub use list::{Linked, Links, List};
+pub use ranges::{Full, Inserted, RangeNode, RangePool, Ranges};
+pub use slots::{Key, Slot, Slots};
+pub use store::Store;
+
+/// Stands for "no element" in links; no structure has this many elements.
+const NONE: u32 = u32::MAX;
+
+/// Stands for "not linked" in links.
+const DETACHED: u32 = u32::MAX - 1;
+
+/// Returns how many elements a store has, as an index one past the last.
+///
+/// # Panics
+/// If indices of 32 bits, less the two reserved ones, do not reach all of them: the caller's mistake, at construction.
+fn count_of<T>(store: &Store<'_, T>) -> u32 {
+    u32::try_from(store.len()).ok().filter(|count| *count <= DETACHED).expect("a store has at most 2^32 - 2 elements")
+}

@@ -1,0 +1,3 @@
+//! Octets on the wire and what they mean, without state.
+
+pub mod checksum;
