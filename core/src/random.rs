@@ -54,7 +54,7 @@ impl Random {
 
     /// Returns a number below `bound`, each exactly equally likely; 0 if `bound` is 0.
     ///
-    /// Draws once, and again with a probability of `bound` / 2^64 (Lemire, "Fast random integer generation in an
+    /// Draws once, and again with a probability below `bound` / 2^64 (Lemire, "Fast random integer generation in an
     /// interval", 2019).
     pub fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.u64()) * u128::from(bound);

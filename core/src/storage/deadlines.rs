@@ -17,8 +17,9 @@ pub struct Deadlines<'s> {
 /// Room for the deadline of one id; 16 octets, public so that a caller can lend an array of them.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineSlot {
-    /// What is at this place of the heap; of no meaning from `len` on.
-    entry: Entry,
+    /// The entry at this place of the heap, with `id`; of no meaning from `len` on.
+    at: Instant,
+    id: u32,
     /// Place in the heap of the id that equals this slot's index; `NONE` if it has no deadline.
     place: u32,
 }
@@ -32,7 +33,7 @@ struct Entry {
 
 impl DeadlineSlot {
     /// A slot without a deadline.
-    pub const EMPTY: Self = Self { entry: Entry { at: Instant::ORIGIN, id: NONE }, place: NONE };
+    pub const EMPTY: Self = Self { at: Instant::ORIGIN, id: NONE, place: NONE };
 }
 
 impl Default for DeadlineSlot {
@@ -91,7 +92,7 @@ impl<'s> Deadlines<'s> {
     /// Returns the earliest deadline and its id.
     #[must_use]
     pub fn first(&self) -> Option<(Instant, u32)> {
-        let Entry { at, id } = self.slots[..self.len as usize].first()?.entry;
+        let DeadlineSlot { at, id, .. } = *self.slots[..self.len as usize].first()?;
         Some((at, id))
     }
 
@@ -137,12 +138,14 @@ impl<'s> Deadlines<'s> {
     }
 
     fn put(&mut self, place: u32, entry: Entry) {
-        self.slots[place as usize].entry = entry;
+        let slot = &mut self.slots[place as usize];
+        (slot.at, slot.id) = (entry.at, entry.id);
         self.slots[entry.id as usize].place = place;
     }
 
     fn entry(&self, place: u32) -> Entry {
-        self.slots[place as usize].entry
+        let DeadlineSlot { at, id, .. } = self.slots[place as usize];
+        Entry { at, id }
     }
 
     fn earliest_child(&self, place: u32) -> Option<u32> {

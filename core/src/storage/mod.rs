@@ -42,3 +42,27 @@ const DETACHED: u32 = u32::MAX - 1;
 fn count_of<T>(store: &Store<'_, T>) -> u32 {
     u32::try_from(store.len()).ok().filter(|count| *count <= DETACHED).expect("a store has at most 2^32 - 2 elements")
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn elements_take_no_more_memory_than_their_documentation_says() {
+        assert_eq!(size_of::<Block>(), 8);
+        assert_eq!(size_of::<DeadlineSlot>(), 16);
+        assert_eq!(size_of::<Links>(), 8);
+        assert_eq!(size_of::<RangeNode>(), 24);
+        assert_eq!(size_of::<Ranges>(), 12);
+    }
+
+    #[test]
+    fn memory_to_lend_can_be_a_static() {
+        static SLOTS: [Slot<u32>; 4] = [const { Slot::EMPTY }; 4];
+        static NODES: [RangeNode; 4] = [RangeNode::EMPTY; 4];
+        static TREE: [u8; Arena::tree_len(64 * 100)] = [0; Arena::tree_len(64 * 100)];
+        assert_eq!((SLOTS.len(), NODES.len(), TREE.len()), (4, 4, 256));
+    }
+}
