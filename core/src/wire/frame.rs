@@ -295,6 +295,8 @@ impl<'a> Frame<'a> {
                 data.encode(writer)
             } else if let Self::Ack(ack) = self {
                 ack.encode(writer)
+            } else if let Self::Padding { len } = *self {
+                encode_padding(len, writer)
             } else {
                 self.encode_other(writer)
             }
@@ -444,14 +446,13 @@ impl<'a> Frame<'a> {
     }
 
     fn encode_other(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        if let Self::Padding { len } = *self {
-            return encode_padding(len, writer);
-        }
         writer.u8(self.kind())?;
         match *self {
-            Self::Padding { .. } | Self::Ping | Self::Drain => Ok(()),
-            Self::Ack(ack) => ack.encode(writer),
-            Self::Data(data) => data.encode(writer),
+            Self::Ping | Self::Drain => Ok(()),
+            Self::Data(_) | Self::Ack(_) | Self::Padding { .. } => {
+                debug_assert!(false, "written by `encode`");
+                Ok(())
+            }
             Self::Retired(retired) => retired.encode(writer),
             Self::Session(session) => session.encode(writer),
             Self::Credit { limit } => writer.varint(limit),

@@ -1,7 +1,7 @@
 //! Octets on the wire and what they mean, without state.
 //!
 //! A datagram is read in this order: [`Header::peek`] gives its form and ids, by which the keys are found; once the header
-//! is unmasked, [`NumberField::read`] gives the number; once the tag proved right, [`check`] looks at all frames before
+//! is unmasked, [`NumberField::read`] gives the number; once the tag proved right, [`check()`] looks at all frames before
 //! [`Frames`] hands them out one by one. Nothing is copied: what is decoded borrows from the datagram.
 
 pub mod ack;

@@ -68,8 +68,8 @@ impl<'a> Retired<'a> {
         Ok(Self { low, distances: before.rest().get(..len).unwrap_or_default(), count: count as u8 })
     }
 
+    /// Writes everything after the type.
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.u8(Self::KIND)?;
         writer.varint(self.low.0)?;
         writer.u8(self.count)?;
         writer.octets(self.distances)
