@@ -54,11 +54,7 @@ impl Random {
 
     /// Returns a number below `bound`, each exactly equally likely; 0 if `bound` is 0.
     ///
-<<<<<<< HEAD
     /// Draws once, and again with a probability below `bound` / 2^64 (Lemire, "Fast random integer generation in an
-=======
-    /// Draws once, and again with a probability of `bound` / 2^64 (Lemire, "Fast random integer generation in an
->>>>>>> crypto
     /// interval", 2019).
     pub fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.u64()) * u128::from(bound);
@@ -182,16 +178,10 @@ mod tests {
         for bound in [0, 1] {
             assert_eq!(random.below(bound), 0);
         }
-<<<<<<< HEAD
         // At this bound four numbers fall on each three; kept without a second draw, multiples of three would come twice
         // as often as the others.
         let bound = 3 << 62;
         let count = (0..3_000).filter(|_| random.below(bound).is_multiple_of(3)).count();
         assert!((850..1150).contains(&count), "{count}");
-=======
-        // Half of the draws are thrown away at this bound.
-        let bound = (1 << 63) + 1;
-        assert!((0..100).all(|_| random.below(bound) < bound));
->>>>>>> crypto
     }
 }

@@ -1,19 +1,11 @@
 //! SipHash: a short keyed function for tokens, ids and tables.
 //!
-<<<<<<< HEAD
 //! SipHash-2-4 is a pseudo-random function: who has not got the key cannot foresee its value or find inputs that
 //! collide. Its 128-bit form makes tokens. Tables take SipHash-1-3, which is about half the work and, as the output
 //! never leaves the process, strong enough against chosen collisions (the choice of the Rust and Python standard
 //! libraries); a weaker mix would save some nanoseconds a lookup and let a peer that chooses its address find
 //! collisions. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, and their reference code for
 //! 128 bits.
-=======
-//! SipHash-2-4 is a pseudo-random function: who has not got the key cannot foresee its value or find inputs that collide.
-//! Its 128-bit form makes tokens. Tables take SipHash-1-3, which is about half the work and, as the output never
-//! leaves the process, strong enough against chosen collisions (the choice of the Rust and Python standard libraries);
-//! a weaker mix would save some nanoseconds a lookup and let a peer that chooses its address find collisions.
-//! Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, and their reference code for 128 bits.
->>>>>>> crypto
 
 /// A secret of 128 bits, drawn from [`Random`](crate::random::Random).
 pub type Key = [u8; 16];

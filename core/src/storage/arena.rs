@@ -2,7 +2,6 @@
 
 use core::ops::Range;
 
-<<<<<<< HEAD
 use super::Store;
 
 /// Contiguous blocks of octets out of one region: buddy allocation, trimmed.
@@ -10,21 +9,11 @@ use super::Store;
 /// Space is counted in units of [`UNIT_LEN`](Self::UNIT_LEN) octets. A request takes the smallest power of two of
 /// units that holds it, at a multiple of its size, and gives the units it does not need back at once: rounding costs
 /// at most 63 octets a block.
-=======
-use super::{NONE, Store};
-
-/// Contiguous blocks of octets out of one region: buddy allocation, trimmed.
-///
-/// Space is counted in units of [`UNIT_LEN`](Self::UNIT_LEN) octets. A request takes the smallest power of two of units that holds it,
-/// at a multiple of its size, and gives the units it does not need back at once: rounding costs at most 63 octets a
-/// block.
->>>>>>> crypto
 ///
 /// # Cost
 ///
 /// For an arena of u units:
 ///
-<<<<<<< HEAD
 /// - [`alloc`](Self::alloc) and [`free`](Self::free) of up to 1024 octets take constant time while sizes are steady:
 ///   a freed block waits on a list of its size for the next request of that size. How many wait at most, the caller
 ///   decides.
@@ -34,15 +23,6 @@ use super::{NONE, Store};
 /// - [`bytes`](Self::bytes) is a slice operation.
 /// - Memory: the region, 2 octets a unit (3 %; up to 4 octets if u is not a power of two) for the tree, and 4 octets
 ///   for each block that may wait.
-=======
-/// - [`alloc`](Self::alloc) and [`free`](Self::free) of up to 1024 octets take constant time while sizes are steady: a freed
-///   block waits on a short list of its size for the next request of that size.
-/// - Otherwise they are O(log u): one way down a tree and one up, each at most log2(u) + 1 steps.
-/// - A request that finds no room first has the waiting blocks put back, at most 256 of them, each in O(log u), and then
-///   tries once more. Each of these steps was saved by the `free` that put the block on its list.
-/// - [`bytes`](Self::bytes) is a slice operation.
-/// - Memory: the region, 2 octets a unit (3 %; up to 4 octets if u is not a power of two) for the tree, and 1 KiB for the lists.
->>>>>>> crypto
 ///
 /// # Fragmentation
 ///
@@ -54,25 +34,15 @@ use super::{NONE, Store};
 /// and large blocks in two arenas. Requests go to the fullest part of the arena where they fit, which makes this rare.
 pub struct Arena<'s> {
     region: Store<'s, u8>,
-<<<<<<< HEAD
     /// A complete binary tree: node 1 is the root, nodes 2n and 2n + 1 are the halves of node n, the last level are
     /// the units. Holds 1 + the order of the largest wholly vacant block below the node, 0 if there is none. Nothing
     /// is known below a node that is in use as a whole: its content is that of a wholly vacant node, for its return.
-=======
-    /// A complete binary tree: node 1 is the root, nodes 2n and 2n + 1 are the halves of node n, the last level are the units.
-    /// Holds 1 + the order of the largest wholly vacant block below the node, 0 if there is none. Nothing is known
-    /// below a node that is in use as a whole: its content is that of a wholly vacant node, for its return.
->>>>>>> crypto
     vacancies: Store<'s, u8>,
     /// The root's order: 2^height units are in the tree. Those beyond the region are in use for ever.
     height: u32,
     unit_count: u32,
     used_unit_count: u32,
-<<<<<<< HEAD
     waiting: Waiting<'s>,
-=======
-    waiting: [Waiting; WAITING_SIZE_MAX as usize],
->>>>>>> crypto
 }
 
 /// A piece of an [`Arena`]; 8 octets.
@@ -85,20 +55,12 @@ pub struct Block {
     len: u32,
 }
 
-<<<<<<< HEAD
 /// Freed blocks that the tree still counts as used: a stack for each size up to `WAITING_SIZE_MAX`.
 struct Waiting<'s> {
     /// The stacks, all of the same height, one after the other.
     starts: Store<'s, u32>,
     /// How many blocks are on each stack.
     counts: [usize; WAITING_SIZE_MAX],
-=======
-/// Freed blocks of one size that the tree still counts as used.
-#[derive(Clone, Copy)]
-struct Waiting {
-    starts: [u32; WAITING_COUNT_MAX],
-    count: usize,
->>>>>>> crypto
 }
 
 impl Block {
@@ -125,22 +87,14 @@ impl<'s> Arena<'s> {
 
     /// Makes an arena in which all is vacant, out of a region and [`tree_len`](Self::tree_len) octets for the tree.
     ///
-<<<<<<< HEAD
     /// Octets of the region beyond a multiple of [`UNIT_LEN`](Self::UNIT_LEN) are not used. `waiting` is shared
     /// evenly by the 16 sizes of blocks that may wait; it may be empty. As many blocks of a size should be able to
     /// wait as are freed in a row before the next are asked for.
-=======
-    /// Octets of the region beyond a multiple of [`UNIT_LEN`](Self::UNIT_LEN) are not used.
->>>>>>> crypto
     ///
     /// # Panics
     /// If the tree's store is too short, or the region has more than 2^31 units (128 GiB).
     #[must_use]
-<<<<<<< HEAD
     pub fn new(region: Store<'s, u8>, tree: Store<'s, u8>, waiting: Store<'s, u32>) -> Self {
-=======
-    pub fn new(region: Store<'s, u8>, tree: Store<'s, u8>) -> Self {
->>>>>>> crypto
         assert!(tree.len() >= Self::tree_len(region.len()), "the tree needs Arena::tree_len octets");
         let unit_count = region.len() / UNIT_LEN;
         let mut arena = Self {
@@ -149,11 +103,7 @@ impl<'s> Arena<'s> {
             used_unit_count: 0,
             region,
             vacancies: tree,
-<<<<<<< HEAD
             waiting: Waiting { starts: waiting, counts: [0; WAITING_SIZE_MAX] },
-=======
-            waiting: [Waiting::NONE; WAITING_SIZE_MAX as usize],
->>>>>>> crypto
         };
         let first_unit = 1 << arena.height;
         arena.vacancies[first_unit..first_unit + unit_count].fill(1);
@@ -185,11 +135,7 @@ impl<'s> Arena<'s> {
         if count == 0 {
             return Some(block);
         }
-<<<<<<< HEAD
         let start = self.waiting.pop(count).or_else(|| self.take(count)).or_else(|| {
-=======
-        let start = self.take_waiting(count).or_else(|| self.take(count)).or_else(|| {
->>>>>>> crypto
             self.flush();
             self.take(count)
         })?;
@@ -205,12 +151,7 @@ impl<'s> Arena<'s> {
         }
         debug_assert!(self.is_live(block), "{block:?} was freed before");
         self.used_unit_count = self.used_unit_count.saturating_sub(count);
-<<<<<<< HEAD
         if !self.waiting.push(count, block.start) {
-=======
-        let is_waiting = self.waiting.get_mut(count as usize - 1).is_some_and(|waiting| waiting.push(block.start));
-        if !is_waiting {
->>>>>>> crypto
             self.mark(block.start, count, Use::Vacant);
         }
     }
@@ -221,11 +162,7 @@ impl<'s> Arena<'s> {
     /// If the block is another arena's and reaches beyond this one.
     #[must_use]
     pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
-<<<<<<< HEAD
         debug_assert!(block.is_empty() || self.is_marked(block.start), "{block:?} was freed");
-=======
-        debug_assert!(self.is_live(block), "{block:?} was freed");
->>>>>>> crypto
         &mut self.region[range_of(block)]
     }
 
@@ -235,11 +172,7 @@ impl<'s> Arena<'s> {
     /// If the block is another arena's and reaches beyond this one.
     #[must_use]
     pub fn bytes(&self, block: Block) -> &[u8] {
-<<<<<<< HEAD
         debug_assert!(block.is_empty() || self.is_marked(block.start), "{block:?} was freed");
-=======
-        debug_assert!(self.is_live(block), "{block:?} was freed");
->>>>>>> crypto
         &self.region[range_of(block)]
     }
 
@@ -255,21 +188,10 @@ impl<'s> Arena<'s> {
         self.unit_count as usize * UNIT_LEN
     }
 
-<<<<<<< HEAD
     /// Puts all waiting blocks back into the tree.
     fn flush(&mut self) {
         for count in 1..=WAITING_SIZE_MAX as u32 {
             while let Some(start) = self.waiting.pop(count) {
-=======
-    fn take_waiting(&mut self, count: u32) -> Option<u32> {
-        self.waiting.get_mut(count as usize - 1)?.pop()
-    }
-
-    /// Puts all waiting blocks back into the tree.
-    fn flush(&mut self) {
-        for count in 1..=WAITING_SIZE_MAX {
-            while let Some(start) = self.take_waiting(count) {
->>>>>>> crypto
                 self.mark(start, count, Use::Vacant);
             }
         }
@@ -293,12 +215,8 @@ impl<'s> Arena<'s> {
         Some(start)
     }
 
-<<<<<<< HEAD
     /// Marks the first `count` units of the block at `start`, whose size is the next power of two, and corrects the
     /// nodes above.
-=======
-    /// Marks the first `count` units of the block at `start`, whose size is the next power of two, and corrects the nodes above.
->>>>>>> crypto
     fn mark(&mut self, start: u32, count: u32, usage: Use) {
         let mut order = order_of(count);
         let mut node = ((1 << self.height) + start as usize) >> order;
@@ -317,16 +235,12 @@ impl<'s> Arena<'s> {
         while node > 1 {
             node /= 2;
             order += 1;
-<<<<<<< HEAD
             let vacancy = self.vacancy_of_halves(node, order);
             // Above the block, a node that stays as it is hides the change from all nodes above.
             if vacancy == self.vacancies[node] && order > order_of(count) {
                 return;
             }
             self.vacancies[node] = vacancy;
-=======
-            self.vacancies[node] = self.vacancy_of_halves(node, order);
->>>>>>> crypto
         }
     }
 
@@ -337,20 +251,11 @@ impl<'s> Arena<'s> {
         if left == whole_half && right == whole_half { vacancy(order) } else { left.max(right) }
     }
 
-<<<<<<< HEAD
     /// Says whether a block is neither vacant nor waiting; for assertions, as it cannot tell a block from its
     /// successor.
     fn is_live(&self, block: Block) -> bool {
         let count = block.unit_count();
         count == 0 || self.is_marked(block.start) && !self.waiting.contains(count, block.start)
-=======
-    /// Says whether a block is neither vacant nor waiting; for assertions, as it cannot tell a block from its successor.
-    fn is_live(&self, block: Block) -> bool {
-        let count = block.unit_count();
-        let is_waiting = count > 0
-            && self.waiting.get(count as usize - 1).is_some_and(|waiting| waiting.live().contains(&block.start));
-        !is_waiting && (count == 0 || self.is_marked(block.start))
->>>>>>> crypto
     }
 
     /// Says whether a unit is in use: whether it or a node above it is so as a whole.
@@ -382,7 +287,6 @@ impl Use {
     }
 }
 
-<<<<<<< HEAD
 impl Waiting<'_> {
     /// Adds a block of `count` units, unless its stack is full or there is none for its size.
     fn push(&mut self, count: u32, start: u32) -> bool {
@@ -414,28 +318,6 @@ impl Waiting<'_> {
     /// Returns how many blocks of one size may wait.
     fn height(&self) -> usize {
         self.starts.len() / WAITING_SIZE_MAX
-=======
-impl Waiting {
-    const NONE: Self = Self { starts: [NONE; WAITING_COUNT_MAX], count: 0 };
-
-    /// Adds a block, unless the list is full.
-    fn push(&mut self, start: u32) -> bool {
-        let Some(place) = self.starts.get_mut(self.count) else { return false };
-        *place = start;
-        self.count += 1;
-        true
-    }
-
-    /// Takes the block that was freed last: its octets are the likeliest to be in the cache.
-    fn pop(&mut self) -> Option<u32> {
-        let start = *self.live().last()?;
-        self.count -= 1;
-        Some(start)
-    }
-
-    fn live(&self) -> &[u32] {
-        &self.starts[..self.count]
->>>>>>> crypto
     }
 }
 
@@ -460,17 +342,9 @@ const fn height(unit_count: usize) -> u32 {
 
 const UNIT_LEN: usize = 64;
 
-<<<<<<< HEAD
 /// Largest number of units for which freed blocks wait for a request of the same size. Our choice: it covers small
 /// calls.
 const WAITING_SIZE_MAX: usize = 16;
-=======
-/// Largest number of units for which freed blocks wait for a request of the same size. Our choice: it covers small calls.
-const WAITING_SIZE_MAX: u32 = 16;
-
-/// Largest number of blocks that wait for each size. Our choice: a batch of calls.
-const WAITING_COUNT_MAX: usize = 16;
->>>>>>> crypto
 
 #[cfg(test)]
 mod tests {
@@ -612,12 +486,8 @@ mod tests {
     fn with_arena(region_len: usize, test: impl FnOnce(&mut Arena<'_>)) {
         let mut region = vec![0xAA; region_len];
         let mut tree = vec![0xAA; Arena::tree_len(region_len) + 3];
-<<<<<<< HEAD
         let mut waiting = [0xAA; 16 * 4 + 3];
         test(&mut Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut waiting)));
-=======
-        test(&mut Arena::new(Store::lent(&mut region), Store::lent(&mut tree)));
->>>>>>> crypto
     }
 
     /// Says whether an aligned run of vacant units is there for a request: what buddy allocation promises to find.

@@ -17,14 +17,9 @@ pub struct Deadlines<'s> {
 /// Room for the deadline of one id; 16 octets, public so that a caller can lend an array of them.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineSlot {
-<<<<<<< HEAD
     /// The entry at this place of the heap, with `id`; of no meaning from `len` on.
     at: Instant,
     id: u32,
-=======
-    /// What is at this place of the heap; of no meaning from `len` on.
-    entry: Entry,
->>>>>>> crypto
     /// Place in the heap of the id that equals this slot's index; `NONE` if it has no deadline.
     place: u32,
 }
@@ -38,11 +33,7 @@ struct Entry {
 
 impl DeadlineSlot {
     /// A slot without a deadline.
-<<<<<<< HEAD
     pub const EMPTY: Self = Self { at: Instant::ORIGIN, id: NONE, place: NONE };
-=======
-    pub const EMPTY: Self = Self { entry: Entry { at: Instant::ORIGIN, id: NONE }, place: NONE };
->>>>>>> crypto
 }
 
 impl Default for DeadlineSlot {
@@ -101,11 +92,7 @@ impl<'s> Deadlines<'s> {
     /// Returns the earliest deadline and its id.
     #[must_use]
     pub fn first(&self) -> Option<(Instant, u32)> {
-<<<<<<< HEAD
         let DeadlineSlot { at, id, .. } = *self.slots[..self.len as usize].first()?;
-=======
-        let Entry { at, id } = self.slots[..self.len as usize].first()?.entry;
->>>>>>> crypto
         Some((at, id))
     }
 
@@ -151,22 +138,14 @@ impl<'s> Deadlines<'s> {
     }
 
     fn put(&mut self, place: u32, entry: Entry) {
-<<<<<<< HEAD
         let slot = &mut self.slots[place as usize];
         (slot.at, slot.id) = (entry.at, entry.id);
-=======
-        self.slots[place as usize].entry = entry;
->>>>>>> crypto
         self.slots[entry.id as usize].place = place;
     }
 
     fn entry(&self, place: u32) -> Entry {
-<<<<<<< HEAD
         let DeadlineSlot { at, id, .. } = self.slots[place as usize];
         Entry { at, id }
-=======
-        self.slots[place as usize].entry
->>>>>>> crypto
     }
 
     fn earliest_child(&self, place: u32) -> Option<u32> {
@@ -179,11 +158,7 @@ const fn parent(place: u32) -> u32 {
     (place - 1) / ARITY
 }
 
-<<<<<<< HEAD
 /// The four children of a place lie in 64 octets, two cache lines at most, and the heap is half as deep as with two.
-=======
-/// Four children of 16 octets are one cache line, and the heap is half as deep as with two.
->>>>>>> crypto
 const ARITY: u32 = 4;
 
 #[cfg(test)]

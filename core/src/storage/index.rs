@@ -4,15 +4,9 @@ use super::{DETACHED, NONE, Store, count_of};
 
 /// Finds elements, which live elsewhere and are named by small indices, by a hash of their key.
 ///
-<<<<<<< HEAD
 /// The caller computes the hash with a secret key ([`siphash_1_3`](crate::siphash::siphash_1_3)), so that nobody
 /// outside can choose keys that collide; then every operation takes constant time on average if there are at least as
 /// many buckets as elements. Memory: 4 octets for each bucket and each element.
-=======
-/// The caller computes the hash with a secret key ([`siphash_1_3`](crate::siphash::siphash_1_3)), so that nobody outside
-/// can choose keys that collide; then every operation takes constant time on average if there are at least as many
-/// buckets as elements. Memory: 4 octets for each bucket and each element.
->>>>>>> crypto
 pub struct Index<'s> {
     /// First element of each bucket's chain.
     buckets: Store<'s, u32>,
@@ -21,12 +15,8 @@ pub struct Index<'s> {
 }
 
 impl<'s> Index<'s> {
-<<<<<<< HEAD
     /// Makes an empty index with `buckets`, a power of two of them, for elements with an index below the length of
     /// `nexts`.
-=======
-    /// Makes an empty index with `buckets`, a power of two of them, for elements with an index below the length of `nexts`.
->>>>>>> crypto
     ///
     /// # Panics
     /// If the number of buckets is not a power of two, or there are more than 2^32 - 2 elements.

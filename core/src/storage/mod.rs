@@ -4,7 +4,6 @@
 //! full is an answer. Elements are named by small indices, so that one element can be in several structures without
 //! being moved or copied.
 //!
-<<<<<<< HEAD
 //! ```
 //! use posthaste_core::storage::{Slot, Slots, Store};
 //!
@@ -16,8 +15,6 @@
 //! assert_eq!((calls.get(first), calls.get(second)), (None, Some(&"second")));
 //! ```
 //!
-=======
->>>>>>> crypto
 //! | structure | holds | cost of an operation |
 //! |---|---|---|
 //! | [`Slots`] | elements named by keys that go stale | constant |
@@ -56,7 +53,6 @@ const DETACHED: u32 = u32::MAX - 1;
 fn count_of<T>(store: &Store<'_, T>) -> u32 {
     u32::try_from(store.len()).ok().filter(|count| *count <= DETACHED).expect("a store has at most 2^32 - 2 elements")
 }
-<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -81,5 +77,3 @@ mod tests {
         assert_eq!((SLOTS.len(), NODES.len(), TREE.len()), (4, 4, 256));
     }
 }
-=======
->>>>>>> crypto

@@ -21,15 +21,9 @@ pub struct RangeNode {
 
 /// A set of numbers kept as sorted half-open ranges with gaps between them; 12 octets.
 ///
-<<<<<<< HEAD
 /// The ranges are a chain of nodes of one [`RangePool`], which every method takes and which must always be the same.
 /// Who drops a set without [`clear`](Self::clear) loses its nodes. For a set of n ranges, inserting at or behind the
 /// last range takes constant time and elsewhere O(n), for which the caller sets the limit: a received fragment mostly
-=======
-/// The ranges are a chain of nodes of one [`RangePool`], which every method takes and which must always be the same. Who
-/// drops a set without [`clear`](Self::clear) loses its nodes. For a set of n ranges, inserting at or behind the last
-/// range takes constant time and elsewhere O(n), for which the caller sets the limit: a received fragment mostly
->>>>>>> crypto
 /// continues the last range, and a repeated one mostly fills one of the first gaps.
 #[derive(Debug)]
 pub struct Ranges {
@@ -227,12 +221,8 @@ impl Ranges {
         (previous, index)
     }
 
-<<<<<<< HEAD
     /// Joins `range` with the node at `index`, which it overlaps or touches, and with the nodes behind as far as it
     /// reaches.
-=======
-    /// Joins `range` with the node at `index`, which it overlaps or touches, and with the nodes behind as far as it reaches.
->>>>>>> crypto
     fn join(&mut self, pool: &mut RangePool<'_>, index: u32, range: Range<u64>) -> Inserted {
         let mut joined = pool.nodes[index as usize];
         let mut held_len = joined.end - joined.start;
