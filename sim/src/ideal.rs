@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::link::{LinkConfig, Ppm};
 use crate::rng::Rng;
 
 /// A congestion controller in its textbook form.
@@ -35,6 +36,21 @@ pub struct Ideal {
 }
 
 impl Ideal {
+    /// Describes the path that two links make for datagrams of `datagram_len` octets, headers included.
+    ///
+    /// Of the way back only the delay counts. Faults other than single losses are not part of the model.
+    #[must_use]
+    pub fn on_path(controller: Controller, forth: &LinkConfig, back: &LinkConfig, datagram_len: usize) -> Self {
+        Self {
+            controller,
+            rtt: (forth.delay + back.delay).as_secs_f64(),
+            rate: forth.rate.map_or(f64::INFINITY, |rate| rate as f64),
+            queue_len_max: forth.queue_len_max as f64,
+            loss: f64::from(forth.loss.0) / f64::from(Ppm::ALWAYS.0),
+            datagram_len: datagram_len as f64,
+        }
+    }
+
     /// Returns the goodput in octets on the line per second, the mean over `duration` seconds from the start.
     ///
     /// Either the rate or the loss has to bound the window. Retransmissions do not count twice. The losses are those of `seed`.
@@ -151,6 +167,8 @@ const CUBIC_ALPHA: f64 = 3.0 * (1.0 - CUBIC_BETA) / (1.0 + CUBIC_BETA);
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
 
     #[test]
@@ -181,6 +199,19 @@ mod tests {
             let part = ideal.goodput(1, 100.0) * 8.0 / ideal.rate;
             assert!((0.95..=1.0).contains(&part), "{controller:?} fills {part}");
         }
+    }
+
+    #[test]
+    fn a_path_is_described_by_its_links() {
+        let forth = LinkConfig {
+            delay: Duration::from_millis(15),
+            rate: Some(50_000_000),
+            queue_len_max: 250_000,
+            ..LinkConfig::default()
+        };
+        let back = LinkConfig { delay: Duration::from_millis(25), ..LinkConfig::default() };
+        let ideal = Ideal::on_path(Controller::Cubic, &forth, &back, 1228);
+        assert_eq!(ideal.goodput(1, 10.0), path(Controller::Cubic, 0.04, 50e6).goodput(1, 10.0));
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod world;
 pub use amplification::Amplification;
 pub use clock::Clock;
 pub use ecn::Ecn;
-pub use faults::{Fault, Schedule, Side, Way};
+pub use faults::{Fault, LinkFault, Schedule, Side, Way};
 pub use ideal::{Controller, Ideal};
 pub use link::{Burst, Corrupt, Duplicate, EcnPolicy, LinkConfig, Outage, Ppm};
 pub use network::{Counters, Datagram, Delivery, Network, Replay, Tap};

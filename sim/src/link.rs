@@ -238,21 +238,23 @@ impl Link {
 
     /// Queues `len` octets for the line and returns when the last of them has been sent.
     fn transmit(&mut self, now: Instant, len: usize, ecn: Ecn) -> Result<(Instant, Ecn), Loss> {
-        let Some(rate) = self.config.rate else {
-            return Ok((now, if self.config.ecn == EcnPolicy::Clear { Ecn::NotEct } else { ecn }));
-        };
-        let wait = self.idle_at.saturating_since(now);
-        let backlog = wait.saturating_add(line_time(len, rate));
-        if !wait.is_zero() && backlog > line_time(self.config.queue_len_max, rate) {
-            return Err(Loss::QueueFull);
+        let LinkConfig { rate, queue_len_max, ecn: policy, .. } = self.config;
+        let mut marked = false;
+        if let Some(rate) = rate {
+            let wait = self.idle_at.saturating_since(now);
+            let backlog = wait.saturating_add(line_time(len, rate));
+            if !wait.is_zero() && backlog > line_time(queue_len_max, rate) {
+                return Err(Loss::QueueFull);
+            }
+            self.idle_at = now.saturating_add(backlog);
+            marked = matches!(policy, EcnPolicy::MarkAbove(len) if backlog > line_time(len, rate));
         }
-        self.idle_at = now.saturating_add(backlog);
-        let ecn = match self.config.ecn {
-            EcnPolicy::Clear => Ecn::NotEct,
-            EcnPolicy::MarkAbove(len) if ecn != Ecn::NotEct && backlog > line_time(len, rate) => Ecn::Ce,
-            EcnPolicy::MarkAbove(_) | EcnPolicy::Carry => ecn,
+        let ecn = match ecn {
+            _ if policy == EcnPolicy::Clear => Ecn::NotEct,
+            Ecn::Ect0 | Ecn::Ect1 if marked => Ecn::Ce,
+            Ecn::NotEct | Ecn::Ect0 | Ecn::Ect1 | Ecn::Ce => ecn,
         };
-        Ok((self.idle_at, ecn))
+        Ok((if rate.is_some() { self.idle_at } else { now }, ecn))
     }
 
     fn corrupt(&self, octets: &mut [u8]) {

@@ -18,7 +18,9 @@ use crate::rng::{Rng, derive};
 /// arrives, [`poll`](Self::poll) takes what has arrived. Each direction between two addresses is a link of its own.
 pub struct Network {
     seed: u64,
-    links: BTreeMap<(SocketAddr, SocketAddr), Link>,
+    links: Vec<Link>,
+    /// The link of each direction between two hosts.
+    routes: BTreeMap<(SocketAddr, SocketAddr), usize>,
     default_link: LinkConfig,
     /// Under which address each host behind a translator is seen, and the other way round.
     outside: BTreeMap<SocketAddr, SocketAddr>,
@@ -87,7 +89,8 @@ impl Network {
     pub fn new(seed: u64, default_link: LinkConfig) -> Self {
         Self {
             seed,
-            links: BTreeMap::new(),
+            links: Vec::new(),
+            routes: BTreeMap::new(),
             default_link,
             outside: BTreeMap::new(),
             inside: BTreeMap::new(),
@@ -178,10 +181,16 @@ impl Network {
         &mut self.link(from, to).config
     }
 
+    /// Lets the datagrams of one direction take the link of another one: a bottleneck that flows compete for.
+    pub fn share(&mut self, direction: (SocketAddr, SocketAddr), with: (SocketAddr, SocketAddr)) {
+        let route = self.route(with.0, with.1);
+        self.routes.insert(direction, route);
+    }
+
     /// Changes the configuration of all links, of those to come too.
     pub fn change_all(&mut self, change: impl Fn(&mut LinkConfig)) {
         change(&mut self.default_link);
-        for link in self.links.values_mut() {
+        for link in &mut self.links {
             change(&mut link.config);
         }
     }
@@ -214,11 +223,17 @@ impl Network {
     }
 
     fn link(&mut self, from: SocketAddr, to: SocketAddr) -> &mut Link {
-        // The seed depends on the addresses and not on the order in which links come into being.
-        let (seed, config) = (self.seed, self.default_link);
-        self.links
-            .entry((from, to))
-            .or_insert_with(|| Link::new(config, derive(derive(seed, address_seed(from)), address_seed(to))))
+        let route = self.route(from, to);
+        &mut self.links[route]
+    }
+
+    fn route(&mut self, from: SocketAddr, to: SocketAddr) -> usize {
+        *self.routes.entry((from, to)).or_insert_with(|| {
+            // The seed depends on the addresses and not on the order in which links come into being.
+            let seed = derive(derive(self.seed, address_seed(from)), address_seed(to));
+            self.links.push(Link::new(self.default_link, seed));
+            self.links.len() - 1
+        })
     }
 
     /// Returns the host that owns an address, unless a translator has given the address up.
@@ -387,6 +402,28 @@ mod tests {
         assert!((1..=1000).contains(&copies));
         let arrived = core::iter::from_fn(|| network.poll(at(3_600_000))).count() as u64;
         assert_eq!(arrived, copies + 1);
+    }
+
+    #[test]
+    fn directions_that_share_a_link_wait_for_each_other() {
+        let other: SocketAddr = "10.0.0.3:3000".parse().unwrap();
+        let mut network = Network::new(1, LinkConfig { rate: Some(8_000_000), ..LinkConfig::default() });
+        network.share((other, server()), (client(), server()));
+        network.send(Instant::ORIGIN, datagram(&[0; 972]));
+        network.send(Instant::ORIGIN, Datagram { from: other, ..datagram(&[0; 972]) });
+        network.send(Instant::ORIGIN, Datagram { from: server(), to: client(), ..datagram(&[0; 972]) });
+        let due = |network: &mut Network, ms| core::iter::from_fn(|| network.poll(at(ms))).count();
+        assert_eq!((due(&mut network, 1), due(&mut network, 2)), (2, 1));
+    }
+
+    #[test]
+    fn one_direction_may_be_cut_alone() {
+        let mut network = Network::new(1, LinkConfig::default());
+        network.config(client(), server()).loss = Ppm::ALWAYS;
+        network.send(Instant::ORIGIN, datagram(b"question"));
+        network.send(Instant::ORIGIN, Datagram { from: server(), to: client(), ..datagram(b"news") });
+        let delivery = network.poll(Instant::ORIGIN).expect("the way back is open");
+        assert_eq!((delivery.host, network.poll(Instant::ORIGIN)), (client(), None));
     }
 
     #[test]

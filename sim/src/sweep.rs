@@ -1,7 +1,8 @@
 //! Runs a scenario over many seeds.
 
 use core::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use crate::faults::Schedule;
 use crate::trace::Trace;

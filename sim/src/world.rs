@@ -67,7 +67,8 @@ pub struct NodeId(usize);
 /// Nodes, the network between them, and time, which jumps from event to event.
 ///
 /// Panics as soon as a node breaks the contract: its own [`check`](Node::check); progress (after `handle_timeout(t)`
-/// the next timeout is later than `t`); no timer storm (at most 1000 timeouts of a node in a second); no endless
+/// the next timeout is later than `t`); no timer storm (at most 1000 timeouts of a node in a second, unless
+/// [set](Self::set_timeout_count_max) otherwise); no endless
 /// output; the [amplification limit](Amplification) for nodes under [`guard`](Self::guard).
 ///
 /// With `POSTHASTE_TRACE` in the environment, every event is printed.
@@ -82,6 +83,7 @@ pub struct World<N> {
     action_count: u64,
     now: Instant,
     trace: Trace,
+    timeout_count_max: u32,
     print: bool,
     out: Vec<u8>,
 }
@@ -126,6 +128,7 @@ impl<N: Node> World<N> {
             action_count: 0,
             now: Instant::ORIGIN,
             trace: Trace::new(),
+            timeout_count_max: TIMEOUT_COUNT_MAX,
             print: std::env::var_os("POSTHASTE_TRACE").is_some(),
             out: vec![0; DATAGRAM_LEN_MAX],
         }
@@ -151,6 +154,11 @@ impl<N: Node> World<N> {
     /// Holds a node to the amplification limit: for nodes that only answer, since whoever dials sends first.
     pub fn guard(&mut self, id: NodeId) {
         self.nodes[id.0].amplification = Some(Amplification::default());
+    }
+
+    /// Sets how many timeouts a node may have in a second, for nodes with many peers or a very fast pacer.
+    pub const fn set_timeout_count_max(&mut self, count: u32) {
+        self.timeout_count_max = count;
     }
 
     /// Lets `command` use a node as its application would, then lets the node send; `None` if it is down.
@@ -305,7 +313,11 @@ impl<N: Node> World<N> {
         host.timer = None;
         let second = self.now.as_nanos() / Duration::from_secs(1).as_nanos() as u64;
         host.storm = if host.storm.0 == second { (second, host.storm.1 + 1) } else { (second, 1) };
-        assert!(host.storm.1 <= TIMEOUT_COUNT_MAX, "timer storm: {id:?} had {} timeouts in a second", host.storm.1);
+        assert!(
+            host.storm.1 <= self.timeout_count_max,
+            "timer storm: {id:?} had {} timeouts in a second",
+            host.storm.1
+        );
         host.node.handle_timeout(host.clock.read(self.now));
         self.settle(id, Cause::Timeout);
     }
@@ -383,7 +395,7 @@ impl<N> fmt::Debug for World<N> {
 
 /// No UDP payload is longer (RFC 768: 16 bits of length, which count the header too).
 const DATAGRAM_LEN_MAX: usize = 65_535;
-/// Our choice: far above what any pacer or retransmission timer needs, far below a busy loop.
+/// Our choice: above what one peer needs for retransmission and pacing, far below a busy loop.
 const TIMEOUT_COUNT_MAX: u32 = 1_000;
 /// Our choice: more than any window holds.
 const TRANSMIT_COUNT_MAX: usize = 100_000;

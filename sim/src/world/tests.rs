@@ -1,6 +1,10 @@
+use core::cell::RefCell;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
 use super::*;
 use crate::link::{LinkConfig, Outage, Ppm};
-use crate::{Datagram, sometimes, sweep};
+use crate::{Datagram, Schedule, sometimes, sweep};
 
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
@@ -169,6 +173,27 @@ fn every_exchange_completes_once_the_faults_are_over() {
     }
 }
 
+#[test]
+fn a_flaw_is_found_and_the_faults_are_cut_down_to_those_that_it_takes() {
+    let last = RefCell::new(None);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        sweep(0..100, |schedule| {
+            last.replace(Some(schedule.clone()));
+            let mut world = world(schedule.seed, LinkConfig::default());
+            let (client, server) = pair(&mut world, 30);
+            schedule.install(&mut world, &[client], server);
+            world.command(client, |node, _| node.flaw = Flaw::NoRetransmission);
+            world.run_until(at_ms(100_000));
+            assert!(world.node(client).is_done());
+            world.trace()
+        });
+    }));
+    assert!(outcome.is_err());
+    let last = last.into_inner().expect("some seed ran");
+    assert!((1..=2).contains(&last.faults.len()), "{last}");
+    assert!(Schedule::draw(last.seed).faults.len() > last.faults.len());
+}
+
 /// Prints the speed of the simulation; for `cargo test --release -- --ignored --nocapture speed`.
 #[test]
 #[ignore = "a measurement"]
@@ -215,6 +240,7 @@ struct Toy {
 enum Flaw {
     None,
     StuckTimer,
+    NoRetransmission,
     LongAnswer,
 }
 
@@ -276,8 +302,10 @@ impl Node for Toy {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.flaw != Flaw::StuckTimer && self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.ask(now);
+        match self.flaw {
+            Flaw::StuckTimer => {}
+            Flaw::NoRetransmission => self.deadline = None,
+            Flaw::None | Flaw::LongAnswer => self.ask(now),
         }
     }
 
