@@ -12,17 +12,20 @@ use crate::trace::Trace;
 /// A scenario fails by panicking. Its list of faults is then cut down to those that it takes to fail, the line that
 /// replays just that is printed, and the scenario runs a last time for its own message.
 ///
+/// The seeds are a range, before which those that once failed are chained: they stay in the tests for ever.
 /// `POSTHASTE_SEED` in the environment replaces `seeds`: one seed (`7`) or a range of them (`1000..2000`);
 /// `POSTHASTE_FAULTS` keeps only some faults of the one seed, by their place in the list (`0,3`).
 ///
 /// # Panics
 /// If a seed fails, or does not give the same trace twice, or the environment is not of this form.
-pub fn sweep(seeds: Range<u64>, scenario: impl Fn(&Schedule) -> Trace) {
-    let variable = |name| std::env::var(name).ok();
-    let selection = Selection::parse(seeds, variable("POSTHASTE_SEED"), variable("POSTHASTE_FAULTS"));
-    for seed in selection.seeds {
+pub fn sweep(seeds: impl IntoIterator<Item = u64>, scenario: impl Fn(&Schedule) -> Trace) {
+    let only = std::env::var("POSTHASTE_SEED").ok().map(|text| parse_seeds(&text));
+    let kept = std::env::var("POSTHASTE_FAULTS").ok().map(|text| parse_places(&text));
+    // With a selection, the seeds of the caller count for nothing.
+    let given = seeds.into_iter().filter(|_| only.is_none());
+    for seed in only.clone().unwrap_or_default().chain(given) {
         let whole = Schedule::draw(seed);
-        let kept = selection.faults.clone().unwrap_or_else(|| (0..whole.faults.len()).collect());
+        let kept = kept.clone().unwrap_or_else(|| (0..whole.faults.len()).collect());
         let schedule = whole.only(&kept);
         match run(&scenario, &schedule) {
             Some(trace) if seed.is_multiple_of(TWICE_EVERY) => {
@@ -34,24 +37,17 @@ pub fn sweep(seeds: Range<u64>, scenario: impl Fn(&Schedule) -> Trace) {
     }
 }
 
-struct Selection {
-    seeds: Range<u64>,
-    faults: Option<Vec<usize>>,
+fn parse_seeds(text: &str) -> Range<u64> {
+    let number = |text: &str| text.trim().parse().expect("POSTHASTE_SEED is a number or a range a..b");
+    match text.split_once("..") {
+        Some((start, end)) => number(start)..number(end),
+        None => number(text)..number(text).saturating_add(1),
+    }
 }
 
-impl Selection {
-    fn parse(default: Range<u64>, seeds: Option<String>, faults: Option<String>) -> Self {
-        let number = |text: &str| text.trim().parse().expect("POSTHASTE_SEED is a number or a range a..b");
-        let seeds = seeds.map_or(default, |text| match text.split_once("..") {
-            Some((start, end)) => number(start)..number(end),
-            None => number(&text)..number(&text).saturating_add(1),
-        });
-        let faults = faults.map(|text| {
-            let places = text.split(',').filter(|place| !place.is_empty());
-            places.map(|place| place.trim().parse().expect("POSTHASTE_FAULTS is a list of numbers")).collect()
-        });
-        Self { seeds, faults }
-    }
+fn parse_places(text: &str) -> Vec<usize> {
+    let places = text.split(',').filter(|place| !place.is_empty());
+    places.map(|place| place.trim().parse().expect("POSTHASTE_FAULTS is a list of numbers")).collect()
 }
 
 /// Returns the trace of a run, or `None` if it failed.
@@ -123,14 +119,10 @@ mod tests {
 
     #[test]
     fn the_environment_selects_seeds_and_faults() {
-        let parse = |seeds: Option<&str>, faults: Option<&str>| {
-            let selection = Selection::parse(0..9, seeds.map(str::to_owned), faults.map(str::to_owned));
-            (selection.seeds, selection.faults)
-        };
-        assert_eq!(parse(None, None), (0..9, None));
-        assert_eq!(parse(Some("7"), Some("0,3")), (7..8, Some(vec![0, 3])));
-        assert_eq!(parse(Some("7"), Some("")), (7..8, Some(Vec::new())));
-        assert_eq!(parse(Some("10..20"), None), (10..20, None));
+        assert_eq!(parse_seeds("7"), 7..8);
+        assert_eq!(parse_seeds("10..20"), 10..20);
+        assert_eq!(parse_places("0,3"), [0, 3]);
+        assert!(parse_places("").is_empty());
     }
 
     #[test]
