@@ -18,7 +18,7 @@ extern crate alloc;
 mod amplification;
 mod clock;
 pub mod coverage;
-pub mod ecn;
+mod ecn;
 mod faults;
 mod ideal;
 mod link;
