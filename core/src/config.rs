@@ -49,7 +49,7 @@ pub struct Config {
     pub channel_count_max: usize,
     /// Ordered channels of all peers together, in both directions. At most 2^24.
     pub channel_total_max: usize,
-    /// The longest metadata block of a call or reply, in octets. At most 4096.
+    /// The longest metadata block of a call or reply, in octets. At most 1024.
     pub metadata_len_max: usize,
 
     /// The longest datagram (UDP payload) that is sent or received, in octets. 1200 to 65 507.
@@ -195,7 +195,7 @@ impl Config {
             within(self.sent_frame_count_max, 2, POOL_MAX, "sent_frame_count_max");
             within(self.channel_count_max, 0, 65_536, "channel_count_max");
             within(self.channel_total_max, 0, POOL_MAX, "channel_total_max");
-            within(self.metadata_len_max, 0, 4096, "metadata_len_max");
+            within(self.metadata_len_max, 0, METADATA_LEN_MAX, "metadata_len_max");
             within(self.datagram_len_max, DATAGRAM_LEN_MIN, 65_507, "datagram_len_max");
             lasting(self.initial_rtt, granularity, "initial_rtt");
             lasting(self.ack_delay_max, Duration::ZERO, "ack_delay_max");
@@ -254,6 +254,9 @@ impl core::error::Error for ConfigError {}
 
 /// Slots of one pool: an index with a generation fits into the ids that go over the network (protocol §4.1).
 const POOL_MAX: usize = 1 << 24;
+
+/// The longest metadata block that an endpoint sends or takes; a number we chose: a trace context and a signed token.
+pub const METADATA_LEN_MAX: usize = 1024;
 
 /// The floor of RFC 8899 §5.1.2 and RFC 9000 §14: every path carries this many octets of UDP payload.
 pub const DATAGRAM_LEN_MIN: usize = 1200;

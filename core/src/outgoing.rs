@@ -33,6 +33,8 @@ pub struct Outgoing {
     pub charged: u64,
     /// Whether the flow was given up; its body is gone, and only RESET remains to be acknowledged.
     pub is_reset: bool,
+    /// Whether the application waits for room to write more.
+    pub has_waiting_writer: bool,
     /// Whether each run is sent once and never again.
     pub is_unreliable: bool,
     /// The queue it waits in, 0 first.
@@ -97,6 +99,7 @@ impl Outgoing {
             limit: u64::MAX,
             charged: 0,
             is_reset: false,
+            has_waiting_writer: false,
             is_unreliable: false,
             priority,
             newest: (0, 0),
@@ -114,6 +117,12 @@ impl Outgoing {
         }
         let end = if self.len < self.limit { self.len } else { self.limit };
         self.sent < end || (self.is_ended && self.sent == self.len)
+    }
+
+    /// Says whether the flow belongs to a numbered exchange, and so charges credit.
+    #[must_use]
+    pub const fn exchange_is_numbered(&self) -> bool {
+        !matches!(self.role, Role::Unreliable | Role::Newest)
     }
 
     /// Says whether all of it was sent and acknowledged.

@@ -32,6 +32,8 @@ pub struct Path {
     pub ecn: EcnPath,
     /// Octets in flight, of all conversations.
     pub in_flight: u64,
+    /// Whether a datagram was sent that a larger path MTU would have let be longer.
+    pub is_filled: bool,
     /// The peers that use it.
     pub peers: List<OnPath>,
 }

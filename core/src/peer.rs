@@ -1,5 +1,7 @@
 //! One peer: its session, the conversation that serves it, and what waits to be sent.
 
+use core::time::Duration;
+
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
 use crate::outgoing::Queued;
@@ -8,7 +10,7 @@ use crate::sent::InLost;
 use crate::session::Session;
 use crate::storage::{Linked, Links, List, Slots};
 use crate::time::Instant;
-use crate::wire::{CloseCode, Parameters, Side};
+use crate::wire::{CloseCode, Parameters, SessionOutcome, Side};
 
 /// State of one peer.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Peer {
     pub busy_until: Option<Instant>,
     /// Whether the peer begins no calls of ours any more.
     pub is_draining: bool,
+    /// Whether we refuse calls, because we drain.
+    pub is_refusing: bool,
     /// Before which seq everything must be acknowledged for the application to be told.
     pub flush_to: Option<u64>,
     /// When an authentic datagram was last received.
@@ -50,9 +54,15 @@ pub struct Peer {
     /// When to ask what became of open calls, and after how long the next time.
     pub ask_at: Option<Instant>,
     /// How long the last asking waited.
-    pub ask_interval: core::time::Duration,
+    pub ask_interval: Duration,
     /// How many of our calls are open.
     pub open_call_count: u32,
+    /// How long the server keeps the session without traffic.
+    pub lease: Duration,
+    /// Server: the number of the hello that is to be answered.
+    pub hello_number: u64,
+    /// Server: what the answer says of the session.
+    pub outcome: SessionOutcome,
     /// A token for the next opening.
     pub ticket: Ticket,
     pub(crate) ready: Links,

@@ -15,6 +15,8 @@ pub struct Session {
     pub secret: SessionSecret,
     /// The seq of the next exchange that we begin.
     pub next_seq: u64,
+    /// The low watermark that we last announced.
+    pub low_sent: u64,
     /// The exchanges that we began and that are not retired, by seq.
     pub ours: List<BySeq>,
     /// The exchanges that the peer began and of which something is left here.
@@ -84,6 +86,7 @@ impl Session {
             incarnation,
             secret,
             next_seq: 0,
+            low_sent: 0,
             ours: List::new(),
             theirs: List::new(),
             low: 0,

@@ -1,0 +1,535 @@
+//! The protocol state of one UDP socket: its peers, their exchanges, their deadlines.
+
+mod calls;
+mod commands;
+mod event;
+mod input;
+mod opening;
+mod receive;
+mod recovery;
+mod scope;
+mod timers;
+mod transmit;
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+pub use commands::{Body, CallError, Delivery, Message, ReplyError, Request, SendError, StreamError, Streamed};
+pub use event::Event;
+pub use input::{Arrival, Counters, Rejected};
+
+use crate::config::{Accept, Config, ConfigError};
+use crate::congestion::Controller;
+use crate::crypto::{Crypto, Plain};
+use crate::ecn::{Ecn, EcnPath};
+use crate::ids::PeerId;
+use crate::memory::{Broken, Memory, Sound, Storage};
+use crate::pacer::Pacer;
+use crate::path::Path;
+use crate::peer::{self, Code, Peer, Stage};
+use crate::pmtu::PathMtu;
+use crate::random::Random;
+use crate::rtt::Rtt;
+use crate::siphash;
+use crate::storage::{Arena, Deadlines, Index, Key, List, RangePool, Slots};
+use crate::time::Instant;
+use crate::token::{TokenKeys, UsedTokens};
+use crate::wire::{CloseCode, ConversationId};
+use scope::Scope;
+
+/// Protocol state of one UDP socket: its peers, its calls, its deadlines.
+///
+/// The contract (see the crate's documentation): time is an argument; inputs are `handle_*` and the commands; after any of
+/// them, drain [`Endpoint::poll_event`], then [`Endpoint::poll_transmit`], then wait until [`Endpoint::poll_timeout`] or the next
+/// datagram.
+pub struct Endpoint<'s> {
+    config: Config,
+    now: Instant,
+    incarnation: u64,
+    random: Random,
+    crypto: Keyring<'s>,
+    tokens: TokenKeys,
+    used_tokens: UsedTokens<'s>,
+    memory: Memory<'s>,
+    peers: Slots<'s, Peer>,
+    paths: Slots<'s, Path>,
+    by_address: Index<'s>,
+    peer_deadlines: Deadlines<'s>,
+    ready: List<peer::Ready>,
+    eventful: List<peer::Eventful>,
+    starved: List<peer::Starved>,
+    answers: input::Answers,
+    counters: Counters,
+    swept: u32,
+    is_draining: bool,
+}
+
+/// Who holds the handshakes and keys.
+enum Keyring<'s> {
+    Plain(Plain),
+    Lent(&'s mut dyn Crypto),
+    #[cfg(feature = "alloc")]
+    Owned(alloc::boxed::Box<dyn Crypto>),
+}
+
+impl Keyring<'_> {
+    fn get(&mut self) -> &mut dyn Crypto {
+        match self {
+            Self::Plain(plain) => plain,
+            Self::Lent(crypto) => *crypto,
+            #[cfg(feature = "alloc")]
+            Self::Owned(crypto) => &mut **crypto,
+        }
+    }
+}
+
+/// Whom to talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote<'a> {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Who it must be, as the crypto understands it; empty in plain mode.
+    pub identity: &'a [u8],
+}
+
+/// A datagram to send, written to the start of the buffer that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct Transmit {
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// The local address that it must come from, if that is known.
+    pub from: Option<IpAddr>,
+    /// The codepoint that it is marked with.
+    pub ecn: Ecn,
+    /// Its length in octets.
+    pub len: usize,
+}
+
+/// Why there can be no peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// All slots are taken; one becomes free when a peer is closed.
+    Full,
+    /// The address cannot be sent to: port 0, or unspecified.
+    Address,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "no slot is free for one peer more",
+            Self::Address => "nothing can be sent to this address",
+        })
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+impl<'s> Endpoint<'s> {
+    /// Makes an endpoint in plain mode: datagrams are checked by CRC32C, and whoever is on the path can read and forge them.
+    ///
+    /// For loopback and closed networks. `seed` must be drawn anew from a good source for each endpoint: all ids and tokens come
+    /// from it, and two endpoints with one seed can be mistaken for each other.
+    ///
+    /// # Errors
+    /// The field of `config` that is out of range, or the store that is too small for what `config` asks: `storage`.
+    pub fn new_insecure(
+        config: Config,
+        storage: Storage<'s>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::with_keyring(config, storage, Keyring::Plain(Plain), seed, now)
+    }
+
+    /// Makes an endpoint whose handshakes and keys a caller's [`Crypto`] holds.
+    ///
+    /// # Errors
+    /// As [`Endpoint::new_insecure`].
+    pub fn new(
+        config: Config,
+        storage: Storage<'s>,
+        crypto: &'s mut dyn Crypto,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::with_keyring(config, storage, Keyring::Lent(crypto), seed, now)
+    }
+
+    /// Makes an endpoint that owns its [`Crypto`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::new_insecure`].
+    #[cfg(feature = "alloc")]
+    pub fn new_owned(
+        config: Config,
+        storage: Storage<'s>,
+        crypto: alloc::boxed::Box<dyn Crypto>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::with_keyring(config, storage, Keyring::Owned(crypto), seed, now)
+    }
+
+    fn with_keyring(
+        config: Config,
+        storage: Storage<'s>,
+        crypto: Keyring<'s>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        storage.check(&config)?;
+        let mut random = Random::new(seed);
+        let hash_key = random.octets();
+        let drawn: [u8; 16] = random.octets();
+        let tokens = TokenKeys::new(&drawn, config.lease);
+        let tokens = match config.reset_secret {
+            Some(secret) => tokens.with_reset_secret(&secret),
+            None => tokens,
+        };
+        let memory = Memory {
+            exchanges: Slots::new(storage.exchanges),
+            outgoing: Slots::new(storage.outgoing),
+            incoming: Slots::new(storage.incoming),
+            datagrams: Slots::new(storage.datagrams),
+            frames: Slots::new(storage.frames),
+            channels: Slots::new(storage.channels),
+            arena: Arena::new(storage.payload, storage.payload_tree, storage.payload_waiting),
+            ranges: RangePool::new(storage.ranges),
+            by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
+            call_deadlines: Deadlines::new(storage.call_deadlines),
+            eventful: List::new(),
+            hash_key,
+        };
+        Ok(Self {
+            now,
+            incarnation: random.u64(),
+            random,
+            crypto,
+            tokens,
+            used_tokens: UsedTokens::new(
+                storage.used_tokens,
+                storage.used_token_buckets,
+                storage.used_token_links,
+                config.lease,
+            ),
+            memory,
+            peers: Slots::new(storage.peers),
+            paths: Slots::new(storage.paths),
+            by_address: Index::new(storage.path_buckets, storage.path_links),
+            peer_deadlines: Deadlines::new(storage.peer_deadlines),
+            ready: List::new(),
+            eventful: List::new(),
+            starved: List::new(),
+            answers: input::Answers::new(),
+            counters: Counters::default(),
+            swept: 0,
+            is_draining: false,
+            config,
+        })
+    }
+
+    /// Returns the peer at an address, or takes a slot for it; nothing is sent before its first message or call.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    pub fn peer(&mut self, now: Instant, remote: &Remote<'_>) -> Result<PeerId, OpenError> {
+        self.advance(now);
+        if remote.address.port() == 0 || remote.address.ip().is_unspecified() {
+            return Err(OpenError::Address);
+        }
+        if let Some(path) = self.find_path(remote.address) {
+            let open = self.paths.at(path).and_then(|path| {
+                path.peers.iter(&self.peers).find(|index| {
+                    self.peers.at(*index).is_some_and(|peer| {
+                        !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. })
+                            && peer.news & peer::News::CLOSED == 0
+                    })
+                })
+            });
+            if let Some(key) = open.and_then(|index| self.peers.key_of(index)) {
+                return Ok(PeerId(key));
+            }
+        }
+        let key = self.add_peer(remote.address, None).ok_or(OpenError::Full)?;
+        Ok(PeerId(key))
+    }
+
+    /// Returns the next thing that the application is to know; call until `None`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.next_event()
+    }
+
+    /// Returns the next datagram to send, written to the start of `out`.
+    ///
+    /// Writes at most `Config::datagram_len_max` octets. `None` until the next input, command or deadline.
+    ///
+    /// # Panics
+    /// If `out` is shorter than `Config::datagram_len_max`.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
+        assert!(out.len() >= self.config.datagram_len_max, "the buffer holds the longest datagram");
+        self.advance(now);
+        let out = &mut out[..self.config.datagram_len_max];
+        if let Some(transmit) = self.answers.pop(out) {
+            return Some(transmit);
+        }
+        while let Some(index) = self.ready.front() {
+            match self.transmit(index, out) {
+                Ok(Some(transmit)) => {
+                    // To the back: peers take turns.
+                    self.ready.remove(&mut self.peers, index);
+                    self.ready.push_back(&mut self.peers, index);
+                    return Some(transmit);
+                }
+                Ok(None) => self.ready.remove(&mut self.peers, index),
+                Err(Broken) => self.break_off(index),
+            }
+            self.set_deadline(index);
+        }
+        None
+    }
+
+    /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let peers = self.peer_deadlines.first().map(|(at, _)| at);
+        let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
+        match (peers, calls) {
+            (Some(peers), Some(calls)) => Some(peers.min(calls)),
+            (peers, calls) => peers.or(calls),
+        }
+    }
+
+    /// Returns what was counted since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Returns the limits and timing.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns the number of peers, of whatever stage.
+    #[must_use]
+    pub const fn peer_count(&self) -> u32 {
+        self.peers.len()
+    }
+
+    fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<Transmit>, Broken> {
+        let (ticket, reset_token) = {
+            let peer = self.peers.at(index).sound()?;
+            if peer.notices & peer::Notices::ANSWER != 0 && peer.stage == Stage::Open {
+                self.ticket_for(index)?
+            } else {
+                ([0; crate::token::TOKEN_LEN], [0; 16])
+            }
+        };
+        let mut scope = self.scope(index)?;
+        let built = match scope.peer.stage {
+            Stage::Opening(_) => scope.build_hello(out)?.map(|len| (len, Ecn::NotEct)),
+            Stage::Open if scope.peer.notices & peer::Notices::ANSWER != 0 => {
+                let answer = opening::Answer { reset_token: crate::wire::ResetToken(reset_token), ticket: &ticket };
+                Some((scope.build_answer(out, &answer)?, Ecn::NotEct))
+            }
+            Stage::Open => scope.build_data(out)?.map(|built| (built.len, built.ecn)),
+            Stage::Closing(_) => scope.build_close(out)?.map(|len| (len, Ecn::NotEct)),
+            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => None,
+        };
+        let Some((len, ecn)) = built else { return Ok(None) };
+        let (to, from) = (scope.path.remote, scope.path.local);
+        self.counters.datagrams_sent += 1;
+        self.counters.octets_sent += len as u64;
+        Ok(Some(Transmit { to, from, ecn, len }))
+    }
+
+    /// Takes the later of two clock readings: time never goes back.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// Borrows everything that concerns one peer.
+    fn scope(&mut self, index: u32) -> Result<Scope<'_, 's>, Broken> {
+        let peer = self.peers.at_mut(index).sound()?;
+        let path = self.paths.at_mut(peer.path).sound()?;
+        Ok(Scope {
+            now: self.now,
+            index,
+            config: &self.config,
+            peer,
+            path,
+            memory: &mut self.memory,
+            random: &mut self.random,
+            crypto: self.crypto.get(),
+        })
+    }
+
+    /// Runs work on one peer and settles what follows from it: its place among those with something to send or to tell, its
+    /// deadline. A broken invariant closes the conversation, and nothing else suffers.
+    fn with<T>(&mut self, index: u32, work: impl FnOnce(&mut Scope<'_, 's>) -> Result<T, Broken>) -> Option<T> {
+        let result = self.scope(index).and_then(|mut scope| work(&mut scope));
+        match result {
+            Ok(value) => {
+                self.settle(index);
+                Some(value)
+            }
+            Err(Broken) => {
+                self.break_off(index);
+                None
+            }
+        }
+    }
+
+    /// Brings the lists and timers of the endpoint up to date with one peer.
+    fn settle(&mut self, index: u32) {
+        let Some(peer) = self.peers.at(index) else { return };
+        let has_news = peer.news != 0;
+        let (is_ready, is_eventful) = (peer.ready.is_linked(), peer.eventful.is_linked());
+        if has_news && !is_eventful {
+            self.eventful.push_back(&mut self.peers, index);
+        }
+        if !is_ready && self.wants_to_send(index) {
+            self.ready.push_back(&mut self.peers, index);
+        }
+        self.set_deadline(index);
+    }
+
+    fn wants_to_send(&mut self, index: u32) -> bool {
+        let now = self.now;
+        let Ok(scope) = self.scope(index) else { return false };
+        match scope.peer.stage {
+            Stage::Opening(opening) => opening.next_at <= now,
+            Stage::Open => {
+                scope.peer.notices != 0 || scope.has_work() || scope.peer.conversation.ack.is_due(now)
+            }
+            Stage::Closing(closing) => closing.is_due,
+            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
+        }
+    }
+
+    fn set_deadline(&mut self, index: u32) {
+        let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
+        match deadline {
+            Some(at) => self.peer_deadlines.set(index, at),
+            None => self.peer_deadlines.clear(index),
+        }
+    }
+
+    /// Closes a conversation whose books do not agree.
+    fn break_off(&mut self, index: u32) {
+        self.counters.broken += 1;
+        self.close_with(index, Code::Protocol(CloseCode::Internal));
+    }
+
+    fn find_path(&self, address: SocketAddr) -> Option<u32> {
+        self.by_address.find(self.address_hash(address.ip()), |index| {
+            self.paths.at(index).is_some_and(|path| path.remote == address)
+        })
+    }
+
+    fn address_hash(&self, ip: IpAddr) -> u64 {
+        match ip {
+            IpAddr::V4(ip) => siphash::siphash_1_3(&self.memory.hash_key, &ip.octets()),
+            IpAddr::V6(ip) => siphash::siphash_1_3(&self.memory.hash_key, &ip.octets()),
+        }
+    }
+
+    /// Takes a slot for a peer, and one for its path unless there is one.
+    fn add_peer(&mut self, address: SocketAddr, local: Option<IpAddr>) -> Option<Key> {
+        self.peers.vacancy()?;
+        let path = match self.find_path(address) {
+            Some(path) => path,
+            None => {
+                let key = self.paths.insert(self.new_path(address, local))?;
+                self.by_address.insert(self.address_hash(address.ip()), key.index);
+                key.index
+            }
+        };
+        let key = self.peers.vacancy()?;
+        let id = self.draw_id(key.index);
+        let peer = self.new_peer(path, id);
+        let key = self.peers.insert(peer)?;
+        self.paths.at_mut(path)?.peers.push_back(&mut self.peers, key.index);
+        Some(key)
+    }
+
+    fn new_path(&self, remote: SocketAddr, local: Option<IpAddr>) -> Path {
+        use crate::config::PathMtuDiscovery;
+        let rtt = Rtt::new(self.config.initial_rtt);
+        let mut mtu = PathMtu::new(self.config.datagram_len_max);
+        if let PathMtuDiscovery::Known(len) = self.config.path_mtu_discovery {
+            mtu.on_known(len);
+        }
+        let controller = Controller::new(self.config.congestion, mtu.current(), self.config.window_max());
+        let pacer = Pacer::new(&controller, &rtt);
+        Path {
+            remote,
+            local,
+            rtt,
+            controller,
+            pacer,
+            mtu,
+            ecn: EcnPath::new(),
+            in_flight: 0,
+            is_filled: false,
+            peers: List::new(),
+        }
+    }
+
+    /// Draws a conversation id: the socket, the slot, and 32 bits that nobody can guess (protocol §4.1).
+    fn draw_id(&mut self, index: u32) -> ConversationId {
+        let slot = index.to_be_bytes();
+        loop {
+            let drawn: [u8; 4] = self.random.octets();
+            let id = ConversationId([
+                self.config.socket, slot[1], slot[2], slot[3], drawn[0], drawn[1], drawn[2], drawn[3],
+            ]);
+            // All zero means "unknown".
+            if id != ConversationId::UNKNOWN {
+                return id;
+            }
+        }
+    }
+
+    /// Frees a peer's slot and everything that belongs to it.
+    fn remove_peer(&mut self, index: u32) -> Result<(), Broken> {
+        let mut scope = self.scope(index)?;
+        scope.lose_all()?;
+        scope.drop_session()?;
+        scope.crypto.forget(index);
+        let peer = self.peers.at(index).sound()?;
+        let (path, is_ready, is_eventful, is_starved) =
+            (peer.path, peer.ready.is_linked(), peer.eventful.is_linked(), peer.starved.is_linked());
+        if is_ready {
+            self.ready.remove(&mut self.peers, index);
+        }
+        if is_eventful {
+            self.eventful.remove(&mut self.peers, index);
+        }
+        if is_starved {
+            self.starved.remove(&mut self.peers, index);
+        }
+        self.peer_deadlines.clear(index);
+        let entry = self.paths.at_mut(path).sound()?;
+        entry.peers.remove(&mut self.peers, index);
+        if entry.peers.is_empty() {
+            let address = entry.remote;
+            self.by_address.remove(self.address_hash(address.ip()), path);
+            let key = self.paths.key_of(path).sound()?;
+            self.paths.remove(key).sound()?;
+        }
+        let key = self.peers.key_of(index).sound()?;
+        self.peers.remove(key).sound()?;
+        Ok(())
+    }
+
+    const fn accepts(&self) -> bool {
+        matches!(self.config.accept, Accept::Peers)
+    }
+}

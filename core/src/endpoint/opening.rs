@@ -1,0 +1,458 @@
+//! Opening and resuming conversations, from both sides (protocol §4).
+
+use core::time::Duration;
+
+use super::scope::{Fault, Scope};
+use super::transmit::{Added, new_record};
+use crate::crypto::{Limits, seal_datagram};
+use crate::exchange::{Lane, News, Stage as ExchangeStage};
+use crate::memory::{Broken, Sound};
+use crate::outcome::{NotExecuted, Outcome, Unknown};
+use crate::outgoing::Kind;
+use crate::peer::{self, Notices, Opening, Resume, Stage};
+use crate::sent::Content;
+use crate::session::Session;
+use crate::storage::Key;
+use crate::time::Instant;
+use crate::token::resume_proof;
+use crate::wire::{
+    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, Role, SessionOutcome,
+    SessionSecret, Side, TruncatedNumber, Writer, frame,
+};
+
+impl Scope<'_, '_> {
+    /// Starts an opening, with an id of its own for the conversation to come.
+    pub(super) fn open(&mut self, local: ConversationId, resume: Resume) -> Result<(), Broken> {
+        let now = self.now;
+        self.lose_all()?;
+        self.peer.conversation = self.new_conversation(local, ConversationId::UNKNOWN);
+        self.peer.side = Side::Client;
+        self.peer.stage = Stage::Opening(Opening {
+            hello_count: 0,
+            sent_at: [now; 4],
+            next_at: now,
+            since: now,
+            retry_count: 0,
+            carried: None,
+            resume,
+        });
+        if resume == Resume::No {
+            self.peer.parameters = Parameters::default();
+            self.peer.session.granted_to_us = HELLO_CREDIT;
+        }
+        Ok(())
+    }
+
+    pub(super) fn new_conversation(
+        &mut self,
+        local: ConversationId,
+        remote: ConversationId,
+    ) -> crate::conversation::Conversation {
+        let limits = if self.crypto.is_protected() { self.crypto.limits(self.index) } else { UNLIMITED };
+        crate::conversation::Conversation::new(local, remote, self.config.ack_delay_max, limits, self.random)
+    }
+
+    /// Builds the next hello of a client, when it is due.
+    pub(super) fn build_hello(&mut self, out: &mut [u8]) -> Result<Option<usize>, Broken> {
+        let now = self.now;
+        let Stage::Opening(opening) = self.peer.stage else { return Err(Broken) };
+        if now < opening.next_at {
+            return Ok(None);
+        }
+        let ticket = self.peer.ticket;
+        let header = LongHeader {
+            epoch: Epoch::Hello,
+            sender: Side::Client,
+            to: ConversationId::UNKNOWN,
+            from: self.peer.conversation.local,
+            token: ticket.octets(),
+        };
+        let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - CHECKSUM_LEN]);
+        let number = u64::from(opening.hello_count);
+        let truncated = TruncatedNumber::new(number, number).sound()?;
+        header.encode(truncated, &mut writer).map_err(|_| Broken)?;
+        write_parameters(&self.announced(), &mut writer).map_err(|_| Broken)?;
+        let mut carried = opening.carried;
+        if opening.resume == Resume::Yes {
+            let (session, secret) = (self.peer.session.id, self.peer.session.secret);
+            let proof = resume_proof(&secret.0, self.peer.conversation.local.0);
+            Frame::Resume { session, proof }.encode(&mut writer).map_err(|_| Broken)?;
+        } else if !ticket.octets().is_empty() {
+            carried = self.write_carried(carried, &mut writer)?;
+        }
+        let padding = writer.room();
+        if padding > 0 {
+            Frame::Padding { len: padding }.encode(&mut writer).map_err(|_| Broken)?;
+        }
+        let number_offset = header.number_offset();
+        seal_datagram(self.crypto, self.index, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
+            .map_err(|_| Broken)?;
+        let timeout = self.config.initial_rtt.saturating_mul(3).saturating_mul(1 << opening.hello_count.min(16));
+        let mut sent_at = opening.sent_at;
+        sent_at[opening.hello_count as usize % 4] = now;
+        self.peer.stage = Stage::Opening(Opening {
+            hello_count: opening.hello_count.saturating_add(1),
+            sent_at,
+            next_at: now.saturating_add(timeout.min(self.config.probe_interval_max).min(HELLO_INTERVAL_MAX)),
+            carried,
+            ..opening
+        });
+        self.peer.awaiting_since.get_or_insert(now);
+        Ok(Some(HELLO_LEN_MIN))
+    }
+
+    /// Writes the exchanges that ride on a hello: chosen once, and repeated unchanged (protocol §4.6).
+    fn write_carried(&mut self, carried: Option<u32>, writer: &mut Writer<'_>) -> Result<Option<u32>, Broken> {
+        if let Some(record) = carried {
+            let mut place = self.memory.datagrams.at(record).sound()?.frames.front();
+            while let Some(index) = place {
+                place = self.memory.datagrams.at(record).sound()?.frames.next(&self.memory.frames, index);
+                self.repeat_run(index, writer)?;
+            }
+            return Ok(carried);
+        }
+        let Some(Key { index: record, .. }) = self.memory.datagrams.insert(new_record(0, self.now)) else {
+            return Ok(None);
+        };
+        for priority in 0..peer::PRIORITY_COUNT {
+            while let Some(flow) = self.peer.queues[priority].front() {
+                let outgoing = self.memory.outgoing.at(flow).sound()?;
+                let may_ride = matches!(outgoing.role, Role::Message | Role::Ordered | Role::Request)
+                    && outgoing.kind == Kind::Whole
+                    && !outgoing.is_unreliable
+                    && outgoing.len as usize + FRAME_HEAD_LEN <= writer.room()
+                    && self.memory.datagrams.at(record).sound()?.frames.len() < HELLO_EXCHANGE_COUNT_MAX;
+                if !may_ride || !self.carry(record, flow, writer)? {
+                    break;
+                }
+            }
+        }
+        Ok(Some(record))
+    }
+
+    fn repeat_run(&mut self, index: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(index).sound()?.content else {
+            return Err(Broken);
+        };
+        // It fitted before; should the deadline's digits have grown, the data epoch brings it.
+        let _ = self.write_run(flow, offset, len, last, false, writer)?;
+        Ok(())
+    }
+
+    fn carry(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+        Ok(self.write_fresh(record, flow, writer, false)? == Added::Yes)
+    }
+
+    /// Returns when an opening acts next.
+    pub(super) fn opening_deadline(&self, opening: &Opening) -> Instant {
+        let since = self.peer.awaiting_since.unwrap_or(opening.since);
+        opening.next_at.min(since.saturating_add(self.config.silence_timeout))
+    }
+
+    /// Takes the server's answer: the conversation is open.
+    pub(super) fn on_answer(
+        &mut self,
+        remote: ConversationId,
+        parameters: Parameters,
+        session: &frame::Session<'_>,
+    ) -> Result<(), Fault> {
+        let now = self.now;
+        let Stage::Opening(opening) = self.peer.stage else { return Ok(()) };
+        let behind = u64::from(opening.hello_count).saturating_sub(session.answers);
+        if (1..=4).contains(&behind) {
+            // The answer says which hello it answers, so the sample is unambiguous (RFC 8085 §3.1.1).
+            let sent_at = opening.sent_at[session.answers as usize % 4];
+            self.path.rtt.on_sample(now, now.saturating_since(sent_at), Duration::ZERO);
+            self.path.pacer.update(&self.path.controller, &self.path.rtt);
+            self.peer.answered_at = sent_at;
+        }
+        let is_resumed = opening.resume == Resume::Yes && session.outcome == SessionOutcome::Resumed;
+        if !is_resumed {
+            if opening.resume == Resume::Yes {
+                self.end_session(Unknown::SessionLost)?;
+            }
+            self.begin_session(Session::new(session.session, session.incarnation, session.secret, self.config.credit))?;
+        }
+        self.peer.conversation.remote = remote;
+        self.peer.conversation.reset_token = Some(session.reset_token);
+        self.peer.ticket = peer::Ticket::new(session.ticket);
+        self.peer.lease = Duration::from_millis(session.lease_millis);
+        self.adopt(parameters)?;
+        self.peer.stage = Stage::Open;
+        self.peer.awaiting_since = None;
+        if let Some(record) = opening.carried {
+            // The answer acknowledges all that the hello carried (protocol §4.6).
+            self.peer.conversation.sent.push_back(&mut self.memory.datagrams, record);
+            self.settle_datagram(record)?;
+        }
+        if is_resumed {
+            self.announce_anew()?;
+        }
+        self.peer.news |= peer::News::CONNECTED;
+        Ok(())
+    }
+
+    /// Takes over what the peer announced.
+    pub(super) fn adopt(&mut self, parameters: Parameters) -> Result<(), Broken> {
+        self.peer.parameters = parameters;
+        self.peer.session.granted_to_us = self.peer.session.granted_to_us.max(parameters.credit);
+        self.path.mtu.on_peer_limit(usize::from(parameters.datagram_len_max));
+        let mut place = self.peer.session.ours.front();
+        while let Some(index) = place {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            self.check_len(index)?;
+        }
+        Ok(())
+    }
+
+    /// Ends an exchange of ours that was accepted before it was known that the peer takes nothing of its length; gives
+    /// streams their first credit.
+    fn check_len(&mut self, index: u32) -> Result<(), Broken> {
+        for lane in [Lane::Forward, Lane::Upward] {
+            let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(lane) else { continue };
+            let limit = u64::from(self.peer.parameters.message_len_max);
+            let stream_window = u64::from(self.peer.parameters.stream_window);
+            let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+            let is_begun = outgoing.sent > 0 || outgoing.is_end_sent;
+            match outgoing.kind {
+                Kind::Stream => {
+                    outgoing.limit = if is_begun { outgoing.limit.max(stream_window) } else { stream_window };
+                    self.queue(flow)?;
+                }
+                Kind::Whole if outgoing.len > limit && !is_begun => {
+                    let exchange = self.exchange(index)?;
+                    if exchange.is_call() {
+                        return self.end_unsent(index, NotExecuted::TooLarge { limit });
+                    }
+                    exchange.stage = ExchangeStage::Over;
+                    self.remove_outgoing(index, lane)?;
+                    return self.tell(index, News::FAILED);
+                }
+                Kind::Whole => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Announces again what the other side may have missed with the conversation before (protocol §4.12).
+    pub(super) fn announce_anew(&mut self) -> Result<(), Broken> {
+        self.peer.notices |= Notices::CREDIT;
+        self.peer.session.low_sent = 0;
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            let channel = self.memory.channels.at_mut(index).sound()?;
+            if channel.use_of == crate::session::ChannelUse::Incoming && channel.taken > 0 {
+                channel.is_noticed = true;
+                self.peer.notices |= Notices::TAKEN;
+            }
+        }
+        for list in [crate::exchange::Party::Us, crate::exchange::Party::Them] {
+            let session = &self.peer.session;
+            let mut place = match list {
+                crate::exchange::Party::Us => session.ours.front(),
+                crate::exchange::Party::Them => session.theirs.front(),
+            };
+            while let Some(index) = place {
+                place = self.peer.session.ours.next(&self.memory.exchanges, index);
+                for lane in Lane::ALL {
+                    let exchange = self.memory.exchanges.at(index).sound()?;
+                    if !exchange.is_outgoing(lane)
+                        && let Some(flow) = exchange.flow(lane)
+                        && self.memory.incoming.at(flow).sound()?.kind == Kind::Stream
+                    {
+                        self.notice(index, crate::exchange::Notices::CREDIT << lane as u16)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins another session; what was never sent goes on in it, under new numbers.
+    fn begin_session(&mut self, session: Session) -> Result<(), Broken> {
+        let old = core::mem::replace(&mut self.peer.session, session);
+        self.peer.session.ours = old.ours;
+        self.peer.session.channels = old.channels;
+        self.peer.session.next_order = old.next_order;
+        self.peer.session.charged_by_us = old.charged_by_us;
+        self.peer.session.next_seq = old.next_seq;
+        self.peer.session.granted_to_us = old.granted_to_us;
+        debug_assert!(old.theirs.is_empty(), "the peer's exchanges ended with the session");
+        Ok(())
+    }
+
+    /// Ends a session on this side: what was sent in it has an unknown outcome, what was not sent stays for the next one.
+    pub(super) fn end_session(&mut self, why: Unknown) -> Result<(), Broken> {
+        self.lose_all()?;
+        while let Some(index) = self.peer.session.theirs.front() {
+            self.discard(index)?;
+        }
+        let mut seq = 0;
+        let mut place = self.peer.session.ours.front();
+        while let Some(index) = place {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            let exchange = self.memory.exchanges.at(index).sound()?;
+            if exchange.stage == ExchangeStage::Open && !self.was_sent(index)? {
+                self.memory.renumber(index, seq)?;
+                seq += 1;
+                continue;
+            }
+            self.lose_exchange(index, why)?;
+        }
+        while let Some(index) = self.peer.session.channels.pop_front(&mut self.memory.channels) {
+            let key = self.memory.channels.key_of(index).sound()?;
+            self.memory.channels.remove(key).sound()?;
+        }
+        self.peer.session.charged_by_us = 0;
+        self.peer.session.granted_to_us = HELLO_CREDIT;
+        self.peer.session.next_seq = seq;
+        self.peer.flush_to = None;
+        self.peer.is_draining = false;
+        self.peer.news |= peer::News::SESSION_LOST;
+        Ok(())
+    }
+
+    /// Ends an exchange of ours that a lost session leaves open.
+    fn lose_exchange(&mut self, index: u32, why: Unknown) -> Result<(), Broken> {
+        let exchange = self.exchange(index)?;
+        let (stage, is_call) = (exchange.stage, exchange.is_call());
+        // What the application holds of a reply stays until it releases it.
+        let has_reply = exchange.flow(Lane::Backward).is_some() && stage == ExchangeStage::Over;
+        exchange.done = u8::MAX;
+        exchange.stopped = 0;
+        self.remove_outgoing(index, Lane::Forward)?;
+        self.remove_outgoing(index, Lane::Upward)?;
+        if !has_reply {
+            self.remove_incoming(index, Lane::Backward)?;
+        }
+        self.remove_incoming(index, Lane::Downward)?;
+        let exchange = self.exchange(index)?;
+        if exchange.noticed.is_linked() {
+            self.peer.noticed.remove(&mut self.memory.exchanges, index);
+        }
+        let exchange = self.exchange(index)?;
+        exchange.notices = 0;
+        self.peer.session.ours.remove(&mut self.memory.exchanges, index);
+        match (stage, is_call) {
+            (ExchangeStage::Open, true) => {
+                self.end_call(index, Outcome::Unknown(why))?;
+                self.exchange(index)?.stage = ExchangeStage::Over;
+            }
+            (ExchangeStage::Open, false) => {
+                self.exchange(index)?.stage = ExchangeStage::Over;
+                self.tell(index, News::FAILED)?;
+            }
+            _ => {
+                self.exchange(index)?.stage = ExchangeStage::Over;
+                self.finish(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up an opening that nobody answered.
+    pub(super) fn give_up_opening(&mut self, why: Unknown) -> Result<(), Broken> {
+        let Stage::Opening(opening) = self.peer.stage else { return Ok(()) };
+        self.peer.stage = Stage::Idle;
+        self.peer.awaiting_since = None;
+        if let Some(record) = opening.carried {
+            self.peer.conversation.sent.push_back(&mut self.memory.datagrams, record);
+        }
+        self.end_session(why)?;
+        // What was never sent will not be sent: nobody is there.
+        while let Some(index) = self.peer.session.ours.front() {
+            let exchange = self.exchange(index)?;
+            if exchange.is_call() {
+                self.end_unsent(index, NotExecuted::NeverSent)?;
+            } else {
+                exchange.stage = ExchangeStage::Over;
+                self.remove_outgoing(index, Lane::Forward)?;
+                self.tell(index, News::FAILED)?;
+            }
+            self.peer.session.ours.remove(&mut self.memory.exchanges, index);
+        }
+        self.peer.session.next_seq = 0;
+        self.peer.news |= peer::News::CLOSED;
+        Ok(())
+    }
+
+    /// Builds the server's answer to a hello.
+    pub(super) fn build_answer(&mut self, out: &mut [u8], answer: &Answer<'_>) -> Result<usize, Broken> {
+        let header = LongHeader {
+            epoch: Epoch::Hello,
+            sender: Side::Server,
+            to: self.peer.conversation.remote,
+            from: self.peer.conversation.local,
+            token: &[],
+        };
+        let mut writer = Writer::new(out);
+        header.encode(TruncatedNumber::new(0, 0).sound()?, &mut writer).map_err(|_| Broken)?;
+        write_parameters(&self.announced(), &mut writer).map_err(|_| Broken)?;
+        let session = frame::Session {
+            answers: self.peer.hello_number,
+            outcome: self.peer.outcome,
+            incarnation: self.peer.session.incarnation,
+            session: self.peer.session.id,
+            secret: self.peer.session.secret,
+            lease_millis: self.config.lease.as_millis() as u64,
+            reset_token: answer.reset_token,
+            ticket: answer.ticket,
+        };
+        Frame::Session(session).encode(&mut writer).map_err(|_| Broken)?;
+        let len = writer.len() + CHECKSUM_LEN;
+        let out = out.get_mut(..len).ok_or(Broken)?;
+        seal_datagram(self.crypto, self.index, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
+        self.peer.notices &= !Notices::ANSWER;
+        Ok(len)
+    }
+
+    /// Returns what we announce.
+    pub(super) fn announced(&self) -> Parameters {
+        let config = self.config;
+        Parameters {
+            message_len_max: config.message_len_max as u32,
+            credit: self.peer.session.granted_by_us,
+            exchange_window: config.exchange_window as u32,
+            stream_window: config.stream_window as u32,
+            datagram_len_max: config.datagram_len_max as u16,
+            ack_delay_max: config.ack_delay_max,
+            idle_timeout: config.idle_timeout,
+            alias_count_max: crate::conversation::ALIAS_COUNT as u16,
+            channel_count_max: config.channel_count_max as u32,
+            metadata_len_max: config.metadata_len_max as u16,
+        }
+    }
+}
+
+/// What the endpoint adds to the answer to a hello.
+pub(super) struct Answer<'a> {
+    pub(super) reset_token: crate::wire::ResetToken,
+    pub(super) ticket: &'a [u8],
+}
+
+fn write_parameters(parameters: &Parameters, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
+    let mut items = [0; Parameters::LEN_MAX];
+    let mut inner = Writer::new(&mut items);
+    parameters.encode(&mut inner)?;
+    Frame::Parameters(inner.written()).encode(writer)
+}
+
+/// Returns a session that nobody issued yet.
+pub(super) const fn no_session(credit: u64) -> Session {
+    let mut session = Session::new(0, 0, SessionSecret([0; 16]), credit);
+    session.granted_to_us = HELLO_CREDIT;
+    session
+}
+
+/// What every server grants at least, so that a hello can carry exchanges (protocol §4.5).
+pub(super) const HELLO_CREDIT: u64 = 4096;
+/// How many exchanges a hello carries at most (protocol §4.5).
+const HELLO_EXCHANGE_COUNT_MAX: u32 = 16;
+/// More than the longest head of an entire frame of a hello.
+const FRAME_HEAD_LEN: usize = 64;
+/// Hellos go on at least this often, so that a server that comes back is found soon; a number we chose.
+const HELLO_INTERVAL_MAX: Duration = Duration::from_secs(3);
+/// The plain tag wears out no key.
+const UNLIMITED: Limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
+

@@ -1,0 +1,765 @@
+//! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
+
+use super::scope::Scope;
+use crate::conversation::AliasState;
+use crate::crypto::{self, KeyUpdate, seal_datagram};
+use crate::ecn::Ecn;
+use crate::exchange::{Exchange, Lane, Notices, Stage};
+use crate::memory::{Broken, Sound};
+use crate::outgoing::Kind;
+use crate::peer;
+use crate::sent::{Content, Fate, InDatagram, InFlow, Last, SentDatagram, SentFrame};
+use crate::session::{ChannelUse, OpenList};
+use crate::storage::{Links, List};
+use crate::time::{Instant, nanos};
+use crate::wire::{
+    self, Ack, CallState, Data, Epoch, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure,
+    Retired, Role, Seq, ShortHeader, Status, TruncatedNumber, Writer,
+};
+
+/// A datagram that was built.
+pub(super) struct Built {
+    pub(super) len: usize,
+    pub(super) ecn: Ecn,
+}
+
+/// What came of the attempt to add something to a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It is in.
+    Yes,
+    /// It waits for the next datagram, and so does what comes after it.
+    Full,
+    /// It cannot be sent before something changes: credit, or the peer's window of exchanges.
+    Blocked,
+}
+
+impl From<NoRoom> for Added {
+    fn from(_: NoRoom) -> Self {
+        Self::Full
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Builds the next datagram of the data epoch, if there is something to send and it may be sent.
+    pub(super) fn build_data(&mut self, out: &mut [u8]) -> Result<Option<Built>, Broken> {
+        let now = self.now;
+        let allowance = self.allowance(out.len());
+        let has_work = allowance > 0 && self.has_work();
+        let is_ack_due = self.peer.conversation.ack.is_due(now);
+        if !has_work && !is_ack_due {
+            return if allowance > 0 { self.build_mtu_probe(out) } else { Ok(None) };
+        }
+        let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
+        // A pure acknowledgement is not held back by the window (RFC 9002 §7).
+        let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
+        let Some(number) = self.peek_number() else { return Ok(None) };
+        let mut writer = Writer::new(&mut out[..limit - tag_len]);
+        let truncated = self.truncate(number);
+        let Some(truncated) = truncated else { return Ok(None) };
+        let header = ShortHeader { to: self.peer.conversation.remote };
+        if header.encode(wire_phase(self.peer.conversation.keys.bit()), truncated, &mut writer).is_err() {
+            return Ok(None);
+        }
+        let header_len = writer.len();
+        let record = self.memory.datagrams.insert(new_record(number, now));
+        // Without a record nothing can be in flight; acknowledgements still go out.
+        let record = record.map(|key| key.index);
+        let acknowledges = self.write_ack(&mut writer);
+        let mut quiet_len = writer.len();
+        if let Some(record) = record
+            && has_work
+        {
+            self.write_retired(&mut writer);
+            quiet_len = writer.len();
+            self.write_work(record, &mut writer, limit == self.datagram_len_max(limit))?;
+        }
+        if writer.len() == header_len {
+            self.forget_record(record)?;
+            return Ok(None);
+        }
+        let is_eliciting = writer.len() > quiet_len;
+        // Header protection takes its sample behind the longest number (protocol §3.10).
+        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && Frame::Padding { len: 1 }.encode(&mut writer).is_ok() {}
+        let len = writer.len() + tag_len;
+        let datagram = &mut out[..len];
+        if !is_eliciting {
+            self.forget_record(record)?;
+        }
+        self.seal(number, datagram)?;
+        if let Some(largest) = acknowledges {
+            self.peer.conversation.ack.on_ack_sent();
+            self.peer.conversation.keys.on_ack_sent(largest);
+        }
+        let record = record.filter(|_| is_eliciting);
+        let ecn = self.book(record, acknowledges, number, len)?;
+        Ok(Some(Built { len, ecn }))
+    }
+
+    /// Seals a datagram, with new keys if the old ones have served long enough.
+    fn seal(&mut self, number: u64, datagram: &mut [u8]) -> Result<(), Broken> {
+        match self.peer.conversation.keys.begin_seal(self.now, number) {
+            Ok(KeyUpdate::NotDue) => {}
+            Ok(KeyUpdate::Due) => {
+                self.crypto.update(self.index);
+                // The header was written with the phase before.
+                datagram[0] ^= KEY_PHASE_BIT;
+            }
+            Err(crypto::LimitReached) => return Err(Broken),
+        }
+        seal_datagram(self.crypto, self.index, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
+            .map_err(|_| Broken)
+    }
+
+    /// Enters an ack-eliciting datagram into the books, and returns the mark that it goes out with.
+    fn book(
+        &mut self,
+        record: Option<u32>,
+        acknowledges: Option<u64>,
+        number: u64,
+        len: usize,
+    ) -> Result<Ecn, Broken> {
+        let now = self.now;
+        let Some(record) = record else { return Ok(Ecn::NotEct) };
+        let ecn = match self.config.ecn {
+            crate::config::EcnMarking::On => self.path.ecn.codepoint(),
+            crate::config::EcnMarking::Off => Ecn::NotEct,
+        };
+        self.path.ecn.on_sent(ecn);
+        self.path.controller.on_sent(now, number, self.path.in_flight);
+        self.path.pacer.on_sent(now, len);
+        self.path.in_flight += len as u64;
+        let has_more = self.has_work();
+        let conversation = &mut self.peer.conversation;
+        conversation.probes_due = conversation.probes_due.saturating_sub(1);
+        conversation.eliciting_count += 1;
+        conversation.eliciting_sent_at = now;
+        conversation.sent.push_back(&mut self.memory.datagrams, record);
+        let is_app_limited = !has_more && self.path.controller.allows(self.path.in_flight, len);
+        let datagram = self.memory.datagrams.at_mut(record).sound()?;
+        datagram.len = len as u32;
+        datagram.is_eliciting = true;
+        datagram.is_marked = ecn != Ecn::NotEct;
+        datagram.is_app_limited = is_app_limited;
+        datagram.acknowledges = acknowledges;
+        self.path.is_filled |= len + FRAGMENT_LEN_MIN >= self.path.mtu.current();
+        self.peer.awaiting_since.get_or_insert(now);
+        Ok(ecn)
+    }
+
+    /// Takes back a record that nothing was booked on.
+    fn forget_record(&mut self, record: Option<u32>) -> Result<(), Broken> {
+        let Some(record) = record else { return Ok(()) };
+        let key = self.memory.datagrams.key_of(record).sound()?;
+        self.memory.datagrams.remove(key).sound()?;
+        Ok(())
+    }
+
+    /// Builds a probe for a larger path MTU, while there is traffic that fills the datagrams of today (RFC 8899).
+    fn build_mtu_probe(&mut self, out: &mut [u8]) -> Result<Option<Built>, Broken> {
+        let now = self.now;
+        let is_wanted = self.path.is_filled
+            && self.peer.conversation.eliciting_count > 0
+            && matches!(self.config.path_mtu_discovery, crate::config::PathMtuDiscovery::On);
+        if !is_wanted {
+            return Ok(None);
+        }
+        let Some(len) = self.path.mtu.poll_probe(now).filter(|len| *len <= out.len()) else { return Ok(None) };
+        let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
+        let Some(record) = self.memory.datagrams.insert(new_record(self.peer.conversation.next_number, now)) else {
+            return Ok(None);
+        };
+        let number = self.peer.conversation.take_number(self.random);
+        let Some(truncated) = self.truncate(number) else { return Err(Broken) };
+        let mut writer = Writer::new(&mut out[..len - tag_len]);
+        let header = ShortHeader { to: self.peer.conversation.remote };
+        let encoded = header
+            .encode(wire_phase(self.peer.conversation.keys.bit()), truncated, &mut writer)
+            .and_then(|()| Frame::Ping.encode(&mut writer))
+            .and_then(|()| Frame::Padding { len: writer.room() }.encode(&mut writer));
+        encoded.map_err(|_| Broken)?;
+        self.seal(number, &mut out[..len])?;
+        let ecn = self.book(Some(record.index), None, number, len)?;
+        let datagram = self.memory.datagrams.at_mut(record.index).sound()?;
+        datagram.number = number;
+        datagram.is_mtu_probe = true;
+        self.path.mtu.on_probe_sent(now, number, len, &self.path.rtt);
+        Ok(Some(Built { len, ecn }))
+    }
+
+    /// Returns how long the next datagram may be: 0 if the window or the pacer holds it back.
+    fn allowance(&self, out_len: usize) -> usize {
+        let full = self.datagram_len_max(out_len);
+        if self.peer.conversation.probes_due > 0 {
+            return full;
+        }
+        if self.path.pacer.until(self.now, full).is_some() {
+            return 0;
+        }
+        if self.path.controller.allows(self.path.in_flight, full) {
+            return full;
+        }
+        let left = self.path.controller.window().saturating_sub(self.path.in_flight);
+        let allowed = usize::try_from(left).unwrap_or(usize::MAX).min(full);
+        if allowed >= ALLOWANCE_MIN && self.path.controller.allows(self.path.in_flight, allowed) { allowed } else { 0 }
+    }
+
+    /// Returns the longest datagram that the path carries and the peer takes.
+    fn datagram_len_max(&self, out_len: usize) -> usize {
+        self.path.mtu.current().min(usize::from(self.peer.parameters.datagram_len_max)).min(out_len)
+    }
+
+    /// Says whether there is something to send that counts against the window.
+    pub(super) fn has_work(&self) -> bool {
+        !self.peer.lost.is_empty()
+            || self.peer.queues.iter().any(|queue| !queue.is_empty())
+            || !self.peer.noticed.is_empty()
+            || self.peer.notices & !peer::Notices::ANSWER != 0
+            || self.peer.conversation.probes_due > 0
+    }
+
+    fn peek_number(&mut self) -> Option<u64> {
+        let number = self.peer.conversation.take_number(self.random);
+        // Below 2^62 for ever: at ten million datagrams a second that is fourteen thousand years.
+        (number < 1 << 62).then_some(number)
+    }
+
+    fn truncate(&self, number: u64) -> Option<TruncatedNumber> {
+        let unacked = self.peer.conversation.largest_acked.map_or(0, |largest| largest + 1);
+        TruncatedNumber::new(number, unacked.min(number))
+    }
+
+    fn write_ack(&mut self, writer: &mut Writer<'_>) -> Option<u64> {
+        let ack = &self.peer.conversation.ack;
+        if !ack.has_news() {
+            return None;
+        }
+        let counts = ack.ecn_counts();
+        let ecn = wire::EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce };
+        let ecn = (ecn.ect0 | ecn.ect1 | ecn.ce != 0).then_some(ecn);
+        let delay = nanos(ack.ack_delay(self.now)) / 1000;
+        Ack::write(delay, ack.window().ranges(), ecn, writer).ok()?;
+        ack.window().largest()
+    }
+
+    /// Announces which of our exchanges are retired, if that has changed.
+    fn write_retired(&mut self, writer: &mut Writer<'_>) {
+        let (low, open) = self.watermark();
+        if low > self.peer.session.low_sent
+            && Retired::write(Seq(low), open.seqs().iter().rev().map(|seq| Seq(*seq)), writer).is_ok()
+        {
+            self.peer.session.low_sent = low;
+        }
+    }
+
+    /// Returns the seq below which our exchanges are retired but for those listed.
+    ///
+    /// While the peer's window has room the list is empty; when one long call would close the window, the watermark moves
+    /// past it.
+    fn watermark(&self) -> (u64, OpenList) {
+        let session = &self.peer.session;
+        let mut open = OpenList::EMPTY;
+        let window = u64::from(self.peer.parameters.exchange_window);
+        let wanted = session.next_seq.saturating_sub(window / 2);
+        for index in session.ours.iter(&self.memory.exchanges) {
+            let Some(seq) = self.memory.exchanges.at(index).and_then(|exchange| exchange.seq) else { break };
+            if seq >= wanted || !open.push(seq) {
+                return (seq, open);
+            }
+        }
+        (session.next_seq, open)
+    }
+
+    /// Writes everything that counts against the window, most urgent first.
+    fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, is_full_len: bool) -> Result<(), Broken> {
+        if self.peer.conversation.probes_due > 0 {
+            self.prepare_probe()?;
+        }
+        self.write_peer_notices(record, writer)?;
+        let mut added = Added::Yes;
+        while let (Added::Yes, Some(index)) = (added, self.peer.noticed.front()) {
+            added = self.write_exchange_notices(record, index, writer)?;
+        }
+        while let (Added::Yes, Some(frame)) = (added, self.peer.lost.front()) {
+            added = self.write_lost(record, frame, writer)?;
+        }
+        if added != Added::Yes {
+            return Ok(());
+        }
+        for priority in 0..peer::PRIORITY_COUNT {
+            // Each flow once: those that have more go behind the others.
+            let mut count = self.peer.queues[priority].len();
+            while let (1.., Some(flow)) = (count, self.peer.queues[priority].front()) {
+                if self.write_fresh(record, flow, writer, is_full_len)? != Added::Yes {
+                    return Ok(());
+                }
+                count -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a probe carry what has waited longest for an acknowledgement, if nothing else is to be sent (RFC 9002 §6.2.4).
+    fn prepare_probe(&mut self) -> Result<(), Broken> {
+        let is_empty = self.peer.lost.is_empty() && self.peer.queues.iter().all(List::is_empty);
+        if !is_empty {
+            return Ok(());
+        }
+        let oldest = self.peer.conversation.sent.iter(&self.memory.datagrams).find(|index| {
+            self.memory
+                .datagrams
+                .at(*index)
+                .is_some_and(|datagram| datagram.fate == Fate::InFlight && !datagram.frames.is_empty())
+        });
+        match oldest {
+            Some(index) => self.queue_runs(index),
+            None => {
+                self.peer.notices |= peer::Notices::PING;
+                Ok(())
+            }
+        }
+    }
+
+    fn write_peer_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        let wanted = self.peer.notices;
+        let mut sent = 0;
+        if wanted & peer::Notices::CREDIT != 0 {
+            let limit = self.peer.session.returned.saturating_add(self.config.credit);
+            if (Frame::Credit { limit }).encode(writer).is_ok() {
+                self.peer.session.granted_by_us = self.peer.session.granted_by_us.max(limit);
+                sent |= peer::Notices::CREDIT;
+            }
+        }
+        if wanted & peer::Notices::DRAIN != 0 && Frame::Drain.encode(writer).is_ok() {
+            sent |= peer::Notices::DRAIN;
+        }
+        if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
+            self.peer.notices &= !peer::Notices::PING;
+        }
+        if wanted & peer::Notices::TAKEN != 0 && self.write_taken(record, writer)? {
+            self.peer.notices &= !peer::Notices::TAKEN;
+        }
+        self.peer.notices &= !sent;
+        if sent & peer::Notices::RELIABLE != 0 {
+            self.add_frame(record, Content::Peer { notices: sent & peer::Notices::RELIABLE })?;
+        }
+        Ok(())
+    }
+
+    /// Writes TAKEN of the channels that are marked; says whether all of them fitted.
+    fn write_taken(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            let key = self.memory.channels.key_of(index).sound()?;
+            let channel = self.memory.channels.at_mut(index).sound()?;
+            if channel.use_of != ChannelUse::Incoming || !channel.is_noticed {
+                continue;
+            }
+            if (Frame::Taken { channel: channel.name, limit: channel.taken }).encode(writer).is_err() {
+                return Ok(false);
+            }
+            channel.is_noticed = false;
+            self.add_frame(record, Content::Channel { channel: key })?;
+        }
+        Ok(true)
+    }
+
+    fn write_exchange_notices(&mut self, record: u32, index: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let (wanted, seq) = (exchange.notices, Seq(exchange.seq.sound()?));
+        let mut sent = 0;
+        for lane in Lane::ALL {
+            for kind in [Notices::RESET, Notices::STOP, Notices::CREDIT] {
+                let bit = kind << lane as u16;
+                if wanted & bit != 0
+                    && let Some(frame) = self.lane_frame(index, lane, kind, seq)?
+                {
+                    if frame.encode(writer).is_err() {
+                        return Ok(Added::Full);
+                    }
+                    sent |= bit;
+                }
+            }
+        }
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let calls = [
+            (Notices::CANCEL, Frame::Cancel { seq }),
+            (Notices::RESOLVE, Frame::Resolve { seq }),
+            (Notices::ASK, Frame::Ask { seq }),
+            (Notices::PROGRESS, progress_frame(exchange, seq, self.now)),
+        ];
+        for (bit, frame) in calls {
+            if wanted & bit != 0 {
+                if frame.encode(writer).is_err() {
+                    return Ok(Added::Full);
+                }
+                sent |= bit;
+            }
+        }
+        let key = self.memory.exchanges.key_of(index).sound()?;
+        self.exchange(index)?.notices = 0;
+        self.peer.noticed.remove(&mut self.memory.exchanges, index);
+        if sent & Notices::RELIABLE != 0 {
+            self.add_frame(record, Content::Exchange { exchange: key, notices: sent & Notices::RELIABLE })?;
+        }
+        Ok(Added::Yes)
+    }
+
+    /// Makes the announcement about one lane of an exchange; `None` if it has become needless.
+    fn lane_frame(&mut self, index: u32, lane: Lane, kind: u16, seq: Seq) -> Result<Option<Frame<'static>>, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let reason = u64::from(exchange.reasons[lane as usize]);
+        let flow = exchange.flow(lane);
+        let role = self.role_of(index, lane)?;
+        Ok(match kind {
+            Notices::RESET => {
+                let charge = match flow {
+                    Some(flow) => self.memory.outgoing.at(flow).sound()?.charged,
+                    None => 0,
+                };
+                Some(Frame::Reset { role, seq, reason, charge })
+            }
+            Notices::STOP => Some(Frame::Stop { role, seq, reason }),
+            _ => match flow {
+                Some(flow) => {
+                    let incoming = self.memory.incoming.at_mut(flow).sound()?;
+                    incoming.limit = incoming.read.saturating_add(self.config.stream_window as u64);
+                    Some(Frame::StreamCredit { role, seq, limit: incoming.limit })
+                }
+                None => None,
+            },
+        })
+    }
+
+    fn role_of(&self, index: u32, lane: Lane) -> Result<Role, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        Ok(match lane {
+            Lane::Forward if exchange.is_call() => Role::Request,
+            Lane::Forward if exchange.channel.is_some() => Role::Ordered,
+            Lane::Forward => Role::Message,
+            Lane::Backward => Role::Reply,
+            Lane::Upward => Role::Upward,
+            Lane::Downward => Role::Downward,
+        })
+    }
+
+    /// Writes a frame that was lost again, or as much of it as fits.
+    fn write_lost(&mut self, record: u32, frame: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(frame).sound()?.content else {
+            return Err(Broken);
+        };
+        let (written, last_written, alias) = match self.write_run(flow, offset, len, last, true, writer)? {
+            Ok(written) => written,
+            Err(added) => return Ok(added),
+        };
+        self.memory.leave_datagram(frame)?;
+        self.peer.lost.remove(&mut self.memory.frames, frame);
+        if written < len || last_written != last {
+            // The rest is a frame of its own, lost as before.
+            let rest = Content::Run { flow, offset: offset + u64::from(written), len: len - written, last, alias: 0 };
+            let Some(key) = self.memory.frames.insert(SentFrame::new(rest)) else { return Err(Broken) };
+            let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+            <List<InFlow>>::insert_after(&mut outgoing.frames, &mut self.memory.frames, frame, key.index);
+            self.peer.lost.push_front(&mut self.memory.frames, key.index);
+        }
+        let entry = self.memory.frames.at_mut(frame).sound()?;
+        entry.content = Content::Run { flow, offset, len: written, last: last_written, alias };
+        entry.datagram = record;
+        self.link_to_datagram(record, frame)?;
+        Ok(Added::Yes)
+    }
+
+    /// Writes octets of a flow that were never sent.
+    pub(super) fn write_fresh(
+        &mut self,
+        record: u32,
+        flow: u32,
+        writer: &mut Writer<'_>,
+        is_full_len: bool,
+    ) -> Result<Added, Broken> {
+        if self.memory.frames.len() >= self.memory.frames.capacity() {
+            return Ok(Added::Full);
+        }
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let offset = outgoing.sent;
+        let (len, last) = outgoing.fresh_run(self.fresh_len_max(flow)?);
+        let is_begun = offset > 0 || outgoing.is_end_sent;
+        if !is_begun && !self.may_begin(flow)? {
+            return Ok(Added::Blocked);
+        }
+        if len == 0 && last == Last::No {
+            return Ok(Added::Blocked);
+        }
+        let (written, last, alias) = match self.write_run(flow, offset, len, last, is_full_len, writer)? {
+            Ok(written) => written,
+            Err(added) => return Ok(added),
+        };
+        let content = Content::Run { flow, offset, len: written, last, alias };
+        let frame = self.add_frame(record, content)?;
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        outgoing.frames.push_back(&mut self.memory.frames, frame);
+        outgoing.sent += u64::from(written);
+        outgoing.is_end_sent = last == Last::Yes;
+        let charge = match outgoing.kind {
+            Kind::Whole => outgoing.len,
+            Kind::Stream => outgoing.sent,
+        };
+        if outgoing.exchange_is_numbered() {
+            self.peer.session.charged_by_us += charge - outgoing.charged;
+            outgoing.charged = charge;
+        }
+        let queue = usize::from(outgoing.priority);
+        let has_more = outgoing.has_fresh();
+        self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
+        if has_more {
+            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
+        }
+        Ok(Added::Yes)
+    }
+
+    /// Returns how many octets more of a flow the session's credit covers.
+    fn fresh_len_max(&self, flow: u32) -> Result<usize, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        Ok(match outgoing.kind {
+            // Charged as a whole before its first octet.
+            Kind::Whole => usize::MAX,
+            Kind::Stream => {
+                let session = &self.peer.session;
+                let left = session.granted_to_us.saturating_sub(session.charged_by_us);
+                usize::try_from(left).unwrap_or(usize::MAX)
+            }
+        })
+    }
+
+    /// Says whether a flow of which nothing was sent may begin: the peer's window of exchanges and its credit must have room.
+    fn may_begin(&self, flow: u32) -> Result<bool, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if !outgoing.exchange_is_numbered() {
+            return Ok(true);
+        }
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let session = &self.peer.session;
+        let is_ours = exchange.is_outgoing(Lane::Forward);
+        let window = u64::from(self.peer.parameters.exchange_window);
+        let is_in_window =
+            !is_ours || exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
+        let is_held_back = is_ours && self.peer.busy_until.is_some_and(|until| self.now < until);
+        let charge = match outgoing.kind {
+            Kind::Whole => outgoing.len,
+            Kind::Stream => 0,
+        };
+        let is_covered = session.charged_by_us.saturating_add(charge) <= session.granted_to_us;
+        Ok(is_in_window && is_covered && !is_held_back)
+    }
+
+    /// Writes a data frame with at most `len` octets from `offset`; returns how many, whether the flow ends with them, and the
+    /// alias that the frame defines.
+    pub(super) fn write_run(
+        &mut self,
+        flow: u32,
+        offset: u64,
+        len: u32,
+        last: Last,
+        may_split: bool,
+        writer: &mut Writer<'_>,
+    ) -> Result<Result<(u32, Last, u16), Added>, Broken> {
+        let mut scratch = [0; SCRATCH_LEN];
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let (kind, total) = (outgoing.kind, outgoing.len);
+        let is_entire = kind == Kind::Whole && offset == 0 && u64::from(len) == total;
+        let (head, alias) = self.head_of(flow, offset, &mut scratch)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if is_entire {
+            let octets = outgoing.run(&self.memory.arena, offset, len);
+            let data = Data { flow: head, form: Form::Entire, extent: Extent::Counted, data: octets };
+            if Frame::Data(data).encode(writer).is_ok() {
+                return Ok(Ok((len, Last::Yes, alias)));
+            }
+            // What fits into one datagram is not cut.
+            let is_short = (len as usize) + HEAD_LEN_MAX < self.path.mtu.current();
+            if is_short && writer.len() > QUIET_LEN_MAX {
+                return Ok(Err(Added::Full));
+            }
+        }
+        if !may_split {
+            return Ok(Err(Added::Full));
+        }
+        let form = |last| match (kind, last) {
+            (Kind::Whole, _) => Form::Fragment { offset, total },
+            (Kind::Stream, Last::No) => Form::Stream { offset },
+            (Kind::Stream, Last::Yes) => Form::Last { offset },
+        };
+        let rest = Data { flow: head, form: form(last), extent: Extent::Rest, data: &[] };
+        let Some(room) = rest.data_len_max(writer.room()) else { return Ok(Err(Added::Full)) };
+        if (len as usize) < room {
+            let octets = outgoing.run(&self.memory.arena, offset, len);
+            let data = Data { extent: Extent::Counted, data: octets, ..rest };
+            return Ok(match Frame::Data(data).encode(writer) {
+                Ok(()) => Ok((len, last, alias)),
+                Err(NoRoom) => Err(Added::Full),
+            });
+        }
+        if room < FRAGMENT_LEN_MIN && room < len as usize {
+            return Ok(Err(Added::Full));
+        }
+        let written = (len as usize).min(room) as u32;
+        let last = if written == len { last } else { Last::No };
+        let data = Data { form: form(last), data: outgoing.run(&self.memory.arena, offset, written), ..rest };
+        Ok(match Frame::Data(data).encode(writer) {
+            Ok(()) => Ok((written, last, alias)),
+            Err(NoRoom) => Err(Added::Full),
+        })
+    }
+
+    /// Makes what stands before the octets of a frame.
+    fn head_of<'b>(
+        &mut self,
+        flow: u32,
+        offset: u64,
+        scratch: &'b mut [u8; SCRATCH_LEN],
+    ) -> Result<(Flow<'b>, u16), Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let seq = Seq(exchange.seq.unwrap_or(0));
+        let mut alias = 0;
+        let head = match outgoing.role {
+            Role::Message => Flow::Message { seq },
+            Role::Ordered => {
+                let (key, position) = exchange.channel.sound()?;
+                Flow::Ordered { seq, channel: self.memory.channels.get(key).sound()?.name, position }
+            }
+            Role::Request => {
+                let opening = if offset == 0 {
+                    let metadata = self.metadata_of(flow, scratch)?;
+                    let description = exchange.procedure.sound()?;
+                    let procedure = self.name_procedure(&description);
+                    if let Procedure::Full { alias: Some(name), .. } = procedure {
+                        alias = name.get();
+                    }
+                    Some(Opening { procedure, metadata })
+                } else {
+                    None
+                };
+                Flow::Request { seq, opening }
+            }
+            Role::Reply => {
+                let metadata = if offset == 0 { self.metadata_of(flow, scratch)? } else { None };
+                let is_plain = outgoing.status == Status::Ok && metadata.is_none();
+                let outcome = (offset == 0 && !is_plain)
+                    .then(|| wire::Outcome { status: outgoing.status, metadata: metadata.unwrap_or(Metadata::EMPTY) });
+                Flow::Reply { seq, outcome }
+            }
+            Role::Upward => Flow::Upward { seq },
+            Role::Downward => Flow::Downward { seq },
+            Role::Unreliable => Flow::Unreliable,
+            Role::Newest => Flow::Newest { key: outgoing.newest.0, order: outgoing.newest.1 },
+        };
+        Ok((head, alias))
+    }
+
+    fn name_procedure(&mut self, description: &wire::Description) -> Procedure {
+        let count_max = self.peer.parameters.alias_count_max;
+        // In a hello nothing can be acknowledged one by one, so nothing is defined there.
+        if matches!(self.peer.stage, peer::Stage::Opening(_)) {
+            return Procedure::Full { description: *description, alias: None };
+        }
+        match self.peer.conversation.alias(description, count_max) {
+            Some((alias, AliasState::Known)) => Procedure::Alias(alias),
+            Some((alias, AliasState::Offered)) => {
+                Procedure::Full { description: *description, alias: Some(alias) }
+            }
+            None => Procedure::Full { description: *description, alias: None },
+        }
+    }
+
+    /// Puts together the metadata of a request or reply: what is left of the deadline, where it is not what the procedure's
+    /// description says, and what the application gave.
+    fn metadata_of<'b>(
+        &self,
+        flow: u32,
+        scratch: &'b mut [u8; SCRATCH_LEN],
+    ) -> Result<Option<Metadata<'b>>, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let given = outgoing.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let left = match (outgoing.role, exchange.procedure) {
+            (Role::Request, Some(procedure)) => {
+                let left = exchange.deadline.map_or(0, |at| (nanos(at.saturating_since(self.now)) / 1000).max(1));
+                let is_as_described = left == u64::from(procedure.timeout_millis) * 1000;
+                (!is_as_described).then_some(left)
+            }
+            _ => None,
+        };
+        if left.is_none() && given.is_empty() {
+            return Ok(None);
+        }
+        let mut metadata = MetadataWriter::new(scratch);
+        if let Some(left) = left {
+            metadata.put_varint(Metadata::DEADLINE, left).map_err(|_| Broken)?;
+        }
+        for (key, value) in Metadata::decode(given).map_err(|_| Broken)?.items() {
+            metadata.put(key, value).map_err(|_| Broken)?;
+        }
+        Ok(Some(metadata.finish()))
+    }
+
+    /// Books a frame that must arrive, as part of a datagram.
+    fn add_frame(&mut self, record: u32, content: Content) -> Result<u32, Broken> {
+        let mut frame = SentFrame::new(content);
+        frame.datagram = record;
+        let index = self.memory.frames.insert(frame).sound()?.index;
+        self.link_to_datagram(record, index)?;
+        Ok(index)
+    }
+
+    fn link_to_datagram(&mut self, record: u32, frame: u32) -> Result<(), Broken> {
+        let datagram = self.memory.datagrams.at_mut(record).sound()?;
+        <List<InDatagram>>::push_back(&mut datagram.frames, &mut self.memory.frames, frame);
+        Ok(())
+    }
+}
+
+/// Makes the record of a datagram that is being built.
+pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
+    SentDatagram {
+        number,
+        sent_at: now,
+        len: 0,
+        fate: Fate::InFlight,
+        is_eliciting: false,
+        is_marked: false,
+        is_mtu_probe: false,
+        is_app_limited: false,
+        acknowledges: None,
+        frames: List::new(),
+        in_flight: Links::UNLINKED,
+    }
+}
+
+const fn wire_phase(bit: u8) -> wire::header::KeyPhase {
+    if bit == 0 { wire::header::KeyPhase::Zero } else { wire::header::KeyPhase::One }
+}
+
+fn progress_frame(exchange: &Exchange, seq: Seq, now: Instant) -> Frame<'static> {
+    let state = match exchange.stage {
+        Stage::Arriving | Stage::Held => CallState::Unknown,
+        Stage::Queued | Stage::Ready => CallState::Queued,
+        Stage::Running => CallState::Running,
+        Stage::Over | Stage::Open | Stage::Unknown => CallState::Done,
+    };
+    let elapsed_millis = nanos(now.saturating_since(exchange.since)) / 1_000_000;
+    Frame::Progress { seq, state, elapsed_millis, progress: exchange.progress.checked_sub(1) }
+}
+
+/// Below this a datagram is not worth its header; what the window leaves is saved up.
+const ALLOWANCE_MIN: usize = 256;
+/// A piece of a flow shorter than this goes into the next datagram, unless the flow ends with it.
+const FRAGMENT_LEN_MIN: usize = 64;
+/// The longest head of a data frame without metadata: type, seq, offset, total, a procedure in full, length.
+const HEAD_LEN_MAX: usize = 96;
+/// A datagram no longer than this holds little more than a header and an acknowledgement.
+const QUIET_LEN_MAX: usize = 64;
+/// The longest metadata that is sent, and a deadline.
+const SCRATCH_LEN: usize = crate::config::METADATA_LEN_MAX + 16;
+const KEY_PHASE_BIT: u8 = 0x04;
