@@ -7,10 +7,11 @@ mod support;
 use core::time::Duration;
 
 use posthaste_core::crypto::{
-    Alert, BadTag, Crypto, Epoch, Generation, KeyPhase, KeyUpdate, Limits, Side, open_datagram, seal_datagram, tag_len,
+    Alert, BadTag, Crypto, Generation, KeyPhase, KeyUpdate, Limits, open_datagram, seal_datagram, tag_len,
     unmask_header,
 };
 use posthaste_core::time::Instant;
+use posthaste_core::wire::{ConversationId, Epoch, LongHeader, Phase, ShortHeader, Side, TruncatedNumber, Writer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData};
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
@@ -114,12 +115,12 @@ fn one_flipped_bit_anywhere_is_refused() {
     let mut pair = Pair::complete();
     for epoch in [Epoch::Hello, Epoch::Handshake, Epoch::Data] {
         for from in [CLIENT, SERVER] {
-            let sealed = pair.seal(from, epoch, 70_000, 0);
-            assert_eq!(pair.open(1 - from, epoch, Generation::Current, 70_000, &sealed), Ok(FRAMES.to_vec()));
+            let sealed = pair.seal(from, epoch, NUMBER, Phase::Zero);
+            assert_eq!(pair.open(1 - from, epoch, Generation::Current, NUMBER, &sealed), Ok(FRAMES.to_vec()));
             for bit in 0..sealed.len() * 8 {
                 let mut sealed = sealed.clone();
                 sealed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(pair.open(1 - from, epoch, Generation::Current, 70_000, &sealed), Err(BadTag));
+                assert_eq!(pair.open(1 - from, epoch, Generation::Current, NUMBER, &sealed), Err(BadTag));
             }
         }
     }
@@ -128,25 +129,26 @@ fn one_flipped_bit_anywhere_is_refused() {
 #[test]
 fn the_mask_leaves_alone_what_the_receiver_finds_the_keys_by() {
     let mut pair = Pair::complete();
-    for (epoch, clear_bits) in [(Epoch::Handshake, 0b1111_0000), (Epoch::Data, 0b1110_0000)] {
-        let mut masked = [0; NUMBER_OFFSET + 3];
-        for number in 0..64 {
-            let plain = header(epoch, number, 0);
-            let sealed = pair.seal(CLIENT, epoch, number, 0);
+    for (epoch, masked_bits) in [(Epoch::Handshake, 0b1111), (Epoch::Data, 0b1_1111)] {
+        let mut masked = vec![0; number_offset(epoch) + 3];
+        for number in NUMBER..NUMBER + 64 {
+            let plain = header(epoch, number, Phase::Zero);
+            let sealed = pair.seal(CLIENT, epoch, number, Phase::Zero);
             for (sum, (plain, sealed)) in masked.iter_mut().zip(plain.iter().zip(&sealed)) {
                 *sum |= plain ^ sealed;
             }
         }
-        assert_eq!(masked[0], !clear_bits);
-        assert_eq!(masked[1..NUMBER_OFFSET], [0; NUMBER_OFFSET - 1], "the id of the conversation");
-        assert_eq!(masked[NUMBER_OFFSET..], [0xff; 3], "the number");
+        let (clear, number) = masked.split_at(number_offset(epoch));
+        assert_eq!(clear[0], masked_bits);
+        assert!(clear[1..].iter().all(|octet| *octet == 0), "version, ids and token");
+        assert_eq!(number, [0xff; 3]);
     }
 }
 
 #[test]
 fn the_keys_of_one_generation_open_nothing_of_another() {
     let mut pair = Pair::complete();
-    let sealed = pair.seal(CLIENT, Epoch::Data, 0, 0);
+    let sealed = pair.seal(CLIENT, Epoch::Data, 0, Phase::Zero);
     for generation in [Generation::Previous, Generation::Next] {
         assert_eq!(pair.open(SERVER, Epoch::Data, generation, 0, &sealed), Err(BadTag));
     }
@@ -177,12 +179,12 @@ fn keys_are_updated_while_datagrams_overtake_each_other() {
             if let Some(largest) = ack {
                 phases[from].on_ack_sent(largest);
             }
-            let bit = phases[from].bit();
-            let sent = Sent { number, bit, ack, sealed: pair.seal(from, Epoch::Data, number, bit) };
+            let phase = phases[from].phase();
+            let sent = Sent { number, phase, ack, sealed: pair.seal(from, Epoch::Data, number, phase) };
             // Every third datagram comes after the one behind it.
             let arrivals = if number % 3 == 0 { [late[to].replace(sent), None] } else { [Some(sent), late[to].take()] };
-            for Sent { number, bit, ack, sealed } in arrivals.into_iter().flatten() {
-                let generation = phases[to].generation(now, bit, number);
+            for Sent { number, phase, ack, sealed } in arrivals.into_iter().flatten() {
+                let generation = phases[to].generation(now, phase, number);
                 assert_eq!(pair.open(to, Epoch::Data, generation, number, &sealed), Ok(FRAMES.to_vec()));
                 phases[to].on_opened(now, PTO, generation, number).unwrap();
                 if generation == Generation::Next {
@@ -206,7 +208,7 @@ fn one_object_holds_many_peers() {
     pair.crypto[SERVER].start(5, Side::Server, b"", b"").unwrap();
     pair.crypto[SERVER].forget(4);
     assert!(!pair.crypto[SERVER].is_ready(5, Epoch::Handshake));
-    let sealed = pair.seal(CLIENT, Epoch::Data, 0, 0);
+    let sealed = pair.seal(CLIENT, Epoch::Data, 0, Phase::Zero);
     assert_eq!(pair.open(SERVER, Epoch::Data, Generation::Current, 0, &sealed), Ok(FRAMES.to_vec()));
     pair.crypto[SERVER].forget(SLOTS[SERVER]);
     assert_eq!(pair.open(SERVER, Epoch::Data, Generation::Current, 0, &sealed), Err(BadTag));
@@ -237,10 +239,11 @@ fn sealing_and_masking_are_those_of_rfc_9001() {
     assert_eq!(datagram, protected);
 
     let client = &pair.crypto[CLIENT];
-    let header_len = unmask_header(client, SLOTS[CLIENT], Epoch::Handshake, &mut datagram, 18).unwrap();
-    assert_eq!(datagram[..header_len], header);
+    let frames_offset =
+        unmask_header(client, SLOTS[CLIENT], Epoch::Handshake, &mut datagram, 18).unwrap().frames_offset;
+    assert_eq!(datagram[..frames_offset], header);
     let generation = Generation::Current;
-    let opened = open_datagram(client, SLOTS[CLIENT], Epoch::Handshake, generation, 1, &mut datagram, header_len);
+    let opened = open_datagram(client, SLOTS[CLIENT], Epoch::Handshake, generation, 1, &mut datagram, frames_offset);
     assert_eq!(opened, Ok(frames.as_slice()));
 }
 
@@ -318,11 +321,11 @@ impl Pair {
         Ok(moved)
     }
 
-    fn seal(&mut self, from: usize, epoch: Epoch, number: u64, key_phase: u8) -> Vec<u8> {
-        let mut datagram = header(epoch, number, key_phase).to_vec();
+    fn seal(&mut self, from: usize, epoch: Epoch, number: u64, phase: Phase) -> Vec<u8> {
+        let mut datagram = header(epoch, number, phase);
         datagram.extend_from_slice(FRAMES);
         datagram.resize(datagram.len() + tag_len(&self.crypto[from], epoch), 0);
-        seal_datagram(&mut self.crypto[from], SLOTS[from], epoch, number, &mut datagram, NUMBER_OFFSET).unwrap();
+        seal_datagram(&mut self.crypto[from], SLOTS[from], epoch, number, &mut datagram, number_offset(epoch)).unwrap();
         datagram
     }
 
@@ -336,28 +339,38 @@ impl Pair {
     ) -> Result<Vec<u8>, BadTag> {
         let mut datagram = sealed.to_vec();
         let (crypto, slot) = (&self.crypto[to], SLOTS[to]);
-        let header_len = unmask_header(crypto, slot, epoch, &mut datagram, NUMBER_OFFSET)?;
-        open_datagram(crypto, slot, epoch, generation, number, &mut datagram, header_len).map(<[u8]>::to_vec)
+        let field = unmask_header(crypto, slot, epoch, &mut datagram, number_offset(epoch)).unwrap();
+        open_datagram(crypto, slot, epoch, generation, number, &mut datagram, field.frames_offset).map(<[u8]>::to_vec)
     }
 }
 
 /// A datagram under way, with what its octets say.
 struct Sent {
     number: u64,
-    bit: u8,
+    phase: Phase,
     ack: Option<u64>,
     sealed: Vec<u8>,
 }
 
-/// Returns a header that ends with a number of three octets; the long form without what does not matter to the keys.
-fn header(epoch: Epoch, number: u64, key_phase: u8) -> [u8; NUMBER_OFFSET + 3] {
-    let [.., a, b, c] = number.to_be_bytes();
-    let first = match epoch {
-        Epoch::Hello => 0b1000_0010,
-        Epoch::Handshake => 0b1010_0010,
-        Epoch::Data => 0b0100_0010 | key_phase << 2,
-    };
-    [first, 1, 2, 3, 4, 5, 6, 7, 8, a, b, c]
+/// Returns a header with a number of three octets.
+fn header(epoch: Epoch, number: u64, phase: Phase) -> Vec<u8> {
+    let mut octets = [0; 64];
+    let mut writer = Writer::new(&mut octets);
+    let truncated = TruncatedNumber::new(number, number.saturating_sub(1 << 20)).unwrap();
+    if epoch == Epoch::Data {
+        ShortHeader { to: ID }.encode(phase, truncated, &mut writer).unwrap();
+    } else {
+        long_header(epoch).encode(truncated, &mut writer).unwrap();
+    }
+    writer.written().to_vec()
+}
+
+fn long_header(epoch: Epoch) -> LongHeader<'static> {
+    LongHeader { epoch, sender: Side::Client, to: ID, from: ID, token: b"" }
+}
+
+fn number_offset(epoch: Epoch) -> usize {
+    if epoch == Epoch::Data { ShortHeader::NUMBER_OFFSET } else { long_header(epoch).number_offset() }
 }
 
 fn certificate(name: &str, issuer: &Issuer<'_, KeyPair>) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
@@ -382,5 +395,7 @@ const SLOTS: [u32; 2] = [0, 3];
 const SERVER_NAME_TEXT: &str = "server.example";
 const SERVER_NAME: &[u8] = SERVER_NAME_TEXT.as_bytes();
 const FRAMES: &[u8] = b"twelve frames";
-const NUMBER_OFFSET: usize = 9;
+const ID: ConversationId = ConversationId([1, 2, 3, 4, 5, 6, 7, 8]);
+/// Far enough from the first that the number field has three octets.
+const NUMBER: u64 = 1 << 20;
 const PTO: Duration = Duration::from_millis(100);

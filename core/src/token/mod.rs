@@ -5,7 +5,7 @@
 
 mod used;
 
-pub use used::{TokenRefused, UsedToken, UsedTokens};
+pub use used::{TicketRefused, UsedTicket, UsedTickets};
 
 use core::hint::black_box;
 use core::net::SocketAddr;

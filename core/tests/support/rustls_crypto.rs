@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::mem;
 
 use posthaste_core::crypto::{Alert, BadTag, Crypto, Generation, Limits, MASK_LEN, SAMPLE_LEN, TAG_LEN_MAX};
-use posthaste_core::crypto::{Epoch, Side};
+use posthaste_core::wire::{Epoch, Side};
 use rustls::client::AlwaysResolvesClientRawPublicKeys;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature_with_raw_key};
@@ -215,11 +215,11 @@ impl Crypto for RustlsCrypto {
         epoch: Epoch,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), Alert> {
         let key = self.peer(slot).and_then(|peer| peer.seal_key(epoch)).ok_or(Alert::INTERNAL_ERROR)?;
         let (content, tag) = datagram.split_last_chunk_mut::<TAG_LEN_MAX>().ok_or(Alert::INTERNAL_ERROR)?;
-        let (header, frames) = content.split_at_mut_checked(header_len).ok_or(Alert::INTERNAL_ERROR)?;
+        let (header, frames) = content.split_at_mut_checked(frames_offset).ok_or(Alert::INTERNAL_ERROR)?;
         tag.copy_from_slice(key.encrypt_in_place(number, header, frames).map_err(|_| Alert::INTERNAL_ERROR)?.as_ref());
         Ok(())
     }
@@ -231,10 +231,10 @@ impl Crypto for RustlsCrypto {
         generation: Generation,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), BadTag> {
         let key = self.peer(slot).and_then(|peer| peer.open_key(epoch, generation)).ok_or(BadTag)?;
-        let (header, sealed) = datagram.split_at_mut_checked(header_len).ok_or(BadTag)?;
+        let (header, sealed) = datagram.split_at_mut_checked(frames_offset).ok_or(BadTag)?;
         key.decrypt_in_place(number, header, sealed).map(drop).map_err(|_| BadTag)
     }
 
