@@ -57,7 +57,7 @@ pub fn unmask_header(
     }
     let mask = crypto.open_mask(slot, epoch, sample(datagram, number_offset).ok_or(Malformed::Len)?);
     mask_first(datagram, &mask);
-    // The sample lies behind the longest number field, so the mask's octets have their places; only those of the field count.
+    // Only the unmasked first octet tells how long the field is that is unmasked next.
     let number_len = NumberField::read(datagram, number_offset)?.number.len_octets();
     mask_number(&mut datagram[number_offset..number_offset + number_len], &mask);
     NumberField::read(datagram, number_offset)
