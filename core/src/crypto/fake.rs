@@ -4,9 +4,10 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Alert, BadTag, Crypto, Epoch, Generation, Limits, MASK_LEN, SAMPLE_LEN, Side, TAG_LEN_MAX};
+use super::{Alert, BadTag, Crypto, Generation, Limits, MASK_LEN, SAMPLE_LEN, TAG_LEN_MAX};
 use crate::random::Random;
 use crate::siphash::{Key, siphash_2_4_128};
+use crate::wire::{Epoch, Side};
 
 /// A cipher for tests: its octets on the wire have the shape of the real ones, and it is deterministic and fast.
 ///
@@ -149,14 +150,14 @@ impl Crypto for FakeCrypto {
         epoch: Epoch,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), Alert> {
         let limit = self.limits.seals;
         let peer = self.peer_mut(slot).ok_or(Alert::INTERNAL_ERROR)?;
         let key = peer.key(peer.side, epoch, peer.generation, number).ok_or(Alert::INTERNAL_ERROR)?;
         peer.sealed[epoch as usize].count(number, limit);
         let (content, tag) = datagram.split_last_chunk_mut::<TAG_LEN_MAX>().ok_or(Alert::INTERNAL_ERROR)?;
-        crypt(&key, content.get_mut(header_len..).ok_or(Alert::INTERNAL_ERROR)?);
+        crypt(&key, content.get_mut(frames_offset..).ok_or(Alert::INTERNAL_ERROR)?);
         *tag = siphash_2_4_128(&key, content);
         Ok(())
     }
@@ -168,7 +169,7 @@ impl Crypto for FakeCrypto {
         generation: Generation,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), BadTag> {
         let peer = self.peer(slot).ok_or(BadTag)?;
         let generation = match generation {
@@ -181,7 +182,7 @@ impl Crypto for FakeCrypto {
         if *tag != siphash_2_4_128(&key, content) {
             return Err(BadTag);
         }
-        crypt(&key, content.get_mut(header_len..).ok_or(BadTag)?);
+        crypt(&key, content.get_mut(frames_offset..).ok_or(BadTag)?);
         Ok(())
     }
 
@@ -412,6 +413,7 @@ const NONCE_LEN: usize = 16;
 mod tests {
     use super::*;
     use crate::crypto::{open_datagram, seal_datagram, tag_len, unmask_header};
+    use crate::wire::{Malformed, ShortHeader};
 
     #[test]
     fn both_sides_learn_who_the_other_is_however_the_octets_are_cut() {
@@ -513,7 +515,8 @@ mod tests {
         let [client, _] = complete_pair();
         for len in 0..NUMBER_OFFSET + 4 + 16 {
             let mut datagram = [0x43; DATAGRAM_LEN];
-            assert_eq!(unmask_header(&client, 0, Epoch::Data, &mut datagram[..len], NUMBER_OFFSET), Err(BadTag));
+            let field = unmask_header(&client, 0, Epoch::Data, &mut datagram[..len], NUMBER_OFFSET);
+            assert_eq!(field, Err(Malformed::Len));
         }
     }
 
@@ -567,13 +570,13 @@ mod tests {
         number: u64,
         mut datagram: [u8; DATAGRAM_LEN],
     ) -> Result<[u8; 4], BadTag> {
-        let header_len = unmask_header(crypto, slot, Epoch::Data, &mut datagram, NUMBER_OFFSET)?;
-        open_datagram(crypto, slot, Epoch::Data, generation, number, &mut datagram, header_len)
+        let field = unmask_header(crypto, slot, Epoch::Data, &mut datagram, NUMBER_OFFSET).unwrap();
+        open_datagram(crypto, slot, Epoch::Data, generation, number, &mut datagram, field.frames_offset)
             .map(|frames| frames.try_into().unwrap())
     }
 
     const FRAMES: &[u8; 4] = b"ping";
-    const NUMBER_OFFSET: usize = 9;
+    const NUMBER_OFFSET: usize = ShortHeader::NUMBER_OFFSET;
     const HEADER_LEN: usize = NUMBER_OFFSET + 2;
     const DATAGRAM_LEN: usize = HEADER_LEN + FRAMES.len() + TAG_LEN_MAX;
 }

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::{Generation, Limits};
 use crate::time::Instant;
+use crate::wire::Phase;
 
 /// Decides which generation of keys a received datagram has, when this side begins an update, and when the other side may.
 ///
@@ -28,8 +29,8 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub struct KeyPhase {
     limits: Limits,
-    /// The K bit of what this side seals.
-    bit: u8,
+    /// That of what this side seals.
+    phase: Phase,
     /// Datagrams sealed by the current keys.
     seals: u64,
     /// Datagrams that did not open, by whatever keys.
@@ -54,7 +55,7 @@ impl KeyPhase {
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
-            bit: 0,
+            phase: Phase::Zero,
             seals: 0,
             failed_opens: 0,
             sealed_from: None,
@@ -68,7 +69,7 @@ impl KeyPhase {
 
     /// Counts a datagram that is about to be sealed, and tells whether the keys are updated first.
     ///
-    /// The caller then reads [`bit`](Self::bit) for the header. `number` is the datagram's, greater than all before it.
+    /// The caller then reads [`phase`](Self::phase) for the header. `number` is the datagram's, greater than all before it.
     ///
     /// # Errors
     /// [`LimitReached`]: the keys may seal nothing more and cannot be replaced yet. The caller holds back until a
@@ -162,18 +163,18 @@ impl KeyPhase {
         if self.failed_opens < self.limits.failed_opens { Ok(()) } else { Err(LimitReached) }
     }
 
-    /// Returns the K bit, 0 or 1, of what this side seals.
+    /// Returns the phase of what this side seals.
     #[must_use]
-    pub const fn bit(&self) -> u8 {
-        self.bit
+    pub const fn phase(&self) -> Phase {
+        self.phase
     }
 
-    /// Tells by which keys to open a received datagram, from its K bit (0 or 1) and its whole number.
+    /// Tells by which keys to open a received datagram, from its phase and its whole number.
     ///
     /// There is always something to try: that no keys fit must not show by the time it takes (RFC 9001 §9.5).
     #[must_use]
-    pub fn generation(&self, now: Instant, bit: u8, number: u64) -> Generation {
-        if bit == self.bit {
+    pub fn generation(&self, now: Instant, phase: Phase, number: u64) -> Generation {
+        if phase == self.phase {
             return Generation::Current;
         }
         match self.opened {
@@ -186,7 +187,7 @@ impl KeyPhase {
 
     fn advance(&mut self) {
         self.opened_before = self.opened.take().map(|(_, highest)| highest);
-        self.bit ^= 1;
+        self.phase = self.phase.other();
         self.seals = 0;
         self.sealed_from = None;
         self.confirmed = false;
@@ -236,90 +237,86 @@ mod tests {
 
     #[test]
     fn an_update_waits_for_half_the_limit_an_acknowledgement_and_three_probe_timeouts() {
-        let mut phase = KeyPhase::new(limits(64));
-        phase.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
+        let mut keys = KeyPhase::new(limits(64));
+        keys.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
         for number in 0..32 {
-            assert_eq!(phase.begin_seal(at(10), number), Ok(KeyUpdate::NotDue));
+            assert_eq!(keys.begin_seal(at(10), number), Ok(KeyUpdate::NotDue));
         }
-        assert_eq!(phase.begin_seal(at(10), 32), Ok(KeyUpdate::NotDue), "nothing is acknowledged");
-        phase.on_ack_received(Generation::Current, 5).unwrap();
-        assert_eq!(phase.begin_seal(at(2), 33), Ok(KeyUpdate::NotDue), "three probe timeouts are not over");
-        assert_eq!(phase.begin_seal(at(3), 34), Ok(KeyUpdate::Due));
-        assert_eq!(phase.bit(), 1);
+        assert_eq!(keys.begin_seal(at(10), 32), Ok(KeyUpdate::NotDue), "nothing is acknowledged");
+        keys.on_ack_received(Generation::Current, 5).unwrap();
+        assert_eq!(keys.begin_seal(at(2), 33), Ok(KeyUpdate::NotDue), "three probe timeouts are not over");
+        assert_eq!(keys.begin_seal(at(3), 34), Ok(KeyUpdate::Due));
+        assert_eq!(keys.phase(), Phase::One);
     }
 
     #[test]
     fn keys_that_cannot_be_replaced_seal_up_to_their_limit() {
-        let mut phase = KeyPhase::new(limits(16));
-        assert!((0..16).all(|number| phase.begin_seal(at(0), number) == Ok(KeyUpdate::NotDue)));
-        assert_eq!(phase.begin_seal(at(0), 16), Err(LimitReached));
-        phase.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
-        phase.on_ack_received(Generation::Current, 15).unwrap();
-        assert_eq!(phase.begin_seal(at(3), 16), Ok(KeyUpdate::Due), "the held back datagram goes by new keys");
+        let mut keys = KeyPhase::new(limits(16));
+        assert!((0..16).all(|number| keys.begin_seal(at(0), number) == Ok(KeyUpdate::NotDue)));
+        assert_eq!(keys.begin_seal(at(0), 16), Err(LimitReached));
+        keys.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
+        keys.on_ack_received(Generation::Current, 15).unwrap();
+        assert_eq!(keys.begin_seal(at(3), 16), Ok(KeyUpdate::Due), "the held back datagram goes by new keys");
     }
 
     #[test]
     fn failed_opens_count_over_all_generations() {
-        let mut phase = KeyPhase::new(limits(64));
+        let mut keys = KeyPhase::new(limits(64));
         for _ in 0..8 {
-            phase.on_failed_open().unwrap();
+            keys.on_failed_open().unwrap();
         }
-        follow(&mut phase, 0);
+        follow(&mut keys, 0);
         for _ in 8..15 {
-            phase.on_failed_open().unwrap();
+            keys.on_failed_open().unwrap();
         }
-        assert_eq!(phase.on_failed_open(), Err(LimitReached));
+        assert_eq!(keys.on_failed_open(), Err(LimitReached));
     }
 
     #[test]
     fn late_datagrams_open_by_the_previous_keys_until_three_probe_timeouts() {
-        let mut phase = KeyPhase::new(limits(64));
-        follow(&mut phase, 10);
-        assert_eq!(phase.bit(), 1);
-        assert_eq!(phase.generation(at(2), 0, 9), Generation::Previous);
-        assert_eq!(phase.generation(at(2), 1, 9), Generation::Current);
-        assert_eq!(phase.generation(at(2), 0, 12), Generation::Next);
-        assert_eq!(phase.generation(at(3), 0, 9), Generation::Next, "the previous keys are gone");
+        let mut keys = KeyPhase::new(limits(64));
+        follow(&mut keys, 10);
+        assert_eq!(keys.phase(), Phase::One);
+        assert_eq!(keys.generation(at(2), Phase::Zero, 9), Generation::Previous);
+        assert_eq!(keys.generation(at(2), Phase::One, 9), Generation::Current);
+        assert_eq!(keys.generation(at(2), Phase::Zero, 12), Generation::Next);
+        assert_eq!(keys.generation(at(3), Phase::Zero, 9), Generation::Next, "the previous keys are gone");
     }
 
     #[test]
     fn who_updated_first_reads_the_previous_keys_until_the_other_follows() {
-        let mut phase = KeyPhase::new(limits(2));
-        phase.on_opened(at(0), PTO, Generation::Current, 7).unwrap();
-        assert_eq!(phase.begin_seal(at(0), 0), Ok(KeyUpdate::NotDue));
-        phase.on_ack_received(Generation::Current, 0).unwrap();
-        assert_eq!(phase.begin_seal(at(9), 1), Ok(KeyUpdate::Due));
-        assert_eq!(phase.generation(at(99), 0, 8), Generation::Previous);
-        phase.on_opened(at(99), PTO, Generation::Previous, 8).unwrap();
-        assert_eq!(phase.on_ack_received(Generation::Previous, 1), Err(KeyUpdateError), "it had the new keys");
-        assert_eq!(
-            phase.on_opened(at(99), PTO, Generation::Current, 6),
-            Err(KeyUpdateError),
-            "8 had older keys than 6"
-        );
-        phase.on_opened(at(99), PTO, Generation::Current, 9).unwrap();
+        let mut keys = KeyPhase::new(limits(2));
+        keys.on_opened(at(0), PTO, Generation::Current, 7).unwrap();
+        assert_eq!(keys.begin_seal(at(0), 0), Ok(KeyUpdate::NotDue));
+        keys.on_ack_received(Generation::Current, 0).unwrap();
+        assert_eq!(keys.begin_seal(at(9), 1), Ok(KeyUpdate::Due));
+        assert_eq!(keys.generation(at(99), Phase::Zero, 8), Generation::Previous);
+        keys.on_opened(at(99), PTO, Generation::Previous, 8).unwrap();
+        assert_eq!(keys.on_ack_received(Generation::Previous, 1), Err(KeyUpdateError), "it had the new keys");
+        assert_eq!(keys.on_opened(at(99), PTO, Generation::Current, 6), Err(KeyUpdateError), "8 had older keys than 6");
+        keys.on_opened(at(99), PTO, Generation::Current, 9).unwrap();
     }
 
     #[test]
     fn an_update_before_our_acknowledgement_is_a_violation() {
-        let mut phase = KeyPhase::new(limits(64));
-        phase.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
-        assert_eq!(phase.on_opened(at(0), PTO, Generation::Next, 1), Err(KeyUpdateError));
-        follow(&mut phase, 1);
-        assert_eq!(phase.on_opened(at(9), PTO, Generation::Next, 9), Err(KeyUpdateError), "the second one is early");
-        phase.on_ack_sent(0);
-        assert_eq!(phase.on_opened(at(9), PTO, Generation::Next, 9), Err(KeyUpdateError), "0 had the keys before");
-        phase.on_ack_sent(2);
-        phase.on_opened(at(9), PTO, Generation::Next, 9).unwrap();
+        let mut keys = KeyPhase::new(limits(64));
+        keys.on_opened(at(0), PTO, Generation::Current, 0).unwrap();
+        assert_eq!(keys.on_opened(at(0), PTO, Generation::Next, 1), Err(KeyUpdateError));
+        follow(&mut keys, 1);
+        assert_eq!(keys.on_opened(at(9), PTO, Generation::Next, 9), Err(KeyUpdateError), "the second one is early");
+        keys.on_ack_sent(0);
+        assert_eq!(keys.on_opened(at(9), PTO, Generation::Next, 9), Err(KeyUpdateError), "0 had the keys before");
+        keys.on_ack_sent(2);
+        keys.on_opened(at(9), PTO, Generation::Next, 9).unwrap();
     }
 
     #[test]
     fn older_keys_on_a_higher_number_are_a_violation() {
-        let mut phase = KeyPhase::new(limits(64));
-        follow(&mut phase, 10);
-        assert_eq!(phase.on_opened(at(0), PTO, Generation::Previous, 12), Err(KeyUpdateError));
-        phase.on_ack_sent(11);
-        assert_eq!(phase.on_opened(at(0), PTO, Generation::Next, 9), Err(KeyUpdateError));
+        let mut keys = KeyPhase::new(limits(64));
+        follow(&mut keys, 10);
+        assert_eq!(keys.on_opened(at(0), PTO, Generation::Previous, 12), Err(KeyUpdateError));
+        keys.on_ack_sent(11);
+        assert_eq!(keys.on_opened(at(0), PTO, Generation::Next, 9), Err(KeyUpdateError));
     }
 
     #[test]
@@ -350,14 +347,14 @@ mod tests {
 
     /// One end of a conversation with keys that are numbers: a datagram opens if the generation is the one it was sealed by.
     struct End {
-        phase: KeyPhase,
+        keys: KeyPhase,
         generation: u64,
         number: u64,
         largest_received: Option<u64>,
     }
 
     struct Datagram {
-        bit: u8,
+        phase: Phase,
         number: u64,
         ack: Option<u64>,
         generation: u64,
@@ -365,38 +362,38 @@ mod tests {
 
     impl End {
         fn new(seals: u64) -> Self {
-            Self { phase: KeyPhase::new(limits(seals)), generation: 0, number: 0, largest_received: None }
+            Self { keys: KeyPhase::new(limits(seals)), generation: 0, number: 0, largest_received: None }
         }
 
         fn send(&mut self, tick: u64) -> Option<Datagram> {
-            match self.phase.begin_seal(ticks(tick), self.number) {
+            match self.keys.begin_seal(ticks(tick), self.number) {
                 Ok(KeyUpdate::NotDue) => {}
                 Ok(KeyUpdate::Due) => self.generation += 1,
                 Err(LimitReached) => return None,
             }
             if let Some(largest) = self.largest_received {
-                self.phase.on_ack_sent(largest);
+                self.keys.on_ack_sent(largest);
             }
             let number = self.number;
             self.number += 1;
-            Some(Datagram { bit: self.phase.bit(), number, ack: self.largest_received, generation: self.generation })
+            Some(Datagram { phase: self.keys.phase(), number, ack: self.largest_received, generation: self.generation })
         }
 
         fn receive(&mut self, tick: u64, datagram: &Datagram) {
             let now = ticks(tick);
-            let generation = self.phase.generation(now, datagram.bit, datagram.number);
+            let generation = self.keys.generation(now, datagram.phase, datagram.number);
             let expected = match generation {
                 Generation::Previous => self.generation - 1,
                 Generation::Current => self.generation,
                 Generation::Next => self.generation + 1,
             };
             assert_eq!(datagram.generation, expected, "datagram {} opens", datagram.number);
-            self.phase.on_opened(now, PTO, generation, datagram.number).unwrap();
+            self.keys.on_opened(now, PTO, generation, datagram.number).unwrap();
             if generation == Generation::Next {
                 self.generation += 1;
             }
             if let Some(largest) = datagram.ack {
-                self.phase.on_ack_received(generation, largest).unwrap();
+                self.keys.on_ack_received(generation, largest).unwrap();
             }
             self.largest_received = self.largest_received.max(Some(datagram.number));
         }
@@ -413,10 +410,10 @@ mod tests {
     }
 
     /// Takes the other side's update at `number` + 1, after an acknowledged datagram `number`.
-    fn follow(phase: &mut KeyPhase, number: u64) {
-        phase.on_opened(at(0), PTO, Generation::Current, number).unwrap();
-        phase.on_ack_sent(number);
-        phase.on_opened(at(0), PTO, Generation::Next, number + 1).unwrap();
+    fn follow(keys: &mut KeyPhase, number: u64) {
+        keys.on_opened(at(0), PTO, Generation::Current, number).unwrap();
+        keys.on_ack_sent(number);
+        keys.on_opened(at(0), PTO, Generation::Next, number + 1).unwrap();
     }
 
     fn limits(seals: u64) -> Limits {

@@ -20,6 +20,8 @@ pub use seal::{TAG_LEN_MAX, open_datagram, seal_datagram, tag_len, unmask_header
 use core::error::Error;
 use core::fmt;
 
+use crate::wire::{Epoch, Side};
+
 /// Holds the handshake and the keys of every peer of one endpoint, each under the index of the peer's slot.
 ///
 /// The endpoint keeps one such object, so it needs neither a type parameter nor a box for each peer. A slot has a life:
@@ -85,7 +87,7 @@ pub trait Crypto: Send {
 
     /// Seals a datagram in place by the current keys: header as associated data, frames encrypted, tag at the end.
     ///
-    /// `datagram` is the header (`header_len` octets), the frames, and room for the tag ([`tag_len`]). `number`
+    /// `datagram` is the header (up to `frames_offset`), the frames, and room for the tag ([`tag_len`]). `number`
     /// was not used before in this epoch. The header is masked later, by [`seal_mask`](Self::seal_mask).
     ///
     /// # Errors
@@ -96,7 +98,7 @@ pub trait Crypto: Send {
         epoch: Epoch,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), Alert>;
 
     /// Checks and opens a datagram in place, whose header is unmasked.
@@ -111,7 +113,7 @@ pub trait Crypto: Send {
         generation: Generation,
         number: u64,
         datagram: &mut [u8],
-        header_len: usize,
+        frames_offset: usize,
     ) -> Result<(), BadTag>;
 
     /// Returns the mask of the header of a datagram to send, from a sample of its sealed octets (RFC 9001 §5.4).
@@ -130,37 +132,6 @@ pub trait Crypto: Send {
 
     /// Erases all that is known of a slot. Harmless if there is nothing.
     fn forget(&mut self, slot: u32);
-}
-
-/// A stage of a conversation: which keys protect a datagram or run of handshake octets (protocol §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Epoch {
-    /// Opening: no keys yet.
-    Hello,
-    /// The rest of the handshake, under keys of its own.
-    Handshake,
-    /// Everything after.
-    Data,
-}
-
-/// A role in a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Opened the conversation.
-    Client,
-    /// Answered.
-    Server,
-}
-
-impl Side {
-    /// Returns the other side.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
 }
 
 /// Which keys of the data epoch, counted from those in use.

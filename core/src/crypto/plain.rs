@@ -1,7 +1,8 @@
 //! The unprotected mode: a checksum against accidents, nothing against enemies.
 
-use super::{Alert, BadTag, Crypto, Epoch, Generation, Limits, MASK_LEN, SAMPLE_LEN, Side};
+use super::{Alert, BadTag, Crypto, Generation, Limits, MASK_LEN, SAMPLE_LEN};
 use crate::wire::checksum::crc32c;
+use crate::wire::{CHECKSUM_LEN, Epoch, Side};
 
 /// The unprotected mode: 4 octets of CRC32C at the end of each datagram, no handshake, no keys, no mask.
 ///
@@ -9,11 +10,6 @@ use crate::wire::checksum::crc32c;
 /// sender: for loopback and closed networks. Also guards the hello epoch of protected conversations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
-
-impl Plain {
-    /// Length of the tag.
-    pub const TAG_LEN: usize = 4;
-}
 
 impl Crypto for Plain {
     fn is_protected(&self) -> bool {
@@ -49,13 +45,13 @@ impl Crypto for Plain {
     }
 
     fn seal(&mut self, _: u32, _: Epoch, _: u64, datagram: &mut [u8], _: usize) -> Result<(), Alert> {
-        let (content, tag) = datagram.split_last_chunk_mut::<{ Self::TAG_LEN }>().ok_or(Alert::INTERNAL_ERROR)?;
+        let (content, tag) = datagram.split_last_chunk_mut::<CHECKSUM_LEN>().ok_or(Alert::INTERNAL_ERROR)?;
         *tag = crc32c(content).to_be_bytes();
         Ok(())
     }
 
     fn open(&self, _: u32, _: Epoch, _: Generation, _: u64, datagram: &mut [u8], _: usize) -> Result<(), BadTag> {
-        let (content, tag) = datagram.split_last_chunk::<{ Self::TAG_LEN }>().ok_or(BadTag)?;
+        let (content, tag) = datagram.split_last_chunk::<CHECKSUM_LEN>().ok_or(BadTag)?;
         if crc32c(content) == u32::from_be_bytes(*tag) { Ok(()) } else { Err(BadTag) }
     }
 

@@ -1,11 +1,13 @@
 //! The one path of every datagram through the crypto: seal and mask going out, unmask and open coming in.
 
-use super::{Alert, BadTag, Crypto, Epoch, Generation, MASK_LEN, Plain, SAMPLE_LEN};
+use super::{Alert, BadTag, Crypto, Generation, MASK_LEN, Plain, SAMPLE_LEN};
+use crate::wire::header::{KEY_PHASE, LONG, reserved_bits};
+use crate::wire::{CHECKSUM_LEN, Epoch, Malformed, NumberField};
 
 /// Returns the length of the tag at the end of a datagram of `epoch` (protocol §3.7).
 #[must_use]
 pub fn tag_len(crypto: &dyn Crypto, epoch: Epoch) -> usize {
-    if is_sealed(crypto, epoch) { TAG_LEN_MAX } else { Plain::TAG_LEN }
+    if is_sealed(crypto, epoch) { TAG_LEN_MAX } else { CHECKSUM_LEN }
 }
 
 /// Seals a datagram in place and masks its header (RFC 9001 §5.3, §5.4).
@@ -24,47 +26,48 @@ pub fn seal_datagram(
     datagram: &mut [u8],
     number_offset: usize,
 ) -> Result<(), Alert> {
-    let header_len = header_len(crypto, epoch, datagram, number_offset).ok_or(Alert::INTERNAL_ERROR)?;
+    let field = NumberField::read(datagram, number_offset).map_err(|_| Alert::INTERNAL_ERROR)?;
     if epoch == Epoch::Hello {
-        return Plain.seal(slot, epoch, number, datagram, header_len);
+        return Plain.seal(slot, epoch, number, datagram, field.frames_offset);
     }
-    crypto.seal(slot, epoch, number, datagram, header_len)?;
+    crypto.seal(slot, epoch, number, datagram, field.frames_offset)?;
     if is_sealed(crypto, epoch) {
         let mask = crypto.seal_mask(slot, epoch, sample(datagram, number_offset).ok_or(Alert::INTERNAL_ERROR)?);
         mask_first(datagram, &mask);
-        mask_number(&mut datagram[number_offset..header_len], &mask);
+        mask_number(&mut datagram[number_offset..field.frames_offset], &mask);
     }
     Ok(())
 }
 
-/// Takes the mask off the header of a received datagram, and returns the header's length.
+/// Takes the mask off the header of a received datagram, and reads the end of it.
 ///
-/// The number field lies from `number_offset` to there; the caller expands it to the whole number. Nothing is proven yet: the
-/// header, and the number most of all, may be anybody's until [`open_datagram`] succeeds.
+/// Nothing is proven yet: the header, and the number most of all, may be anybody's until [`open_datagram`] succeeds.
 ///
 /// # Errors
-/// [`BadTag`] if the datagram is too short for its header and a tag.
+/// [`Malformed::Len`] if the datagram is too short for its header and a tag: it is discarded.
 pub fn unmask_header(
     crypto: &dyn Crypto,
     slot: u32,
     epoch: Epoch,
     datagram: &mut [u8],
     number_offset: usize,
-) -> Result<usize, BadTag> {
+) -> Result<NumberField, Malformed> {
     if !is_sealed(crypto, epoch) {
-        return header_len(crypto, epoch, datagram, number_offset).ok_or(BadTag);
+        return NumberField::read(datagram, number_offset);
     }
-    let mask = crypto.open_mask(slot, epoch, sample(datagram, number_offset).ok_or(BadTag)?);
+    let mask = crypto.open_mask(slot, epoch, sample(datagram, number_offset).ok_or(Malformed::Len)?);
     mask_first(datagram, &mask);
-    let header_len = header_len(crypto, epoch, datagram, number_offset).ok_or(BadTag)?;
-    mask_number(&mut datagram[number_offset..header_len], &mask);
-    Ok(header_len)
+    // Only the unmasked first octet tells how long the field is that is unmasked next.
+    let number_len = NumberField::read(datagram, number_offset)?.number.len_octets();
+    mask_number(&mut datagram[number_offset..number_offset + number_len], &mask);
+    NumberField::read(datagram, number_offset)
 }
 
 /// Checks and opens a received datagram whose header is unmasked, and returns its frames.
 ///
 /// # Errors
-/// [`BadTag`] if it is not authentic; its octets are then undefined.
+/// [`BadTag`] if it is not authentic, or a reserved bit of its header is set. Its octets are then undefined. Reserved bits come
+/// last: looked at sooner, they would tell by the time it takes what the mask is (RFC 9000 §17.2, RFC 9001 §9.5).
 pub fn open_datagram<'d>(
     crypto: &dyn Crypto,
     slot: u32,
@@ -72,13 +75,17 @@ pub fn open_datagram<'d>(
     generation: Generation,
     number: u64,
     datagram: &'d mut [u8],
-    header_len: usize,
+    frames_offset: usize,
 ) -> Result<&'d [u8], BadTag> {
-    let frames_end =
-        datagram.len().checked_sub(tag_len(crypto, epoch)).filter(|end| header_len <= *end).ok_or(BadTag)?;
+    let is_sealed = is_sealed(crypto, epoch);
+    let frames_end = datagram.len().checked_sub(tag_len(crypto, epoch)).filter(|end| frames_offset <= *end);
+    let frames_end = frames_end.ok_or(BadTag)?;
     let crypto = if epoch == Epoch::Hello { &Plain } else { crypto };
-    crypto.open(slot, epoch, generation, number, datagram, header_len)?;
-    Ok(&datagram[header_len..frames_end])
+    crypto.open(slot, epoch, generation, number, datagram, frames_offset)?;
+    let first = *datagram.first().ok_or(BadTag)?;
+    // Without keys there is no phase (protocol §3.2.1).
+    let zero = reserved_bits(first) | if is_sealed { 0 } else { KEY_PHASE };
+    if first & zero == 0 { Ok(&datagram[frames_offset..frames_end]) } else { Err(BadTag) }
 }
 
 /// Length of the longest tag, that of every AEAD of TLS 1.3 but the shortened ones (RFC 9001 §5.3).
@@ -86,13 +93,6 @@ pub const TAG_LEN_MAX: usize = 16;
 
 fn is_sealed(crypto: &dyn Crypto, epoch: Epoch) -> bool {
     epoch != Epoch::Hello && crypto.is_protected()
-}
-
-/// Returns the length of an unmasked header, if the datagram has room for it and a tag.
-fn header_len(crypto: &dyn Crypto, epoch: Epoch, datagram: &[u8], number_offset: usize) -> Option<usize> {
-    let number_len = usize::from(datagram.first()? & 0b11) + 1;
-    let header_len = number_offset.checked_add(number_len)?;
-    (header_len.checked_add(tag_len(crypto, epoch))? <= datagram.len()).then_some(header_len)
 }
 
 /// Returns the sample as if the number field had its greatest length: its own length is still masked (RFC 9001 §5.4.2).
@@ -103,7 +103,7 @@ fn sample(datagram: &[u8], number_offset: usize) -> Option<&[u8; SAMPLE_LEN]> {
 /// Leaves alone what a receiver needs to find the keys: form, epoch and, in the long form, the side (RFC 9001 §5.4.1).
 fn mask_first(datagram: &mut [u8], mask: &[u8; MASK_LEN]) {
     if let Some(first) = datagram.first_mut() {
-        *first ^= mask[0] & if *first & LONG_FORM == 0 { 0b1_1111 } else { 0b1111 };
+        *first ^= mask[0] & if *first & LONG == 0 { 0b1_1111 } else { 0b1111 };
     }
 }
 
@@ -113,5 +113,46 @@ fn mask_number(number: &mut [u8], mask: &[u8; MASK_LEN]) {
     }
 }
 
-const LONG_FORM: u8 = 0x80;
 const NUMBER_LEN_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ShortHeader;
+
+    #[test]
+    fn a_plain_datagram_is_closed_by_its_checksum_and_not_masked() {
+        let mut datagram = *b"\x40to-whom!\x07frames....";
+        seal_datagram(&mut Plain, 0, Epoch::Data, 7, &mut datagram, NUMBER_OFFSET).unwrap();
+        assert_eq!(datagram[..16], *b"\x40to-whom!\x07frames");
+        let field = unmask_header(&Plain, 0, Epoch::Data, &mut datagram, NUMBER_OFFSET).unwrap();
+        assert_eq!(open(&mut datagram, field.frames_offset), Ok(b"frames".as_slice()));
+    }
+
+    #[test]
+    fn reserved_bits_are_refused_under_a_right_tag() {
+        // In plain mode the key phase is reserved too.
+        for bit in [0x04, 0x08, 0x10] {
+            let mut datagram = *b"\x40to-whom!\x07frames....";
+            datagram[0] |= bit;
+            seal_datagram(&mut Plain, 0, Epoch::Data, 7, &mut datagram, NUMBER_OFFSET).unwrap();
+            assert_eq!(open(&mut datagram, NUMBER_OFFSET + 1), Err(BadTag));
+        }
+    }
+
+    #[test]
+    fn a_datagram_without_room_for_header_and_tag_is_refused() {
+        let mut datagram = *b"\x43to-whom!numbtag";
+        assert_eq!(open(&mut datagram, NUMBER_OFFSET + 4), Err(BadTag));
+        let field = unmask_header(&Plain, 0, Epoch::Data, &mut datagram[..12], NUMBER_OFFSET);
+        assert_eq!(field, Err(Malformed::Len));
+        let sealed = seal_datagram(&mut Plain, 0, Epoch::Data, 7, &mut datagram[..12], NUMBER_OFFSET);
+        assert_eq!(sealed, Err(Alert::INTERNAL_ERROR));
+    }
+
+    fn open(datagram: &mut [u8], frames_offset: usize) -> Result<&[u8], BadTag> {
+        open_datagram(&Plain, 0, Epoch::Data, Generation::Current, 7, datagram, frames_offset)
+    }
+
+    const NUMBER_OFFSET: usize = ShortHeader::NUMBER_OFFSET;
+}

@@ -5,7 +5,7 @@
 
 mod used;
 
-pub use used::{TokenRefused, UsedToken, UsedTokens};
+pub use used::{TicketRefused, UsedTicket, UsedTickets};
 
 use core::hint::black_box;
 use core::net::SocketAddr;
@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use crate::siphash::{Key, siphash_2_4_128};
 use crate::time::Instant;
+use crate::wire::{ConversationId, ResetToken, SessionSecret};
 
 /// Proof that somebody received it at an address, with the session that it may open (protocol §4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +102,8 @@ impl TokenKeys {
 
     /// Returns the token by which the owner of a conversation id can say that it knows it no longer (RFC 9000 §10.3.2).
     #[must_use]
-    pub fn reset_token(&self, id: [u8; 8]) -> [u8; 16] {
-        siphash_2_4_128(&self.reset, &id)
+    pub fn reset_token(&self, id: ConversationId) -> ResetToken {
+        ResetToken(siphash_2_4_128(&self.reset, &id.0))
     }
 
     fn tag(&self, kind: TokenKind, address: SocketAddr, body: u128) -> [u8; 16] {
@@ -146,11 +147,11 @@ impl TokenKind {
 
 /// Returns the proof that a client knows the secret of the session that it resumes on its new conversation `id` (protocol §6.12).
 #[must_use]
-pub fn resume_proof(secret: &Key, id: [u8; 8]) -> [u8; 16] {
-    siphash_2_4_128(secret, &id)
+pub fn resume_proof(secret: &SessionSecret, id: ConversationId) -> [u8; 16] {
+    siphash_2_4_128(&secret.0, &id.0)
 }
 
-/// Compares what a peer sent with what it ought to be, in a time that does not tell where they differ.
+/// Compares a proof or reset token that a peer sent with what it ought to be, in a time that does not tell where they differ.
 #[must_use]
 pub fn secrets_are_equal(ours: &[u8; 16], theirs: &[u8; 16]) -> bool {
     let difference = ours.iter().zip(theirs).fold(0, |sum, (ours, theirs)| sum | (ours ^ theirs));
@@ -237,8 +238,10 @@ mod tests {
     fn golden_values_hold() {
         assert_eq!(sealed(TokenKind::Retry), GOLDEN_RETRY);
         assert_eq!(sealed(TokenKind::Ticket), GOLDEN_TICKET);
-        assert_eq!(keys().reset_token(*b"conv-id!").as_slice(), GOLDEN_RESET);
-        assert_eq!(resume_proof(&core::array::from_fn(|index| index as u8), *b"conv-id!").as_slice(), GOLDEN_PROOF);
+        let id = ConversationId(*b"conv-id!");
+        assert_eq!(keys().reset_token(id).0, GOLDEN_RESET);
+        let secret = SessionSecret(core::array::from_fn(|index| index as u8));
+        assert_eq!(resume_proof(&secret, id), GOLDEN_PROOF);
     }
 
     fn sealed(kind: TokenKind) -> [u8; TOKEN_LEN] {

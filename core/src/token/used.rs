@@ -12,8 +12,8 @@ use crate::time::Instant;
 /// Keeps the session of each token from its use for as long as a token lives, by when it has expired whenever it was made.
 /// As all are kept equally long, they leave in the order in which they came, in a ring. A full ring refuses: a
 /// record that had to leave early would let a token in twice (semantics, "a ticket accepted twice").
-pub struct UsedTokens<'s> {
-    ring: Store<'s, UsedToken>,
+pub struct UsedTickets<'s> {
+    ring: Store<'s, UsedTicket>,
     /// Index of the oldest record.
     first: usize,
     count: usize,
@@ -23,12 +23,12 @@ pub struct UsedTokens<'s> {
 
 /// Memory for one used token.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct UsedToken {
+pub struct UsedTicket {
     session: u64,
     until: Instant,
 }
 
-impl<'s> UsedTokens<'s> {
+impl<'s> UsedTickets<'s> {
     /// Makes an empty memory for tokens that live for `token_timeout`; `ring` says how many.
     ///
     /// `buckets` and `nexts` are the memory of an [`Index`] over `ring`.
@@ -37,7 +37,7 @@ impl<'s> UsedTokens<'s> {
     /// If `ring` and `nexts` differ in length.
     #[must_use]
     pub fn new(
-        ring: Store<'s, UsedToken>,
+        ring: Store<'s, UsedTicket>,
         buckets: Store<'s, u32>,
         nexts: Store<'s, u32>,
         token_timeout: Duration,
@@ -50,17 +50,17 @@ impl<'s> UsedTokens<'s> {
     /// Remembers the use of the token that opens `session`.
     ///
     /// # Errors
-    /// [`TokenRefused`] if it was used before, or there is no room until an older one is forgotten.
-    pub fn insert(&mut self, now: Instant, session: u64) -> Result<(), TokenRefused> {
+    /// [`TicketRefused`] if it was used before, or there is no room until an older one is forgotten.
+    pub fn insert(&mut self, now: Instant, session: u64) -> Result<(), TicketRefused> {
         self.forget_expired(now);
         if self.index.find(session, |index| self.ring[index as usize].session == session).is_some() {
-            return Err(TokenRefused::Used);
+            return Err(TicketRefused::Used);
         }
         if self.count == self.ring.len() {
-            return Err(TokenRefused::Full);
+            return Err(TicketRefused::Full);
         }
         let place = (self.first + self.count) % self.ring.len();
-        self.ring[place] = UsedToken { session, until: now.saturating_add(self.token_timeout) };
+        self.ring[place] = UsedTicket { session, until: now.saturating_add(self.token_timeout) };
         // The server drew the session's id: it serves as its own hash, and nobody can choose collisions.
         self.index.insert(session, place as u32);
         self.count += 1;
@@ -78,14 +78,14 @@ impl<'s> UsedTokens<'s> {
 
 /// Why a token that is authentic and alive opens nothing. Both are answered as if there were no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenRefused {
+pub enum TicketRefused {
     /// It has opened its session already.
     Used,
     /// Too many tokens were used within the life of one.
     Full,
 }
 
-impl fmt::Display for TokenRefused {
+impl fmt::Display for TicketRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Used => "token was used before",
@@ -94,7 +94,7 @@ impl fmt::Display for TokenRefused {
     }
 }
 
-impl Error for TokenRefused {}
+impl Error for TicketRefused {}
 
 #[cfg(test)]
 mod tests {
@@ -106,8 +106,8 @@ mod tests {
     fn a_token_is_used_once_while_it_lives() {
         with_room_for(4, |used| {
             assert_eq!(used.insert(at(0), 7), Ok(()));
-            assert_eq!(used.insert(at(0), 7), Err(TokenRefused::Used));
-            assert_eq!(used.insert(at(9), 7), Err(TokenRefused::Used));
+            assert_eq!(used.insert(at(0), 7), Err(TicketRefused::Used));
+            assert_eq!(used.insert(at(9), 7), Err(TicketRefused::Used));
             assert_eq!(used.insert(at(10), 7), Ok(()), "no such token can be alive");
         });
     }
@@ -118,17 +118,17 @@ mod tests {
             for (second, session) in [(0, 1), (1, 2), (2, 3)] {
                 assert_eq!(used.insert(at(second), session), Ok(()));
             }
-            assert_eq!(used.insert(at(9), 4), Err(TokenRefused::Full));
-            assert_eq!(used.insert(at(9), 1), Err(TokenRefused::Used));
+            assert_eq!(used.insert(at(9), 4), Err(TicketRefused::Full));
+            assert_eq!(used.insert(at(9), 1), Err(TicketRefused::Used));
             assert_eq!(used.insert(at(10), 4), Ok(()), "the oldest has expired");
-            assert_eq!(used.insert(at(10), 5), Err(TokenRefused::Full));
-            assert_eq!(used.insert(at(11), 3), Err(TokenRefused::Used));
+            assert_eq!(used.insert(at(10), 5), Err(TicketRefused::Full));
+            assert_eq!(used.insert(at(11), 3), Err(TicketRefused::Used));
         });
     }
 
     #[test]
     fn a_memory_without_room_refuses_all() {
-        with_room_for(0, |used| assert_eq!(used.insert(at(0), 1), Err(TokenRefused::Full)));
+        with_room_for(0, |used| assert_eq!(used.insert(at(0), 1), Err(TicketRefused::Full)));
     }
 
     #[test]
@@ -137,15 +137,20 @@ mod tests {
             // The index has 8 buckets.
             for turn in 0..1000_u64 {
                 assert_eq!(used.insert(at(turn * 2), turn * 8), Ok(()));
-                assert_eq!(used.insert(at(turn * 2), turn.saturating_sub(4) * 8), Err(TokenRefused::Used));
+                assert_eq!(used.insert(at(turn * 2), turn.saturating_sub(4) * 8), Err(TicketRefused::Used));
             }
         });
     }
 
-    fn with_room_for(count: usize, test: impl FnOnce(&mut UsedTokens<'_>)) {
-        let (mut ring, mut buckets, mut nexts) = (vec![UsedToken::default(); count], vec![0; 8], vec![0; count]);
+    fn with_room_for(count: usize, test: impl FnOnce(&mut UsedTickets<'_>)) {
+        let (mut ring, mut buckets, mut nexts) = (vec![UsedTicket::default(); count], vec![0; 8], vec![0; count]);
         let timeout = Duration::from_secs(10);
-        test(&mut UsedTokens::new(Store::lent(&mut ring), Store::lent(&mut buckets), Store::lent(&mut nexts), timeout));
+        test(&mut UsedTickets::new(
+            Store::lent(&mut ring),
+            Store::lent(&mut buckets),
+            Store::lent(&mut nexts),
+            timeout,
+        ));
     }
 
     fn at(seconds: u64) -> Instant {

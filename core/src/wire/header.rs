@@ -12,10 +12,10 @@ pub const TOKEN_LEN_MAX: usize = 128;
 /// The longest header, in octets: a hello with the longest token and the longest number.
 pub const HEADER_LEN_MAX: usize = 1 + 4 + 8 + 8 + 2 + TOKEN_LEN_MAX + 4;
 
-const LONG: u8 = 0x80;
+pub(crate) const LONG: u8 = 0x80;
 const EPOCH: u8 = 0x60;
 const SERVER: u8 = 0x10;
-const KEY_PHASE: u8 = 0x04;
+pub(crate) const KEY_PHASE: u8 = 0x04;
 const LONG_RESERVED: u8 = 0x0c;
 const SHORT_RESERVED: u8 = 0x18;
 
@@ -152,8 +152,8 @@ impl ShortHeader {
     /// # Errors
     /// [`NoRoom`] if it does not fit.
     #[inline]
-    pub fn encode(&self, phase: KeyPhase, number: TruncatedNumber, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        let phase = if phase == KeyPhase::One { KEY_PHASE } else { 0 };
+    pub fn encode(&self, phase: Phase, number: TruncatedNumber, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
+        let phase = if phase == Phase::One { KEY_PHASE } else { 0 };
         writer.whole(|writer| {
             writer.u8(0x40 | phase | (number.len - 1))?;
             writer.octets(&self.to.0)?;
@@ -164,12 +164,23 @@ impl ShortHeader {
 
 /// Which of two generations of keys protects a datagram of the data epoch (protocol §9.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum KeyPhase {
+pub enum Phase {
     /// The first keys, and every second after them; always in an unprotected epoch.
     #[default]
     Zero,
     /// The others.
     One,
+}
+
+impl Phase {
+    /// Returns the other phase.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Zero => Self::One,
+            Self::One => Self::Zero,
+        }
+    }
 }
 
 /// The part of a header that may be masked.
@@ -178,7 +189,7 @@ pub struct NumberField {
     /// The low-order part of the datagram number.
     pub number: TruncatedNumber,
     /// The key phase; `Zero` outside of the data epoch.
-    pub phase: KeyPhase,
+    pub phase: Phase,
     /// Where the frames begin.
     pub frames_offset: usize,
 }
@@ -186,7 +197,7 @@ pub struct NumberField {
 impl NumberField {
     /// Reads the number of an unmasked datagram that [`Header::peek`] accepted, at the offset that its header gives.
     ///
-    /// In an unprotected epoch nothing is masked, and a phase other than `Zero` is malformed (protocol §3.2.1).
+    /// Does not look at the reserved bits: [`open_datagram`](crate::crypto::open_datagram) does, once the tag proved right.
     ///
     /// # Errors
     /// What is wrong with it: the datagram is discarded.
@@ -194,16 +205,18 @@ impl NumberField {
     pub fn read(datagram: &[u8], number_offset: usize) -> Result<Self, Malformed> {
         let first = *datagram.first().ok_or(Malformed::Len)?;
         let is_long = first & LONG != 0;
-        if first & (if is_long { LONG_RESERVED } else { SHORT_RESERVED }) != 0 {
-            return Err(Malformed::Range);
-        }
         let len = (first & 3) + 1;
         let frames_offset = number_offset + usize::from(len);
         let field = datagram.get(number_offset..frames_offset).ok_or(Malformed::Len)?;
         let value = field.iter().fold(0, |value, &octet| value << 8 | u32::from(octet));
-        let phase = if !is_long && first & KEY_PHASE != 0 { KeyPhase::One } else { KeyPhase::Zero };
+        let phase = if !is_long && first & KEY_PHASE != 0 { Phase::One } else { Phase::Zero };
         Ok(Self { number: TruncatedNumber { value, len }, phase, frames_offset })
     }
+}
+
+/// Returns which bits of the first octet must be zero, unmasked (protocol §3.1.2, §3.2.2).
+pub(crate) const fn reserved_bits(first: u8) -> u8 {
+    if first & LONG != 0 { LONG_RESERVED } else { SHORT_RESERVED }
 }
 
 /// The low-order 1 to 4 octets of a datagram number (RFC 9000 §17.1).

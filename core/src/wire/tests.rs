@@ -159,9 +159,9 @@ fn a_header_is_read_as_it_was_written() {
         let frames_offset = writer.len();
         assert_eq!(Header::peek(&out), Ok(Header::Long(header)));
         let field = NumberField::read(&out, header.number_offset()).unwrap();
-        assert_eq!(field, NumberField { number, phase: header::KeyPhase::Zero, frames_offset });
+        assert_eq!(field, NumberField { number, phase: Phase::Zero, frames_offset });
     }
-    for phase in [header::KeyPhase::Zero, header::KeyPhase::One] {
+    for phase in [Phase::Zero, Phase::One] {
         let mut writer = Writer::new(&mut out);
         ShortHeader { to }.encode(phase, number, &mut writer).unwrap();
         let frames_offset = writer.len();
