@@ -110,10 +110,11 @@ impl RecvBatch {
         mut receive: impl FnMut(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.clear();
-
         let count = buffer_count.min(self.metas.len());
-        let mut buffers = self.buffers.chunks_exact_mut(BUFFER_LEN);
-        let mut slices: [_; BATCH_SIZE] = array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
+        let mut slices: [_; BATCH_SIZE] = array::from_fn(|_| IoSliceMut::new(&mut []));
+        for (slice, buffer) in slices.iter_mut().zip(self.buffers.chunks_exact_mut(BUFFER_LEN)).take(count) {
+            *slice = IoSliceMut::new(buffer);
+        }
 
         for _ in 0..ATTEMPT_COUNT_MAX {
             match receive(&mut slices[..count], &mut self.metas[..count]) {

@@ -181,10 +181,15 @@ impl Socket {
     /// Receives into `batch`, by one system call, as many datagrams as wait and fit; returns their count. What was not
     /// taken out of the batch before is gone.
     ///
+    /// Never sleeps. With [`Waiting::InRecv`] it costs a second system call, to look before it receives.
+    ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits; a socket with [`Waiting::InRecv`] sleeps instead.
-    /// Any other error is the end of the socket.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits. Any other error is the end of the socket.
     pub fn recv(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        batch.clear();
+        if self.waiting == Waiting::InRecv && wait::readable(self.as_fd(), Some(Duration::ZERO))? == Wake::NotReady {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         match self.fill(batch)? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             datagram_count => Ok(datagram_count),
@@ -203,13 +208,12 @@ impl Socket {
     /// # Errors
     /// The end of the socket.
     pub fn recv_timeout(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
+        batch.clear();
         let sleeps_in_recv =
             self.waiting == Waiting::InRecv && timeout.is_none_or(|timeout| timeout >= self.report.tick);
         if sleeps_in_recv {
             self.shorten_read_timeout(timeout)?;
-        } else if wait::readable(self.io.as_fd(), timeout)? == Wake::NotReady {
-            // Nothing of an earlier receive may be taken for what has just come.
-            batch.clear();
+        } else if wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
             return Ok(0);
         }
         match self.fill(batch) {

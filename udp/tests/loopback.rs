@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
+use std::os::fd::AsRawFd;
 
 use posthaste_core::ecn::Ecn;
 use posthaste_udp::{Loss, OffReason, Offload, Options, PortUse, RecvBatch, SendBatch, Socket, TryOffload, Waiting};
@@ -12,11 +13,11 @@ fn equal_datagrams_arrive_apart_and_in_order() {
     for pair in pairs() {
         // Runs limited by their count, and by their length.
         for len in [300, 1200] {
-            let texts: Vec<Vec<u8>> = (0..200u8).map(|index| vec![index; len]).collect();
+            let texts: Vec<Vec<u8>> = (0..100u8).map(|index| vec![index; len]).collect();
 
             pair.send(&texts, Ecn::NotEct);
 
-            assert_eq!(pair.received(200), texts, "{pair:?}");
+            assert_eq!(pair.received(100), texts, "{pair:?}");
         }
     }
 }
@@ -170,14 +171,45 @@ fn an_argument_that_the_system_refuses_costs_no_codepoint_afterwards() {
 }
 
 #[test]
-fn a_datagram_too_long_for_the_path_is_counted() {
+fn a_kernel_that_refuses_to_segment_gets_the_same_datagrams_singly() {
     let pair = Pair::bind(LOCALHOST_V4, &Options::default());
-    let mut outgoing = SendBatch::new(65_536);
-    outgoing.commit(65_508, pair.server.local_addr(), None, Ecn::NotEct);
+    // Linux segments only what it computes checksums for.
+    set_option(&pair.client, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
+    assert_eq!(pair.client.report().gso, ON);
+    let texts: Vec<Vec<u8>> = (0..50u8).map(|index| vec![index; 400]).collect();
 
-    pair.client.send(&mut outgoing).unwrap();
+    pair.send(&texts, Ecn::Ect1);
 
-    assert_eq!(pair.client.counters().lost_count(Loss::TooBig), 1);
+    let arrived = pair.receive(50, |datagram| (datagram.ecn, datagram.payload.to_vec()));
+    assert_eq!(arrived, texts.iter().map(|text| (Ecn::Ect1, text.clone())).collect::<Vec<_>>());
+    let off = Offload::Off(OffReason::Failed { errno: libc::EINVAL });
+    assert_eq!((pair.client.report().gso, pair.client.report().ecn), (off, ON));
+    assert_eq!(pair.client.counters().lost_counts.iter().sum::<u64>(), 0);
+}
+
+#[test]
+fn a_datagram_too_long_for_the_path_is_counted_and_not_fragmented() {
+    // The longest that the header can tell of, and one that the loopback would have to fragment.
+    for (localhost, len) in [(LOCALHOST_V4, 65_508), (LOCALHOST_V6, 65_489)] {
+        let pair = Pair::bind(localhost, &Options::default());
+        let mut outgoing = SendBatch::new(len);
+        outgoing.commit(len, pair.server.local_addr(), None, Ecn::NotEct);
+
+        pair.client.send(&mut outgoing).unwrap();
+
+        assert_eq!(pair.client.counters().lost_count(Loss::TooBig), 1, "{localhost}");
+    }
+}
+
+#[test]
+fn fragmentation_is_forbidden_in_both_families() {
+    let v4 = Socket::bind((LOCALHOST_V4, 0).into(), &Options::default()).unwrap();
+    assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_PROBE);
+
+    let both = Socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), &Options::default()).unwrap();
+    assert_eq!(option(&both, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_PROBE);
+    assert_eq!(option(&both, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER), libc::IPV6_PMTUDISC_PROBE);
+    assert_eq!(option(&both, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), 1);
 }
 
 #[test]
@@ -241,11 +273,34 @@ fn a_port_is_shared_only_by_those_who_say_so() {
 
 #[test]
 fn an_empty_socket_would_block() {
-    let socket = Socket::bind((LOCALHOST_V4, 0).into(), &Options::default()).unwrap();
+    for waiting in [Waiting::InRecv, Waiting::InPoll] {
+        let pair = Pair::bind(LOCALHOST_V4, &Options { waiting, ..Options::default() });
+        let mut incoming = RecvBatch::new(4);
+        pair.send(&[vec![1], vec![2]], Ecn::NotEct);
+        assert_eq!(pair.server.recv(&mut incoming).unwrap(), 2);
 
-    let received = socket.recv(&mut RecvBatch::new(4));
+        let received = pair.server.recv(&mut incoming);
 
-    assert_eq!(received.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(received.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(incoming.next_datagram().is_none(), "what was not taken is gone");
+    }
+}
+
+#[test]
+fn datagrams_of_many_peers_come_in_one_call() {
+    let server = Socket::bind((LOCALHOST_V4, 0).into(), &Options::default()).unwrap();
+    let clients: Vec<_> =
+        (0..20).map(|_| Socket::bind((LOCALHOST_V4, 0).into(), &Options::default()).unwrap()).collect();
+    for client in &clients {
+        send(client, server.local_addr(), None, &[vec![1; 10]], Ecn::NotEct);
+    }
+
+    let mut incoming = RecvBatch::new(32);
+    assert_eq!(server.recv(&mut incoming).unwrap(), 20);
+
+    for client in &clients {
+        assert_eq!(incoming.next_datagram().unwrap().from, client.local_addr());
+    }
 }
 
 #[test]
@@ -356,3 +411,19 @@ fn receive<T>(socket: &Socket, count: usize, of: impl Fn(posthaste_udp::Datagram
     assert_eq!(taken.len(), count);
     taken
 }
+
+fn set_option(socket: &Socket, level: i32, name: i32, value: i32) {
+    // SAFETY: the kernel reads one integer at the pointer.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), OPTION_LEN) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+fn option(socket: &Socket, level: i32, name: i32) -> i32 {
+    let (mut value, mut len) = (0, OPTION_LEN);
+    // SAFETY: the kernel writes at most `len` octets, one integer, at the pointer.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    value
+}
+
+const OPTION_LEN: libc::socklen_t = size_of::<i32>() as libc::socklen_t;
