@@ -23,9 +23,9 @@ pub struct Report {
     pub ecn: Offload,
     /// Routers may not fragment; without it, path MTU probes tell nothing.
     pub dont_fragment: Offload,
-    /// How finely [`Socket::recv_timeout`](crate::Socket::recv_timeout) can sleep within the receive call itself;
-    /// 4 ms on a Linux of 250 Hz. Zero where it waits outside of it.
-    pub tick: Duration,
+    /// How long a receive call sleeps with [`Waiting::InRecv`](crate::Waiting::InRecv), rounded to the kernel's tick;
+    /// zero with [`Waiting::InPoll`](crate::Waiting::InPoll).
+    pub recv_sleep: Duration,
 }
 
 /// A socket buffer's length, asked and granted.
@@ -99,7 +99,7 @@ impl fmt::Display for Report {
         writeln!(f, "gro             {}", self.gro)?;
         writeln!(f, "ecn             {}", self.ecn)?;
         writeln!(f, "don't fragment  {}", self.dont_fragment)?;
-        write!(f, "tick            {:?}", self.tick)
+        write!(f, "receive sleep   {:?}", self.recv_sleep)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The socket: opened and tuned once, then driven by its owner's loop.
 
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
 use std::net::UdpSocket;
@@ -83,8 +83,7 @@ pub enum TryOffload {
 
 /// A UDP socket, tuned.
 ///
-/// It may be shared: any thread may send while one receives. Two may not receive at the same time, because the wait
-/// of one would be the wait of the other.
+/// It may be shared: any thread may send or receive while another does.
 #[derive(Debug)]
 pub struct Socket {
     io: UdpSocket,
@@ -97,8 +96,8 @@ pub struct Socket {
     gso_off: OnceLock<OffReason>,
     /// The report as of `bind`; what changes since is `gso_off`.
     report: Report,
-    /// `SO_RCVTIMEO` as it is set, in nanoseconds; [`FOREVER`] for none.
-    read_timeout: AtomicU64,
+    /// Whether the last wait was in vain; see [`Socket::recv_timeout`].
+    is_idle: AtomicBool,
     tally: Tally,
 }
 
@@ -127,10 +126,11 @@ impl Socket {
         let io = UdpSocket::from(socket);
         let recv_state = UdpSocketState::new((&io).into())?;
         tune(&io, options.gro)?;
-        let mut tick = Duration::ZERO;
+        let mut recv_sleep = Duration::ZERO;
         if options.waiting == Waiting::InRecv {
-            tick = measure_tick(&io)?;
             io.set_nonblocking(false)?;
+            io.set_read_timeout(Some(RECV_SLEEP))?;
+            recv_sleep = io.read_timeout()?.unwrap_or(RECV_SLEEP);
         }
 
         let report = Report {
@@ -146,7 +146,7 @@ impl Socket {
             gro: tried(options.gro, recv_state.gro_segments() > 1),
             ecn: Offload::if_supported(tells_ecn(&io, addr)),
             dont_fragment: Offload::if_supported(!recv_state.may_fragment()),
-            tick,
+            recv_sleep,
         };
         let gso_off = OnceLock::new();
         if let Offload::Off(reason) = report.gso {
@@ -160,7 +160,7 @@ impl Socket {
             send_state: RwLock::new(unbound_state()?),
             gso_off,
             report,
-            read_timeout: AtomicU64::new(FOREVER),
+            is_idle: AtomicBool::new(false),
             tally: Tally::default(),
             io,
         })
@@ -197,23 +197,24 @@ impl Socket {
     }
 
     /// Receives like [`recv`](Self::recv), but sleeps until a datagram comes, at most `timeout`; without one, until
-    /// then. Returns zero if none came.
+    /// then. Returns zero if none came: the caller looks at the clock and asks again, since the sleep may end early.
     ///
-    /// With [`Waiting::InRecv`] and a timeout of at least one [tick](Report::tick), sleeping and receiving are one
-    /// system call. That sleep is a coarse one: it may end early, so the caller looks at the clock and asks again,
-    /// and it may end late, by a tick, or by an eighth where the timeout is above 64 ticks (Linux's timer wheel). A
-    /// shorter timeout costs a second system call and is kept to the microsecond, as is any with
-    /// [`Waiting::InPoll`].
+    /// With [`Waiting::InRecv`], sleeping and receiving are one system call while datagrams follow each other within
+    /// the [sleep of a receive call](Report::recv_sleep). After a sleep in vain, and for a shorter timeout, they are
+    /// two, as always with [`Waiting::InPoll`], and the timeout is kept as exactly as the kernel's timers do (measured:
+    /// 0.1 ms late, or a thousandth of it). Only a timeout of one to two such sleeps may end later, by less than one.
     ///
     /// # Errors
     /// The end of the socket.
     pub fn recv_timeout(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.clear();
-        let sleeps_in_recv =
-            self.waiting == Waiting::InRecv && timeout.is_none_or(|timeout| timeout >= self.report.tick);
-        if sleeps_in_recv {
-            self.shorten_read_timeout(timeout)?;
-        } else if wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
+        // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
+        // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
+        // who is idle can afford to wait exactly.
+        let sleeps_in_recv = self.waiting == Waiting::InRecv
+            && !self.is_idle.load(Ordering::Relaxed)
+            && timeout.is_none_or(|timeout| timeout >= self.report.recv_sleep);
+        if !sleeps_in_recv && wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
             return Ok(0);
         }
         match self.fill(batch) {
@@ -222,13 +223,15 @@ impl Socket {
                 thread::sleep(timeout.map_or(SICK_PAUSE, |timeout| timeout.min(SICK_PAUSE)));
                 Ok(0)
             }
+            Ok(datagram_count) => {
+                self.is_idle.store(false, Ordering::Relaxed);
+                Ok(datagram_count)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if sleeps_in_recv {
-                    self.lengthen_read_timeout(timeout)?;
-                }
+                self.is_idle.store(true, Ordering::Relaxed);
                 Ok(0)
             }
-            result => result,
+            Err(error) => Err(error),
         }
     }
 
@@ -283,36 +286,6 @@ impl Socket {
             Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
         };
         batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
-    }
-
-    /// Makes the next receive call sleep no longer than `timeout`.
-    ///
-    /// A shorter sleep that is set already is left: while datagrams come it does not end, so that timeouts which vary
-    /// from call to call need no system call to set them.
-    fn shorten_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        let wanted = self.coarse(timeout);
-        if wanted < self.read_timeout.load(Ordering::Relaxed) { self.set_read_timeout(wanted) } else { Ok(()) }
-    }
-
-    /// After a sleep in which nothing came: makes the next as long as `timeout` allows.
-    fn lengthen_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        let wanted = self.coarse(timeout);
-        if wanted > self.read_timeout.load(Ordering::Relaxed) { self.set_read_timeout(wanted) } else { Ok(()) }
-    }
-
-    /// The longest of 1, 2, 4, 8… ticks that `timeout` allows, in nanoseconds: few values, so that it seldom changes.
-    fn coarse(&self, timeout: Option<Duration>) -> u64 {
-        let Some(timeout) = timeout else { return FOREVER };
-        let tick = posthaste_core::time::nanos(self.report.tick);
-        let tick_count = posthaste_core::time::nanos(timeout) / tick;
-        tick << tick_count.max(1).ilog2()
-    }
-
-    fn set_read_timeout(&self, nanos: u64) -> io::Result<()> {
-        let timeout = (nanos != FOREVER).then(|| Duration::from_nanos(nanos));
-        self.io.set_read_timeout(timeout)?;
-        self.read_timeout.store(nanos, Ordering::Relaxed);
-        Ok(())
     }
 }
 
@@ -370,24 +343,14 @@ fn tells_ecn(io: &UdpSocket, addr: SocketAddr) -> bool {
     .unwrap_or(false)
 }
 
-/// Returns how finely the receive call can sleep: the kernel rounds a timeout to its tick and tells so.
-fn measure_tick(io: &UdpSocket) -> io::Result<Duration> {
-    io.set_read_timeout(Some(Duration::from_micros(1)))?;
-    let tick = io.read_timeout()?.unwrap_or_default();
-    io.set_read_timeout(None)?;
-    Ok(tick.max(TICK_MIN))
-}
-
 /// socket(7): Linux doubles what was asked, to make up for what it charges besides the payload.
 fn granted_len(read_back_len: usize) -> usize {
     if cfg!(any(target_os = "linux", target_os = "android")) { read_back_len / 2 } else { read_back_len }
 }
 
-/// No `SO_RCVTIMEO`.
-const FOREVER: u64 = u64::MAX;
-
-/// A receive call need not be asked to sleep for less; our choice.
-const TICK_MIN: Duration = Duration::from_millis(1);
+/// How long a receive call sleeps; our choice. Long enough for the next call in a row of calls, and one tick of the
+/// slower of the usual kernels, which round it up (250 Hz).
+const RECV_SLEEP: Duration = Duration::from_millis(4);
 
 /// At most a hundred fruitless looks a second at a socket that gives nothing but errors; our choice.
 const SICK_PAUSE: Duration = Duration::from_millis(10);
