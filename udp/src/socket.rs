@@ -1,0 +1,356 @@
+//! The socket: opened and tuned once, then driven by its owner's loop.
+
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::thread;
+
+use nix::errno::Errno;
+use quinn_udp::{Transmit, UdpSocketState};
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use crate::address::{Family, canonical};
+use crate::error::may_refuse_segmentation;
+use crate::recv::RecvBatch;
+use crate::report::{Buffer, Counters, OffReason, Offload, Report, Tally};
+use crate::send::SendBatch;
+use crate::wait::{self, Wake};
+
+/// What to ask of the operating system. [`Socket::report`] tells what it granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Octets of payload that may wait to be received: 4 MiB by default. The system's limit (`net.core.rmem_max` on
+    /// Linux) may cut it down.
+    pub recv_buffer_len: usize,
+    /// Octets of payload that may wait to be sent: 1 MiB by default, cut down likewise (`net.core.wmem_max`).
+    pub send_buffer_len: usize,
+    /// Whether this socket has its port for itself.
+    pub port_use: PortUse,
+    /// Where the owner waits for datagrams.
+    pub waiting: Waiting,
+    /// Many datagrams in one send. Off is for measuring.
+    pub gso: TryOffload,
+    /// Many datagrams in one receive. Off is for measuring.
+    pub gro: TryOffload,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            recv_buffer_len: 4 << 20,
+            send_buffer_len: 1 << 20,
+            port_use: PortUse::Alone,
+            waiting: Waiting::InPoll,
+            gso: TryOffload::IfSupported,
+            gro: TryOffload::IfSupported,
+        }
+    }
+}
+
+/// Whether other sockets may have the same port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortUse {
+    /// Binding fails if another socket has the port.
+    Alone,
+    /// Sockets that all say so share the port, and the operating system spreads the peers among them
+    /// (`SO_REUSEPORT`).
+    Shared,
+}
+
+/// Where the owner of the socket waits for datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// In the receive call itself: one system call to sleep and receive. For a thread that has one socket.
+    ///
+    /// A receive fills one buffer only, and [`Socket::send`] sleeps while the send buffer is full.
+    InRecv,
+    /// Outside: the socket never blocks (`O_NONBLOCK`). For event loops.
+    InPoll,
+}
+
+/// Whether an offload is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryOffload {
+    /// Used where the operating system has it, until it fails.
+    IfSupported,
+    /// Not used.
+    Never,
+}
+
+/// A UDP socket, tuned.
+///
+/// It may be shared: any thread may send or receive while another does.
+#[derive(Debug)]
+pub struct Socket {
+    io: UdpSocket,
+    local_addr: SocketAddr,
+    family: Family,
+    waiting: Waiting,
+    recv_state: UdpSocketState,
+    /// Renewed after a refusal; see [`Socket::transmit`].
+    send_state: RwLock<UdpSocketState>,
+    gso_off: OnceLock<OffReason>,
+    /// The report as of `bind`; what changes since is `gso_off`.
+    report: Report,
+    /// Whether the last wait was in vain; see [`Socket::recv_timeout`].
+    is_idle: AtomicBool,
+    tally: Tally,
+}
+
+impl Socket {
+    /// Opens a socket on `addr`; port 0 picks a free one.
+    ///
+    /// The unspecified IPv6 address takes IPv4 peers too. Fragmentation is forbidden and each datagram's local address
+    /// and codepoint told, wherever the operating system can.
+    ///
+    /// # Errors
+    /// What the operating system says: the address is taken, not this host's, or not permitted. A buffer or offload
+    /// that is not granted is no error; see [`report`](Self::report).
+    pub fn bind(addr: SocketAddr, options: &Options) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        if addr.is_ipv6() && addr.ip().is_unspecified() {
+            socket.set_only_v6(false)?;
+        }
+        if options.port_use == PortUse::Shared {
+            socket.set_reuse_port(true)?;
+        }
+        // A refusal shows in the length that is read back.
+        let _ = socket.set_recv_buffer_size(options.recv_buffer_len);
+        let _ = socket.set_send_buffer_size(options.send_buffer_len);
+        socket.bind(&addr.into())?;
+
+        let io = UdpSocket::from(socket);
+        let recv_state = UdpSocketState::new((&io).into())?;
+        tune(&io, options.gro)?;
+        let mut recv_sleep = Duration::ZERO;
+        if options.waiting == Waiting::InRecv {
+            io.set_nonblocking(false)?;
+            io.set_read_timeout(Some(RECV_SLEEP))?;
+            recv_sleep = io.read_timeout()?.unwrap_or(RECV_SLEEP);
+        }
+
+        let report = Report {
+            recv_buffer: Buffer {
+                asked_len: options.recv_buffer_len,
+                granted_len: granted_len(SockRef::from(&io).recv_buffer_size()?),
+            },
+            send_buffer: Buffer {
+                asked_len: options.send_buffer_len,
+                granted_len: granted_len(SockRef::from(&io).send_buffer_size()?),
+            },
+            gso: tried(options.gso, recv_state.max_gso_segments() > 1),
+            gro: tried(options.gro, recv_state.gro_segments() > 1),
+            ecn: Offload::if_supported(tells_ecn(&io, addr)),
+            dont_fragment: Offload::if_supported(!recv_state.may_fragment()),
+            recv_sleep,
+        };
+        let gso_off = OnceLock::new();
+        if let Offload::Off(reason) = report.gso {
+            let _ = gso_off.set(reason);
+        }
+        Ok(Self {
+            local_addr: canonical(io.local_addr()?),
+            family: Family::of(addr),
+            waiting: options.waiting,
+            recv_state,
+            send_state: RwLock::new(unbound_state()?),
+            gso_off,
+            report,
+            is_idle: AtomicBool::new(false),
+            tally: Tally::default(),
+            io,
+        })
+    }
+
+    /// Sends the batch, with one system call a run of equal neighbours, and leaves it empty.
+    ///
+    /// What the operating system will never take is dropped and counted; where it cannot cut runs apart, the same
+    /// datagrams are sent singly from then on.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the send buffer is full: what was not sent stays in the batch.
+    /// Any other error is the end of the socket.
+    pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
+        batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit))
+    }
+
+    /// Receives into `batch`, by one system call, as many datagrams as wait and fit; returns their count. What was not
+    /// taken out of the batch before is gone.
+    ///
+    /// Never sleeps. With [`Waiting::InRecv`] it costs a second system call, to look before it receives.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits. Any other error is the end of the socket.
+    pub fn recv(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        batch.clear();
+        if self.waiting == Waiting::InRecv && wait::readable(self.as_fd(), Some(Duration::ZERO))? == Wake::NotReady {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        match self.fill(batch)? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            datagram_count => Ok(datagram_count),
+        }
+    }
+
+    /// Receives like [`recv`](Self::recv), but sleeps until a datagram comes, at most `timeout`; without one, until
+    /// then. Returns zero if none came: the caller looks at the clock and asks again, since the sleep may end early.
+    ///
+    /// With [`Waiting::InRecv`], sleeping and receiving are one system call while datagrams follow each other within
+    /// the [sleep of a receive call](Report::recv_sleep). After a sleep in vain, and for a shorter timeout, they are
+    /// two, as always with [`Waiting::InPoll`], and the timeout is kept as exactly as the kernel's timers do (measured:
+    /// 0.1 ms late, or a thousandth of it). Only a timeout of one to two such sleeps may end later, by less than one.
+    ///
+    /// # Errors
+    /// The end of the socket.
+    pub fn recv_timeout(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
+        batch.clear();
+        // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
+        // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
+        // who is idle can afford to wait exactly.
+        let sleeps_in_recv = self.waiting == Waiting::InRecv
+            && !self.is_idle.load(Ordering::Relaxed)
+            && timeout.is_none_or(|timeout| timeout >= self.report.recv_sleep);
+        if !sleeps_in_recv && wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
+            return Ok(0);
+        }
+        match self.fill(batch) {
+            Ok(0) => {
+                // The socket is sick. Who asks again at once must not spin.
+                thread::sleep(timeout.map_or(SICK_PAUSE, |timeout| timeout.min(SICK_PAUSE)));
+                Ok(0)
+            }
+            Ok(datagram_count) => {
+                self.is_idle.store(false, Ordering::Relaxed);
+                Ok(datagram_count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_idle.store(true, Ordering::Relaxed);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the address that the socket is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Returns what the operating system granted, and which offloads are in use at this moment.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let gso = self.gso_off.get().map_or(Offload::On, |&reason| Offload::Off(reason));
+        Report { gso, ..self.report }
+    }
+
+    /// Returns what went through the socket, and what was lost to errors.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.tally.counters()
+    }
+
+    /// Hands one run to the operating system.
+    ///
+    /// `quinn_udp` takes a refusal (`EIO`, `EINVAL`) as a sign of a system that does not know codepoints on sending,
+    /// tries once more without, and never sets one again on IPv4. If it fails both ways, the codepoint was not at
+    /// fault, so a state without that memory takes its place: one offload's failure, or one impossible address, may
+    /// not cost another offload.
+    fn transmit(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let destination = self.family.native(transmit.destination);
+        if destination.port() == 0 {
+            // Whoever claims to come from port 0 would have the state renewed at each answer.
+            return Err(Errno::EINVAL.into());
+        }
+        let transmit = Transmit { destination, ..*transmit };
+        let result = {
+            let state = self.send_state.read().unwrap_or_else(PoisonError::into_inner);
+            state.try_send((&self.io).into(), &transmit)
+        };
+        if result.as_ref().is_err_and(may_refuse_segmentation)
+            && let Ok(fresh) = unbound_state()
+        {
+            *self.send_state.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+        result
+    }
+
+    fn fill(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        let buffer_count = match self.waiting {
+            // `recvmmsg` on a blocking socket sleeps until every buffer is filled.
+            Waiting::InRecv => 1,
+            Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
+        };
+        batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+/// Undoes what `UdpSocketState::new` switches on too much.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn tune(io: &UdpSocket, gro: TryOffload) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    // With a time stamp, the control messages of joined datagrams exceed the 96 octets that `quinn_udp` 0.6 keeps for
+    // them, and the codepoint is cut off.
+    setsockopt(io, sockopt::ReceiveTimestampns, &false)?;
+    if gro == TryOffload::Never {
+        // A kernel that does not know it need not be told.
+        let _ = setsockopt(io, sockopt::UdpGroSegment, &false);
+    }
+    Ok(())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn tune(_io: &UdpSocket, _gro: TryOffload) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes the sending side of `quinn_udp`'s state, which knows of no particular socket.
+fn unbound_state() -> io::Result<UdpSocketState> {
+    let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    UdpSocketState::new((&socket).into())
+}
+
+fn tried(try_offload: TryOffload, supported: bool) -> Offload {
+    match try_offload {
+        TryOffload::IfSupported => Offload::if_supported(supported),
+        TryOffload::Never => Offload::Off(OffReason::NotAsked),
+    }
+}
+
+fn tells_ecn(io: &UdpSocket, addr: SocketAddr) -> bool {
+    let socket = SockRef::from(io);
+    match addr {
+        SocketAddr::V4(_) => socket.recv_tos_v4(),
+        SocketAddr::V6(_) => socket.recv_tclass_v6(),
+    }
+    .unwrap_or(false)
+}
+
+/// socket(7): Linux doubles what was asked, to make up for what it charges besides the payload.
+fn granted_len(read_back_len: usize) -> usize {
+    if cfg!(any(target_os = "linux", target_os = "android")) { read_back_len / 2 } else { read_back_len }
+}
+
+/// How long a receive call sleeps; our choice. Long enough for the next call in a row of calls, and one tick of the
+/// slower of the usual kernels, which round it up (250 Hz).
+const RECV_SLEEP: Duration = Duration::from_millis(4);
+
+/// At most a hundred fruitless looks a second at a socket that gives nothing but errors; our choice.
+const SICK_PAUSE: Duration = Duration::from_millis(10);

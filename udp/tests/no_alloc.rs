@@ -1,0 +1,60 @@
+//! Once made, a socket and its batches allocate nothing.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::alloc::System;
+
+use posthaste_core::ecn::Ecn;
+use posthaste_udp::{Options, RecvBatch, SendBatch, Socket, Waiting};
+
+#[test]
+fn nothing_is_allocated_while_datagrams_come_and_go() {
+    for waiting in [Waiting::InRecv, Waiting::InPoll] {
+        let options = Options { waiting, ..Options::default() };
+        let client = Socket::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let server = Socket::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let mut outgoing = SendBatch::new(1200);
+        let mut incoming = RecvBatch::new(4);
+
+        let before = ALLOCATION_COUNT.load(Ordering::Relaxed);
+        for round in 0..10_000 {
+            // Single, joined and unreachable datagrams.
+            for _ in 0..round % 3 {
+                outgoing.commit(100, server.local_addr(), None, Ecn::Ect0);
+            }
+            outgoing.commit(40, server.local_addr(), None, Ecn::Ect0);
+            outgoing.commit(100, "127.0.0.1:0".parse().unwrap(), None, Ecn::Ect0);
+            client.send(&mut outgoing).unwrap();
+
+            let mut count = 0;
+            while count < 1 + round % 3 {
+                count += server.recv_timeout(&mut incoming, Some(Duration::from_secs(10))).unwrap();
+                while incoming.next_datagram().is_some() {}
+            }
+        }
+
+        assert_eq!(ALLOCATION_COUNT.load(Ordering::Relaxed) - before, 0);
+    }
+}
+
+static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
+
+struct CountingAllocator;
+
+// SAFETY: every call is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
