@@ -1,6 +1,6 @@
 //! What may happen next: the model as the checker sees it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use stateright::{Model, Property};
 
@@ -19,7 +19,7 @@ pub struct Calls {
     pub reached: Vec<&'static str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     SayHello,
     OpenSession { first: Option<Intent> },
@@ -74,7 +74,7 @@ impl Model for Calls {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         self.client_actions(&state.client, actions);
         self.server_actions(&state.server, actions);
-        actions.extend(state.network.iter().cloned().map(Action::Deliver));
+        actions.extend(state.network.iter().copied().map(Action::Deliver));
         fault_actions(state, actions);
     }
 

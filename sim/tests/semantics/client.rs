@@ -1,11 +1,11 @@
 //! What the client does: at the application's wish, when a datagram comes, and when it restarts.
 
-use std::mem;
+use core::mem;
 
 use crate::rules::{EXCEPTION_COUNT_MAX, LEASE, Level, Mutant, Rules, TRUST};
 use crate::state::{
-    Answer, Ask, Attachment, Conversation, Datagram, Incarnation, Intent, Link, Nonce, Outcome, Phase, Request, Seq,
-    SessionId, State, Watermark,
+    Answer, Ask, Attachment, Client, Conversation, Datagram, Incarnation, Intent, Link, Nonce, Outcome, Phase, Request,
+    Seq, SeqSet, SessionId, State, Watermark,
 };
 
 /// The application's wishes.
@@ -121,7 +121,7 @@ impl State {
             Answer::Resumed => {
                 attachment.trust(rules, attachment.age);
                 if mem::replace(&mut attachment.link, Link::Live) == Link::Resuming {
-                    self.send_open_calls_again();
+                    self.send_open_calls_again(rules);
                 }
             }
             Answer::Reply { seq, of } => {
@@ -152,6 +152,9 @@ impl State {
             self.resume(now);
             return;
         }
+        if rules.breaks(Mutant::RefusedOpenRepeated) && self.client.is_opening() {
+            self.client.forget_open_calls();
+        }
         let outcome = if rules.breaks(Mutant::StaleMeansNotExecuted) { Outcome::NotExecuted } else { Outcome::Unknown };
         for (phase, told) in self.client.calls.iter().zip(&mut self.history.told) {
             if matches!(phase, Phase::Open { .. }) {
@@ -171,9 +174,13 @@ impl State {
         self.client_sends(Ask::Resume);
     }
 
-    fn send_open_calls_again(&mut self) {
+    fn send_open_calls_again(&mut self, rules: &Rules) {
         for intent in 0..self.client.calls.len() {
-            if let Phase::Open { seq, .. } = self.client.calls[intent] {
+            if let Phase::Open { seq, age } = &mut self.client.calls[intent] {
+                if rules.breaks(Mutant::LeaseCountedFromLatestCopy) {
+                    *age = 0;
+                }
+                let seq = *seq;
                 let retired = self.client.watermark();
                 self.client_sends(Ask::Call(Request { seq, intent, retired }));
             }
@@ -186,7 +193,7 @@ impl State {
     }
 }
 
-impl crate::state::Client {
+impl Client {
     /// Whether the next call may use the session (S7, S19, S32).
     pub fn can_call(&self, rules: &Rules) -> bool {
         self.session.as_ref().is_some_and(|attachment| {
@@ -208,13 +215,13 @@ impl crate::state::Client {
     /// The highest watermark whose exceptions fit the frame (S16).
     pub fn watermark(&self) -> Watermark {
         let mut watermark = Watermark::default();
-        let mut open = Vec::new();
+        let mut open = SeqSet::default();
         let next_seq = self.session.as_ref().map_or(0, |attachment| attachment.next_seq);
         for seq in 0..next_seq {
             if self.calls.iter().any(|phase| phase.seq() == Some(seq)) {
-                open.push(seq);
-            } else if open.len() <= EXCEPTION_COUNT_MAX {
-                watermark = Watermark { low: seq + 1, open: open.clone() };
+                open = open.with(seq);
+            } else if open.count() <= EXCEPTION_COUNT_MAX {
+                watermark = Watermark { low: seq + 1, open };
             }
         }
         watermark
@@ -227,6 +234,19 @@ impl crate::state::Client {
         attachment.next_seq += 1;
         self.calls[intent] = Phase::Open { seq, age: 0 };
         Request { seq, intent, retired }
+    }
+
+    fn is_opening(&self) -> bool {
+        self.session.as_ref().is_some_and(|attachment| attachment.link == Link::Opening)
+    }
+
+    /// Lets open calls begin anew, as if they had never been sent. No rule allows it.
+    fn forget_open_calls(&mut self) {
+        for phase in &mut self.calls {
+            if matches!(phase, Phase::Open { .. }) {
+                *phase = Phase::Idle;
+            }
+        }
     }
 
     fn leave_session(&mut self) {

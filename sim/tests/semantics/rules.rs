@@ -45,6 +45,10 @@ pub enum Mutant {
     TicketAcceptedTwice,
     /// Breaks S31: the client counts its share of the lease from the answer's arrival.
     LeaseCountedFromReceipt,
+    /// Breaks S8: what a refused open carried is carried again under another ticket.
+    RefusedOpenRepeated,
+    /// Breaks S31: a reply counts as the answer to the latest copy of its call.
+    LeaseCountedFromLatestCopy,
     /// Breaks S20: a tombstone of an exactly-once call is kept in memory alone.
     TombstoneOutsideStore,
     /// Breaks S17: a late watermark replaces a newer one.
@@ -84,4 +88,4 @@ pub const LEASE: u8 = 2;
 pub const TRUST: u8 = 1;
 
 /// Numbers below the low watermark that a client may keep open (S16).
-pub const EXCEPTION_COUNT_MAX: usize = 1;
+pub const EXCEPTION_COUNT_MAX: u32 = 1;

@@ -2,8 +2,8 @@
 
 use crate::rules::{LEASE, Level, Mutant, ReplySize, Rules};
 use crate::state::{
-    Answer, Ask, Breach, Conversation, Datagram, Execution, Nonce, Octets, Request, Seq, Session, SessionId, Slot,
-    State, Watermark,
+    Answer, Ask, Breach, Conversation, Datagram, Execution, Nonce, Octets, Request, Seq, Server, Session, SessionId,
+    Slot, State, Watermark,
 };
 
 /// Datagrams.
@@ -20,7 +20,7 @@ impl State {
     }
 
     pub fn server_gets_ask(&mut self, rules: &Rules, conversation: Conversation, ask: Ask) {
-        let Some(id) = self.server_finds(rules, conversation, &ask) else {
+        let Some(id) = self.server_finds(rules, conversation, ask) else {
             let stale = Answer::Stale { now: self.server.incarnation };
             self.network.insert(Datagram::ToClient(conversation, stale));
             return;
@@ -38,19 +38,19 @@ impl State {
             Ask::Open { first } => {
                 self.server_sends(id, Answer::Opened);
                 if let Some(request) = first {
-                    self.server_takes_call(rules, id, &request);
+                    self.server_takes_call(rules, id, request);
                 }
             }
             Ask::Resume => self.server_sends(id, Answer::Resumed),
-            Ask::Call(request) => self.server_takes_call(rules, id, &request),
+            Ask::Call(request) => self.server_takes_call(rules, id, request),
             Ask::Resolve { seq } => self.server_resolves(rules, id, seq),
-            Ask::Retire(watermark) => session.hear(rules, &watermark),
+            Ask::Retire(watermark) => session.hear(rules, watermark),
             Ask::Received { seq } => session.slots[usize::from(seq)].free_octets(),
         }
     }
 
     /// The session that a datagram belongs to; nothing but a fresh ticket ever makes one (S2, S5, S8).
-    fn server_finds(&mut self, rules: &Rules, conversation: Conversation, ask: &Ask) -> Option<SessionId> {
+    fn server_finds(&mut self, rules: &Rules, conversation: Conversation, ask: Ask) -> Option<SessionId> {
         let mut id = conversation.session;
         if rules.breaks(Mutant::CallWithoutIncarnation) {
             id.issued_by = self.server.incarnation;
@@ -73,9 +73,9 @@ impl State {
         (known || may_create).then_some(id)
     }
 
-    fn server_takes_call(&mut self, rules: &Rules, id: SessionId, request: &Request) {
+    fn server_takes_call(&mut self, rules: &Rules, id: SessionId, request: Request) {
         let session = self.server.session_mut(id);
-        session.hear(rules, &request.retired);
+        session.hear(rules, request.retired);
         if request.seq >= session.retired.low + rules.window {
             self.history.broken.insert(Breach::WindowExceeded);
             return;
@@ -206,7 +206,7 @@ impl State {
     }
 }
 
-impl crate::state::Server {
+impl Server {
     fn session_mut(&mut self, id: SessionId) -> &mut Session {
         self.sessions.get_mut(&id).expect("the caller found the session")
     }
@@ -218,11 +218,11 @@ impl Session {
     }
 
     /// Takes the client's word for what it no longer wants. A watermark only ever retires (S16, S17).
-    fn hear(&mut self, rules: &Rules, said: &Watermark) {
+    fn hear(&mut self, rules: &Rules, said: Watermark) {
         if said.low > self.retired.low || rules.breaks(Mutant::LateWatermarkObeyed) {
-            self.retired = said.clone();
+            self.retired = said;
         } else if said.low == self.retired.low {
-            self.retired.open.retain(|seq| said.open.contains(seq));
+            self.retired.open = self.retired.open.and(said.open);
         }
         for (slot, seq) in self.slots.iter_mut().zip(0..) {
             // S18: a handler that runs is not stopped, and keeps its slot until it returns.

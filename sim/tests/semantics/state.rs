@@ -3,7 +3,7 @@
 //! Ids are small counters in place of random numbers. That is the canonical form of "drawn and never drawn twice", and
 //! a number that an enemy cannot guess needs no more than to be absent from the model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::rules::LEASE;
 
@@ -180,7 +180,7 @@ pub struct Conversation {
     pub number: u8,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Datagram {
     Hello(Nonce),
     Ticket(Nonce, SessionId),
@@ -189,7 +189,7 @@ pub enum Datagram {
 }
 
 /// What the client sends in a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
     Open {
         first: Option<Request>,
@@ -206,7 +206,7 @@ pub enum Ask {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Request {
     pub seq: Seq,
     pub intent: Intent,
@@ -214,20 +214,42 @@ pub struct Request {
 }
 
 /// All numbers below `low` are retired, except those in `open` (S16).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Watermark {
     pub low: Seq,
-    pub open: Vec<Seq>,
+    pub open: SeqSet,
 }
 
 impl Watermark {
-    pub fn retires(&self, seq: Seq) -> bool {
-        seq < self.low && !self.open.contains(&seq)
+    pub const fn retires(self, seq: Seq) -> bool {
+        seq < self.low && !self.open.contains(seq)
+    }
+}
+
+/// Sequence numbers below eight, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeqSet(u8);
+
+impl SeqSet {
+    pub const fn with(self, seq: Seq) -> Self {
+        Self(self.0 | 1 << seq)
+    }
+
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub const fn contains(self, seq: Seq) -> bool {
+        self.0 & 1 << seq != 0
+    }
+
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
     }
 }
 
 /// What the server sends in a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Answer {
     Opened,
     Resumed,
