@@ -97,6 +97,18 @@ fn nightly_at_most_once_holds_for_three_calls() {
     nightly(AT_MOST_ONCE, 3, Faults::NONE, 1_410_736);
 }
 
+#[test]
+fn nightly_exactly_once_holds_for_two_calls_when_the_client_restarts() {
+    let faults = Faults { client_restarts: 1, ..Faults::NONE };
+    nightly(EXACTLY_ONCE, 2, faults, 1_900_178);
+}
+
+#[test]
+fn nightly_exactly_once_holds_when_the_server_restarts_twice() {
+    let faults = Faults { server_restarts: 2, client_restarts: 1, ..Faults::NONE };
+    nightly(EXACTLY_ONCE, 1, faults, 1_801_471);
+}
+
 /// Explores larger bounds, when the environment asks for them.
 fn nightly(rules: Rules, call_count: usize, faults: Faults, state_count: usize) {
     if env::var_os("POSTHASTE_NIGHTLY").is_some() {
