@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod bench;
 mod escape;
 mod failure;
 mod output;
@@ -28,6 +29,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Relay(relay::RelayArgs),
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn run() -> Result<(), Failure> {
     };
     match cli.command {
         Command::Relay(args) => relay::run(&args),
+        Command::Bench(command) => bench::run(&command),
     }
 }
 

@@ -11,7 +11,8 @@ use core::time::Duration;
 use std::hash::RandomState;
 
 pub(crate) use self::address::Address;
-use self::quantity::{Quantity, QuantityError};
+use self::quantity::Quantity;
+pub(crate) use self::quantity::QuantityError;
 
 /// A share of all, from `0%` to `100%`, in steps of a millionth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
