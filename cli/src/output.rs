@@ -10,7 +10,11 @@ use crate::failure::Failure;
 /// # Errors
 /// [`Failure::reader_gone`] where a pipe was closed (`| head`): the caller passes it up and the command ends quietly.
 pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    write(&mut io::stdout().lock(), text)
+}
+
+/// Writes `text` to `out`, which stands for standard output, like [`print`].
+pub(crate) fn write(out: &mut impl Write, text: impl fmt::Display) -> Result<(), Failure> {
     write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Failure::reader_gone()

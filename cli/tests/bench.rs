@@ -29,7 +29,7 @@ fn baseline_peers_obey_the_bench_convention() {
         ("udp", "--work echo --size 32 --inflight 1 --calls 100", "DONE calls=100 secs="),
         ("udp", "--work echo --size 32 --inflight 64 --calls 1000", "DONE calls=1000 secs="),
         ("tcp", "--work echo --size 7 --inflight 64 --calls 1000", "DONE calls=1000 secs="),
-        ("tcp", "--work bulk --msg 1000 --bytes 1000000", "DONE bytes=1000000 secs="),
+        ("tcp", "--work bulk --msg 1000 --bytes 1000001", "DONE bytes=1000001 secs="),
     ] {
         let address = free_address();
         let mut server = Peer::start(&format!("server {transport} --addr {address}"));
@@ -41,6 +41,14 @@ fn baseline_peers_obey_the_bench_convention() {
         assert!(line.starts_with(done), "{line}");
         assert!(client.0.wait().unwrap().success());
     }
+}
+
+#[test]
+fn a_server_ends_with_its_input_if_it_is_told_to() {
+    let mut server = Peer::start(&format!("server udp --addr {} --end-with input", free_address()));
+    assert_eq!(server.line(), "READY");
+    drop(server.0.stdin.take());
+    assert!(server.0.wait().unwrap().success());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The command as a script sees it: output, one line of reason, exit status.
+#![cfg(unix)]
 
 use core::time::Duration;
 use std::ffi::OsStr;
@@ -72,6 +73,15 @@ fn a_port_that_is_taken_is_status_6() {
     let output = posthaste(&["relay", "--listen", &taken.local_addr().unwrap().to_string(), "--to", "127.0.0.1:9"]);
     let lines = error_lines(&output);
     assert_eq!((output.status.code(), lines.len()), (Some(6), 2), "{lines:?}");
+}
+
+#[test]
+fn a_relay_to_itself_is_wrong_usage() {
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for listen in [free.to_string(), format!("0.0.0.0:{}", free.port())] {
+        let output = posthaste(&["relay", "--listen", &listen, "--to", &free.to_string()]);
+        assert_eq!(output.status.code(), Some(2), "{:?}", error_lines(&output));
+    }
 }
 
 #[test]

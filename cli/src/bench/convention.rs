@@ -8,8 +8,9 @@
 //!     DONE calls=N secs=S p50=US p99=US p999=US     or     DONE bytes=N secs=S
 //! ```
 //!
-//! Each option has one value, the last of several counts, and unknown ones are ignored. `--blocks COUNT` goes beyond the
-//! convention: the client takes so many GO, each answered by a DONE.
+//! Each option has one value, the last of several counts, and unknown ones are ignored. Two options go beyond the
+//! convention: with `--blocks COUNT` the client takes so many GO, each answered by a DONE; with `--end-with input` the
+//! server ends when its standard input does.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -17,11 +18,14 @@ use core::num::NonZeroUsize;
 use core::str::FromStr;
 use core::time::Duration;
 use std::io::{self, BufRead, Write};
+use std::process;
+use std::thread;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
 use crate::failure::{Code, Failure};
+use crate::output;
 
 /// The options of a server or client, by name.
 pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);
@@ -139,6 +143,19 @@ impl<'a> Options<'a> {
             return Err(usage("the work has no end: give --secs, --calls or --bytes"));
         }
         Ok(options)
+    }
+
+    /// Ends the process when its standard input ends, if `--end-with input` asks for that.
+    ///
+    /// A pipe from the process that measures ends with that process, however it ends: no server is left behind.
+    pub(super) fn end_with_input(&self) {
+        if self.0.contains(&("end-with", "input")) {
+            thread::spawn(|| {
+                // An input that cannot be read has ended too.
+                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                process::exit(0);
+            });
+        }
     }
 
     fn required<T: FromStr>(&self, name: &str) -> Result<T, Failure> {
@@ -284,13 +301,7 @@ impl FromStr for Seconds {
 }
 
 fn say(out: &mut impl Write, line: impl fmt::Display) -> Result<(), Failure> {
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Failure::reader_gone()
-        } else {
-            Failure::local("cannot write to standard output", &error)
-        }
-    })
+    output::write(out, format_args!("{line}\n"))
 }
 
 fn usage(what: impl fmt::Display) -> Failure {

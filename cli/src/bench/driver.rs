@@ -86,6 +86,7 @@ struct Pair<'c> {
 /// A process that ends when this is dropped.
 struct Process {
     child: Child,
+    /// Kept open also where nothing is written: a server ends with it.
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
@@ -94,7 +95,8 @@ impl<'c> Pair<'c> {
     fn start(contestant: &'c Contestant, cores: Option<Cores>, block_count: usize) -> Result<Self, Failure> {
         let local = |error: io::Error| Failure::local(format_args!("cannot start {}", contestant.name), &error);
         let address = free_address().map_err(local)?.to_string();
-        let server = Process::start(&contestant.server, &["--addr", &address], cores.map(|cores| cores.server));
+        let options = ["--addr", &address, "--end-with", "input"];
+        let server = Process::start(&contestant.server, &options, cores.map(|cores| cores.server));
         let mut server = server.map_err(local)?;
         expect(contestant, &mut server, READY)?;
         let options = ["--addr", &address, "--blocks", &block_count.to_string()];
@@ -168,3 +170,48 @@ fn free_address() -> io::Result<SocketAddr> {
 
 /// More than enough: the system hands out ports from a large range, few of which are taken.
 const FREE_ADDRESS_TRY_COUNT: usize = 16;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contestants_take_turns_and_each_gets_its_own_blocks() {
+        let log = std::env::temp_dir().join(format!("posthaste-driver-{}", std::process::id()));
+        let client = |name: &str| {
+            let path = log.display();
+            format!("echo WARM; while read go; do echo {name} >> {path}; echo DONE bytes={name} secs=1; done")
+        };
+        let contestants = ["1", "2", "3"].map(|name| contestant("echo READY; read end", &client(name)));
+        let blocks = interleave(&contestants, None, 4).unwrap();
+        let rates: Vec<Vec<f64>> = blocks.iter().map(|blocks| blocks.iter().map(Block::rate).collect()).collect();
+        assert_eq!(rates, [[1.0; 4], [2.0; 4], [3.0; 4]]);
+        assert_eq!(std::fs::read_to_string(&log).unwrap().replace('\n', ""), "123123123123");
+        std::fs::remove_file(log).unwrap();
+    }
+
+    #[test]
+    fn a_contestant_that_disobeys_is_named_with_what_it_said() {
+        for (server, client, reason) in [
+            ("echo HELLO", "", "sh: expected READY, but it said 'HELLO'"),
+            ("exit 1", "", "sh: expected READY, but it ended"),
+            ("echo READY; read end", "echo COLD", "sh: expected WARM, but it said 'COLD'"),
+            ("echo READY; read end", "echo WARM", "sh: expected DONE and figures, but it ended"),
+            (
+                "echo READY; read end",
+                "echo WARM; read go; echo DONE",
+                "sh: expected DONE and figures, but it said 'DONE'",
+            ),
+        ] {
+            let failure = interleave(&[contestant(server, client)], None, 1).unwrap_err().to_string();
+            assert!(failure.contains(reason), "{failure}");
+        }
+        let missing = Contestant { server: vec!["/no/such/program".to_owned()], ..contestant("", "") };
+        assert!(interleave(&[missing], None, 1).unwrap_err().to_string().contains("cannot start sh"));
+    }
+
+    fn contestant(server: &str, client: &str) -> Contestant {
+        let command = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
+        Contestant { name: "sh".to_owned(), server: command(server), client: command(client) }
+    }
+}

@@ -1,4 +1,6 @@
 //! `posthaste relay`: a bad network between any two UDP programs.
+//!
+//! Payloads pass, IP headers do not: ECN marks and the time to live end here.
 
 mod delay_line;
 mod link;
@@ -7,6 +9,7 @@ mod proxy;
 mod report;
 mod watched;
 
+use core::net::SocketAddr;
 use core::num::NonZeroUsize;
 
 use clap::Args;
@@ -51,7 +54,7 @@ pub(crate) struct RelayArgs {
     /// Datagrams with one bit flipped
     #[arg(long, value_name = "SHARE", default_value = "0%")]
     corrupt: Percentage,
-    /// Data rate in each direction and for each client; IP and UDP headers count [default: no limit]
+    /// Data rate in each direction, shared by all clients; IP and UDP headers count [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
     /// Octets that may wait for the rate, the rest is dropped
@@ -84,9 +87,19 @@ pub(crate) fn run(args: &RelayArgs) -> Result<(), Failure> {
     ctrlc::set_handler(move || stopper.stop())
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot wait for signals: {error}")))?;
     let address = proxy.local_address().map_err(|error| Failure::local("cannot read the socket's address", &error))?;
+    if is_itself(address, to) {
+        return Err(Failure::new(Code::Usage, "the relay would send to itself")
+            .hint("give --to the address of the server, not that of the relay"));
+    }
     output::print(format_args!("relay {address} -> {to}\n"))?;
     proxy.run().map_err(|error| Failure::local("cannot wait for datagrams", &error))?;
     output::print(Report { counters: proxy.counters(), seed: Seed(seed) })
+}
+
+/// Returns whether what is sent to `to` comes in at `listen`: datagrams would go round for ever.
+fn is_itself(listen: SocketAddr, to: SocketAddr) -> bool {
+    let is_any_of_this_machine = listen.ip().is_unspecified() && to.ip().is_loopback();
+    listen.port() == to.port() && (listen.ip() == to.ip() || is_any_of_this_machine)
 }
 
 impl RelayArgs {

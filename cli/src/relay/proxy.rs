@@ -13,7 +13,7 @@ use posthaste_core::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::delay_line::DelayLine;
-use super::link::{Link, LinkConfig, LinkCounters};
+use super::link::{Faults, Link, LinkConfig, LinkCounters};
 use super::prng::Prng;
 use super::watched::WatchedSocket;
 
@@ -34,7 +34,7 @@ pub(crate) struct ProxyConfig {
 
 /// A relay between the clients that send to its listening socket, and one server.
 ///
-/// Each client has an upstream socket of its own, so the server sees as many peers as there are.
+/// There is one link in each direction: clients share its rate and its queue, as on the way to any server. Each client has an upstream socket of its own, so the server sees as many peers as there are.
 pub(crate) struct Proxy {
     config: ProxyConfig,
     poller: Arc<Poller>,
@@ -44,6 +44,8 @@ pub(crate) struct Proxy {
     listener: WatchedSocket,
     clients: HashMap<ClientNumber, Client>,
     numbers: HashMap<SocketAddr, ClientNumber>,
+    up: Link,
+    down: Link,
     under_way: DelayLine<(ClientNumber, Direction)>,
     counters: ProxyCounters,
 }
@@ -98,8 +100,8 @@ type ClientNumber = usize;
 struct Client {
     address: SocketAddr,
     upstream: WatchedSocket,
-    up: Link,
-    down: Link,
+    up: Faults,
+    down: Faults,
     heard_at: Instant,
 }
 
@@ -118,6 +120,8 @@ impl Proxy {
             listener,
             clients: HashMap::new(),
             numbers: HashMap::new(),
+            up: Link::new(config.link.clone()),
+            down: Link::new(config.link.clone()),
             under_way: DelayLine::new(config.held_len_max),
             counters: ProxyCounters::default(),
             config,
@@ -150,10 +154,8 @@ impl Proxy {
     /// Returns what became of everything so far; what is still under way counts as not sent.
     pub(crate) fn counters(&self) -> ProxyCounters {
         let mut counters = self.counters;
-        for client in self.clients.values() {
-            counters.up.link += client.up.counters();
-            counters.down.link += client.down.counters();
-        }
+        counters.up.link = self.up.counters();
+        counters.down.link = self.down.counters();
         for (_, direction) in self.under_way.keys() {
             counters.of(*direction).not_sent += 1;
         }
@@ -217,7 +219,7 @@ impl Proxy {
         let any = if self.config.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let upstream = open(SocketAddr::new(any, 0))?;
         upstream.connect(self.config.to)?;
-        let [up, down] = link_seeds(self.config.seed, number).map(|seed| Link::new(self.config.link.clone(), seed));
+        let [up, down] = fault_seeds(self.config.seed, number).map(Faults::new);
         let upstream = WatchedSocket::new(upstream, &self.poller, number)?;
         self.clients.insert(number, Client { address, upstream, up, down, heard_at: self.now() });
         self.numbers.insert(address, number);
@@ -231,8 +233,6 @@ impl Proxy {
         let Some(number) = idle.map(|(number, _)| *number) else { return };
         if let Some(client) = self.clients.remove(&number) {
             self.numbers.remove(&client.address);
-            self.counters.up.link += client.up.counters();
-            self.counters.down.link += client.down.counters();
             self.counters.evicted_count += 1;
         }
     }
@@ -242,11 +242,11 @@ impl Proxy {
         let now = self.now();
         let Some(client) = self.clients.get_mut(&number) else { return };
         client.heard_at = now;
-        let (link, header_len) = match direction {
-            Direction::Up => (&mut client.up, header_len(client.address)),
-            Direction::Down => (&mut client.down, header_len(self.config.to)),
+        let (link, faults, header_len) = match direction {
+            Direction::Up => (&mut self.up, &mut client.up, header_len(client.address)),
+            Direction::Down => (&mut self.down, &mut client.down, header_len(self.config.to)),
         };
-        for departure in link.handle_datagram(now, header_len + octets.len() as u64) {
+        for departure in link.handle_datagram(now, header_len + octets.len() as u64, faults) {
             let flip = |octets: &mut [u8]| departure.corruption.iter().for_each(|bit| bit.apply(octets));
             flip(octets);
             if self.under_way.push(departure.at, (number, direction), octets).is_err() {
@@ -306,8 +306,8 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Returns the seeds of a client's links, up and down.
-pub(super) fn link_seeds(seed: u64, number: ClientNumber) -> [u64; 2] {
+/// Returns the seeds of a client's faults, up and down.
+pub(super) fn fault_seeds(seed: u64, number: ClientNumber) -> [u64; 2] {
     let mut prng = Prng::new(seed ^ (number as u64).rotate_left(32));
     [prng.next(), prng.next()]
 }

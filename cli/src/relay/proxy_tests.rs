@@ -110,16 +110,18 @@ fn a_seed_loses_the_datagrams_that_its_link_says() {
         link.loss = percent("30%");
         link.burst_loss = Some("5%:3".parse().unwrap());
     });
-    let mut link = Link::new(config.link.clone(), link_seeds(config.seed, 1)[0]);
+    let mut link = Link::new(config.link.clone());
+    let mut faults = Faults::new(fault_seeds(config.seed, 1)[0]);
+    let mut passes = || link.handle_datagram(Instant::ORIGIN, 29, &mut faults).next().is_some();
     let counters = relay(config, |address| {
         for number in 0..=255u8 {
             client.send_to(&[number], address).unwrap();
-            if link.handle_datagram(Instant::ORIGIN, 29).next().is_some() {
+            if passes() {
                 assert_eq!(receive(&server).0, [number]);
             }
         }
         // The last one may be lost, and then nothing has shown yet that the relay received it.
-        while link.handle_datagram(Instant::ORIGIN, 29).next().is_none() {
+        while !passes() {
             client.send_to(b"end", address).unwrap();
         }
         client.send_to(b"end", address).unwrap();

@@ -75,6 +75,9 @@ pub(crate) fn run(args: &BaselineArgs) -> Result<(), Failure> {
 /// Serves or calls as the bench convention says.
 pub(crate) fn run_peer(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
+    if let Role::Server = args.role {
+        options.end_with_input();
+    }
     match (args.role, args.transport) {
         (Role::Server, Transport::Udp) => udp::serve(options.addr()?),
         (Role::Server, Transport::Tcp) => tcp::serve(options.addr()?),

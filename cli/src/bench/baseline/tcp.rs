@@ -47,10 +47,9 @@ pub(super) fn run_client(options: &ClientOptions) -> Result<(), Failure> {
         }
         Work::Bulk { msg } => {
             stream.write_all(&[BULK]).map_err(|error| no_answer(&error))?;
-            let mut message = (msg.get() as u64).to_be_bytes().to_vec();
-            message.resize(LEN_LEN + msg.get(), 0x5a);
+            let mut message = vec![0x5a; LEN_LEN + msg.get()];
             convention::run_client(options, stdin().lock(), &mut stdout(), |limit, _| {
-                bulk(&mut stream, &message, limit).map_err(|error| no_answer(&error))
+                bulk(&mut stream, &mut message, limit).map_err(|error| no_answer(&error))
             })
         }
     }
@@ -72,16 +71,23 @@ fn echo(stream: &mut TcpStream, size: usize, buffer: &mut [u8], pipeline: &mut P
     }
 }
 
-/// Sends messages until the limit and returns how many octets of them the server's application got.
-fn bulk(stream: &mut TcpStream, message: &[u8], limit: Limit) -> io::Result<u64> {
-    let payload_len = (message.len() - LEN_LEN) as u64;
+/// Sends messages until the limit, the last one as short as need be, and returns how many octets of them the server's
+/// application got. `message` has room for the length before the octets.
+fn bulk(stream: &mut TcpStream, message: &mut [u8], limit: Limit) -> io::Result<u64> {
+    let len_max = message.len() - LEN_LEN;
     let mut sent_len = 0;
-    while limit.left(Instant::now(), sent_len) > 0 {
-        stream.write_all(message)?;
-        sent_len += payload_len;
+    loop {
+        let left = usize::try_from(limit.left(Instant::now(), sent_len)).unwrap_or(usize::MAX);
+        let len = left.min(len_max);
+        let len_octets = (len as u64).to_be_bytes();
+        message[..LEN_LEN].copy_from_slice(&len_octets);
+        stream.write_all(&message[..LEN_LEN + len])?;
+        if len == 0 {
+            // The empty message is the question; the server answers it.
+            return read_len(stream);
+        }
+        sent_len += len as u64;
     }
-    stream.write_all(&0u64.to_be_bytes())?;
-    read_len(stream)
 }
 
 fn serve_connection(mut stream: TcpStream) -> io::Result<()> {
