@@ -6,7 +6,7 @@ use core::cmp::{Ordering, Reverse};
 
 use posthaste_core::Instant;
 
-/// Holds datagrams until they are due, within a limit of octets in all; `K` says whose they are.
+/// Holds datagrams until they are due, within a limit of memory; `K` says whose they are.
 pub(super) struct DelayLine<K> {
     heap: BinaryHeap<Reverse<Held<K>>>,
     held_len: u64,
@@ -30,14 +30,14 @@ pub(super) struct Held<K> {
 pub(super) struct Full;
 
 impl<K> DelayLine<K> {
-    /// Makes an empty line for at most `held_len_max` octets.
+    /// Makes an empty line that takes at most `held_len_max` octets of memory.
     pub(super) fn new(held_len_max: u64) -> Self {
         Self { heap: BinaryHeap::new(), held_len: 0, held_len_max, pushed_count: 0 }
     }
 
     /// Takes a datagram in, to be due at `at`.
     pub(super) fn push(&mut self, at: Instant, key: K, octets: &[u8]) -> Result<(), Full> {
-        let len = octets.len() as u64;
+        let len = Self::memory_len(octets);
         if self.held_len + len > self.held_len_max {
             return Err(Full);
         }
@@ -51,7 +51,7 @@ impl<K> DelayLine<K> {
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Held<K>> {
         let next = self.heap.peek_mut().filter(|next| next.0.at <= now)?;
         let Reverse(held) = PeekMut::pop(next);
-        self.held_len -= held.octets.len() as u64;
+        self.held_len -= Self::memory_len(&held.octets);
         Some(held)
     }
 
@@ -63,6 +63,11 @@ impl<K> DelayLine<K> {
     /// Returns the keys of all that are under way, in no order.
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
         self.heap.iter().map(|held| &held.0.key)
+    }
+
+    /// Returns what a datagram takes; without its entry, any number of empty ones would be free.
+    fn memory_len(octets: &[u8]) -> u64 {
+        (size_of::<Held<K>>() + octets.len()) as u64
     }
 }
 
@@ -92,7 +97,7 @@ mod tests {
 
     #[test]
     fn datagrams_leave_when_they_are_due_and_in_order_within_an_instant() {
-        let mut line = DelayLine::new(100);
+        let mut line = DelayLine::new(1000);
         for (at, key) in [(20, 'c'), (10, 'a'), (20, 'd'), (10, 'b')] {
             line.push(Instant::from_nanos(at), key, b"x").unwrap();
         }
@@ -106,11 +111,14 @@ mod tests {
 
     #[test]
     fn a_full_line_refuses_until_something_has_left() {
-        let mut line = DelayLine::new(10);
+        let room = 2 * size_of::<Held<char>>() as u64 + 10;
+        let mut line = DelayLine::new(room);
         line.push(Instant::ORIGIN, 'a', &[0; 10]).unwrap();
         assert_eq!(line.push(Instant::ORIGIN, 'b', &[0]), Err(Full));
-        assert_eq!(drain(&mut line, 0), "a");
-        assert_eq!(line.push(Instant::ORIGIN, 'c', &[0; 10]), Ok(()));
+        assert_eq!(line.push(Instant::ORIGIN, 'c', &[]), Ok(()));
+        assert_eq!(line.push(Instant::ORIGIN, 'd', &[]), Err(Full));
+        assert_eq!(drain(&mut line, 0), "ac");
+        assert_eq!(line.push(Instant::ORIGIN, 'e', &[0; 10]), Ok(()));
     }
 
     fn drain(line: &mut DelayLine<char>, now: u64) -> String {

@@ -27,7 +27,7 @@ pub(crate) struct LinkConfig {
     /// How fast they are transmitted; `None` takes no time.
     pub(crate) rate: Option<Rate>,
     /// How many octets may wait for transmission, including what is left of the one in transmission. What does not fit
-    /// is dropped (drop-tail).
+    /// is dropped (drop-tail); an idle link takes any datagram.
     pub(crate) queue_len_max: u64,
     /// The longest datagram that passes.
     pub(crate) mtu: u64,
@@ -159,7 +159,7 @@ impl Link {
         let backlog_nanos = self.free_at.saturating_since(now).as_nanos();
         let bits_per_second = u128::from(rate.bits_per_second());
         let backlog_len = (backlog_nanos * bits_per_second).div_ceil(NANO_BITS_PER_OCTET);
-        if backlog_len + u128::from(len) > u128::from(self.config.queue_len_max) {
+        if backlog_len > 0 && backlog_len + u128::from(len) > u128::from(self.config.queue_len_max) {
             return false;
         }
         let nanos = (u128::from(len) * NANO_BITS_PER_OCTET).div_ceil(bits_per_second);
@@ -266,6 +266,15 @@ mod tests {
         assert_eq!(departures(&mut sender, us(999), 1000), []);
         assert_eq!(departures(&mut sender, us(1000), 1000), [us(4000)]);
         assert_eq!(sender.link.counters().queue_full, 2);
+    }
+
+    #[test]
+    fn an_idle_link_without_a_queue_takes_one_datagram_at_a_time() {
+        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 0, ..perfect() };
+        let mut sender = Sender::new(config, 7);
+        assert_eq!(departures(&mut sender, us(0), 100), [us(100)]);
+        assert_eq!(departures(&mut sender, us(99), 1), []);
+        assert_eq!(departures(&mut sender, us(100), 100), [us(200)]);
     }
 
     #[test]

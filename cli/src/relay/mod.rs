@@ -69,7 +69,7 @@ pub(crate) struct RelayArgs {
     /// Clients served at a time; one more evicts the one that was silent for longest
     #[arg(long, value_name = "COUNT", default_value = "1024")]
     clients: NonZeroUsize,
-    /// Octets that may be under way at a time, in all
+    /// Memory for what is under way; more is dropped
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: Size,
 }
@@ -104,10 +104,6 @@ fn is_itself(listen: SocketAddr, to: SocketAddr) -> bool {
 
 impl RelayArgs {
     fn config(&self) -> Result<ProxyConfig, Failure> {
-        if self.rate.is_some() && self.queue < self.mtu {
-            return Err(Failure::new(Code::Usage, "the queue is shorter than one datagram of the MTU")
-                .hint("give a --queue of at least --mtu"));
-        }
         let to = self.to.resolve()?;
         if to.port() == 0 {
             return Err(Failure::new(Code::Usage, "no server has port 0").hint("give --to the port of the server"));

@@ -28,13 +28,14 @@ pub(crate) struct ProxyConfig {
     pub(crate) seed: u64,
     /// How many clients are kept apart at a time. One more takes the place of the one that was silent for longest.
     pub(crate) client_count_max: usize,
-    /// How many octets of payload may be under way at a time, in all.
+    /// How many octets of memory what is under way may take.
     pub(crate) held_len_max: u64,
 }
 
 /// A relay between the clients that send to its listening socket, and one server.
 ///
-/// There is one link in each direction: clients share its rate and its queue, as on the way to any server. Each client has an upstream socket of its own, so the server sees as many peers as there are.
+/// There is one link in each direction: clients share its rate and its queue, as on the way to any server. Each client
+/// has an upstream socket of its own, so the server sees as many peers as there are.
 pub(crate) struct Proxy {
     config: ProxyConfig,
     poller: Arc<Poller>,
@@ -88,7 +89,7 @@ pub(crate) struct DirectionCounters {
     pub(crate) link: LinkCounters,
     /// Copies sent on.
     pub(crate) sent: u64,
-    /// Copies dropped because too many octets were under way.
+    /// Copies dropped because those under way took all the memory.
     pub(crate) not_held: u64,
     /// Copies that were under way when the relay ended or their client was evicted, or that a socket refused.
     pub(crate) not_sent: u64,
@@ -237,7 +238,7 @@ impl Proxy {
         }
     }
 
-    /// Puts a datagram on the link of its client.
+    /// Puts a datagram on its link.
     fn pass(&mut self, number: ClientNumber, direction: Direction, octets: &mut [u8]) {
         let now = self.now();
         let Some(client) = self.clients.get_mut(&number) else { return };

@@ -135,8 +135,8 @@ fn what_is_under_way_at_the_end_was_not_sent_and_what_has_no_room_is_not_held() 
     let server = endpoint();
     let client = endpoint();
     let config = with_link(&server, |link| link.delay = Duration::from_secs(3600));
-    let mut proxy = Proxy::bind(loopback(), ProxyConfig { held_len_max: 1000, ..config }).unwrap();
-    for octets in [&[0; 600][..], &[0; 600][..], &[0; 400][..]] {
+    let mut proxy = Proxy::bind(loopback(), ProxyConfig { held_len_max: 10_000, ..config }).unwrap();
+    for octets in [&[0; 6_000][..], &[0; 6_000][..], &[0; 3_000][..]] {
         client.send_to(octets, proxy.local_address().unwrap()).unwrap();
         take_turn(&mut proxy);
     }

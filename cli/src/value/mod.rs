@@ -88,7 +88,7 @@ impl fmt::Display for Rate {
 }
 
 /// A number of octets, such as `1500` or `64KiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
 
 impl FromStr for Size {
