@@ -4,6 +4,8 @@ use core::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use crate::escape::Escaped;
 
 /// The end of a command that did not succeed.
@@ -76,14 +78,19 @@ impl fmt::Display for Failure {
 /// Takes the reason and the best advice out of the several paragraphs that `clap` writes.
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::new(Code::Usage, "the subcommand is missing").hint(HELP_HINT);
+        }
         let text = error.render().to_string();
         let mut paragraphs = text.split("\n\n").map(one_line);
         let what = paragraphs.next().unwrap_or_default();
         let what = what.strip_prefix("error: ").unwrap_or(&what);
         let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
-        Self::new(Code::Usage, what).hint(tip.unwrap_or_else(|| "try '--help'".to_owned()))
+        Self::new(Code::Usage, what).hint(tip.as_deref().unwrap_or(HELP_HINT))
     }
 }
+
+const HELP_HINT: &str = "try '--help'";
 
 fn one_line(paragraph: &str) -> String {
     let lines: Vec<&str> = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 
 /// Messages and remote calls over UDP, and the tools to try and measure them.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_STATUS, disable_help_subcommand = true, arg_required_else_help = false)]
+#[command(version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
