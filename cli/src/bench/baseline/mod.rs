@@ -1,0 +1,150 @@
+//! `posthaste bench baseline`: what plain sockets reach on this machine, the limit for anything built on them.
+
+mod pipeline;
+mod table;
+mod tcp;
+mod udp;
+
+use core::num::NonZeroUsize;
+use core::time::Duration;
+use std::io;
+
+use clap::{Args, ValueEnum};
+
+use self::table::Table;
+use super::convention::{ClientOptions, Options, Work};
+use super::driver::{self, Contestant};
+use super::machine::Cores;
+use super::stats;
+use crate::failure::{Code, Failure};
+use crate::output;
+use crate::value::{QuantityError, TimeSpan};
+
+/// Measure what plain UDP and TCP sockets reach on this machine.
+///
+/// Client and server are two processes on loopback, each on a core of its own. The kinds of work take turns in short
+/// blocks; shown are medians over the blocks, with the interval that holds the true median with 95 % confidence.
+#[derive(Args)]
+pub(crate) struct BaselineArgs {
+    /// How many blocks of each kind
+    #[arg(long, value_name = "COUNT", default_value = "31", value_parser = parse_block_count)]
+    blocks: usize,
+    /// How long a block takes
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse_block_len)]
+    block: TimeSpan,
+    /// Calls kept open where there are many
+    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = parse_inflight)]
+    inflight: NonZeroUsize,
+}
+
+/// Be one end of a plain-socket measurement.
+#[derive(Args)]
+pub(crate) struct PeerArgs {
+    role: Role,
+    transport: Transport,
+    /// The options of the bench convention.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    Server,
+    Client,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Measures and prints the table.
+pub(crate) fn run(args: &BaselineArgs) -> Result<(), Failure> {
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .ok_or_else(|| Failure::new(Code::Local, "cannot find this program to start it again"))?;
+    let contestants = contestants(&program, args);
+    let cores = Cores::pick();
+    let blocks = driver::interleave(&contestants, cores, args.blocks)?;
+    let names = contestants.iter().map(|contestant| contestant.name.as_str()).collect();
+    output::print(Table { names, blocks: &blocks, cores, block_len: args.block })
+}
+
+/// Serves or calls as the bench convention says.
+pub(crate) fn run_peer(args: &PeerArgs) -> Result<(), Failure> {
+    let options = Options::parse(&args.options)?;
+    if let Role::Server = args.role {
+        options.end_with_input();
+    }
+    match (args.role, args.transport) {
+        (Role::Server, Transport::Udp) => udp::serve(options.addr()?),
+        (Role::Server, Transport::Tcp) => tcp::serve(options.addr()?),
+        (Role::Client, Transport::Udp) => udp::run_client(&options.client()?),
+        (Role::Client, Transport::Tcp) => tcp::run_client(&options.client()?),
+    }
+}
+
+fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
+    let peer = |role: &str, transport: &str, options: &str| {
+        let words = ["bench", "baseline-peer", role, transport].into_iter().chain(options.split_whitespace());
+        core::iter::once(program).chain(words).map(str::to_owned).collect()
+    };
+    let secs = args.block.0.as_secs_f64();
+    let contestant = |name: String, transport: &str, work: &str| Contestant {
+        name,
+        server: peer("server", transport, ""),
+        client: peer("client", transport, &format!("{work} --warm {WARM_SECS} --secs {secs}")),
+    };
+    let echo = |transport: &str, inflight: usize| {
+        let work = format!("--work echo --size {ECHO_LEN} --inflight {inflight}");
+        contestant(format!("{transport} echo, {inflight} in flight"), transport, &work)
+    };
+    let many = args.inflight.get();
+    let bulk = contestant("tcp bulk".to_owned(), "tcp", &format!("--work bulk --msg {BULK_LEN}"));
+    vec![echo("udp", 1), echo("tcp", 1), echo("udp", many), echo("tcp", many), bulk]
+}
+
+fn parse_block_count(text: &str) -> Result<usize, String> {
+    let range = stats::VALUE_COUNT_MIN..=BLOCK_COUNT_MAX;
+    let count = text.parse().ok().filter(|count| range.contains(count));
+    count.ok_or_else(|| format!("from {} blocks, for an interval, to {}", range.start(), range.end()))
+}
+
+fn parse_inflight(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= udp::CALL_COUNT_MAX);
+    count.ok_or_else(|| format!("from 1 call to {}", udp::CALL_COUNT_MAX))
+}
+
+fn parse_block_len(text: &str) -> Result<TimeSpan, String> {
+    let block_len: TimeSpan = text.parse().map_err(|error: QuantityError| error.to_string())?;
+    // A shorter block could end before its first call.
+    if block_len.0 < Duration::from_millis(1) { Err("a block takes at least 1ms".to_owned()) } else { Ok(block_len) }
+}
+
+/// Octets in a call and in its reply.
+const ECHO_LEN: usize = 32;
+
+/// Octets in a message of bulk.
+const BULK_LEN: usize = 1 << 20;
+
+/// Seconds of warm-up: connections have grown their windows, the processor its clock. Our choice.
+const WARM_SECS: f64 = 0.2;
+
+const BLOCK_COUNT_MAX: usize = 1000;
+
+/// How long a socket waits for an answer that on loopback comes at once, before it is given up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn no_answer(error: &io::Error) -> Failure {
+    Failure::local("the server does not answer", error)
+}
+
+fn unknown_work(options: &ClientOptions) -> Failure {
+    let work = match options.work {
+        Work::Echo { .. } => "echo with these sizes",
+        Work::Bulk { .. } => "bulk",
+    };
+    Failure::new(Code::Usage, format_args!("plain sockets of this kind do not do {work}"))
+}

@@ -1,0 +1,406 @@
+//! How the two processes of a measurement talk to the one that measures: options in, lines out.
+//!
+//! ```text
+//! server --addr A                          prints READY when it listens, serves until it is killed
+//! client --addr A --work echo --size OCTETS --inflight COUNT [--warm SECONDS] [--secs SECONDS] [--calls COUNT]
+//! client --addr A --work bulk --msg OCTETS                   [--warm SECONDS] [--secs SECONDS] [--bytes OCTETS]
+//!     connects, warms up, prints WARM, reads GO, works until a limit is reached, prints
+//!     DONE calls=N secs=S p50=US p99=US p999=US     or     DONE bytes=N secs=S
+//! ```
+//!
+//! Each option has one value, the last of several counts, and unknown ones are ignored. Two options go beyond the
+//! convention: with `--blocks COUNT` the client takes so many GO, each answered by a DONE; with `--end-with input` the
+//! server ends when its standard input does.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::num::NonZeroUsize;
+use core::str::FromStr;
+use core::time::Duration;
+use std::io::{self, BufRead, Write};
+use std::process;
+use std::thread;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+
+use crate::failure::{Code, Failure};
+use crate::output;
+
+/// The options of a server or client, by name.
+pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);
+
+/// What a client was told to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ClientOptions {
+    /// Where the server listens.
+    pub(super) addr: SocketAddr,
+    /// What to do.
+    pub(super) work: Work,
+    /// For how long to do it before it counts.
+    pub(super) warm: Duration,
+    /// For how long to do it, from GO to DONE.
+    pub(super) secs: Option<Duration>,
+    /// How many calls, or octets, to do, from GO to DONE.
+    pub(super) count: Option<u64>,
+    /// How many times.
+    pub(super) block_count: u64,
+}
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Calls that bring back what they carry.
+    Echo {
+        /// Octets each way.
+        size: NonZeroUsize,
+        /// Calls kept open.
+        inflight: NonZeroUsize,
+    },
+    /// Messages in one direction, in order.
+    Bulk {
+        /// Octets in each.
+        msg: NonZeroUsize,
+    },
+}
+
+/// When a block of work ends: at the first of its limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    until: Option<Instant>,
+    count: u64,
+}
+
+/// How long the calls of a block took.
+pub(super) struct Latency(Histogram<u64>);
+
+/// What a client did in one block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Done {
+    /// Calls that were answered.
+    Echo {
+        /// How many.
+        calls: u64,
+        /// From GO to the last answer, in seconds.
+        secs: f64,
+        /// How long each took.
+        latency: Percentiles,
+    },
+    /// Octets that the server's application got.
+    Bulk {
+        /// How many.
+        bytes: u64,
+        /// From GO to the server's word, in seconds.
+        secs: f64,
+    },
+}
+
+/// The times within which 50, 99 and 99.9 % of the calls were answered, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Percentiles {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    pub(super) p999: f64,
+}
+
+impl<'a> Options<'a> {
+    /// Takes the arguments apart into names and values.
+    ///
+    /// # Errors
+    /// If an argument that should be a name does not start with `--`, or a value is missing.
+    pub(super) fn parse(args: &'a [String]) -> Result<Self, Failure> {
+        let pairs = args.chunks(2).map(|pair| match pair {
+            [name, value] if name.starts_with("--") => Ok((&name[2..], value.as_str())),
+            _ => Err(usage(format_args!("'{}' is no option with one value", pair.join(" ")))),
+        });
+        pairs.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns the address of `--addr`.
+    pub(super) fn addr(&self) -> Result<SocketAddr, Failure> {
+        self.required("addr")
+    }
+
+    /// Reads what a client is told.
+    pub(super) fn client(&self) -> Result<ClientOptions, Failure> {
+        let (work, count) = match self.required::<String>("work")?.as_str() {
+            "echo" => {
+                let echo = Work::Echo { size: self.required("size")?, inflight: self.required("inflight")? };
+                (echo, self.optional("calls")?)
+            }
+            "bulk" => (Work::Bulk { msg: self.required("msg")? }, self.optional("bytes")?),
+            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo or bulk"))),
+        };
+        let options = ClientOptions {
+            addr: self.addr()?,
+            work,
+            warm: self.optional::<Seconds>("warm")?.map_or(Duration::ZERO, |seconds| seconds.0),
+            secs: self.optional::<Seconds>("secs")?.map(|seconds| seconds.0),
+            count,
+            block_count: self.optional("blocks")?.unwrap_or(1),
+        };
+        if options.secs.is_none() && options.count.is_none() {
+            return Err(usage("the work has no end: give --secs, --calls or --bytes"));
+        }
+        Ok(options)
+    }
+
+    /// Ends the process when its standard input ends, if `--end-with input` asks for that.
+    ///
+    /// A pipe from the process that measures ends with that process, however it ends: no server is left behind.
+    pub(super) fn end_with_input(&self) {
+        if self.0.contains(&("end-with", "input")) {
+            thread::spawn(|| {
+                // An input that cannot be read has ended too.
+                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                process::exit(0);
+            });
+        }
+    }
+
+    fn required<T: FromStr>(&self, name: &str) -> Result<T, Failure> {
+        self.optional(name)?.ok_or_else(|| usage(format_args!("--{name} is missing")))
+    }
+
+    fn optional<T: FromStr>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some((_, value)) = self.0.iter().rev().find(|(option, _)| *option == name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| usage(format_args!("'{value}' is no value for --{name}")))
+    }
+}
+
+impl Limit {
+    /// Makes a limit that starts to run at `now`.
+    pub(super) fn new(now: Instant, duration: Option<Duration>, count: Option<u64>) -> Self {
+        Self { until: duration.map(|duration| now + duration), count: count.unwrap_or(u64::MAX) }
+    }
+
+    /// Returns how much is left to do after `done`.
+    pub(super) fn left(&self, now: Instant, done: u64) -> u64 {
+        if self.until.is_some_and(|until| now >= until) { 0 } else { self.count.saturating_sub(done) }
+    }
+}
+
+impl Latency {
+    /// Makes an empty record of times up to a minute, to three digits.
+    pub(super) fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order"))
+    }
+
+    /// Adds the time of one call.
+    pub(super) fn record(&mut self, time: Duration) {
+        self.0.saturating_record(posthaste_core::time::nanos(time).max(1));
+    }
+
+    /// Returns the percentiles and forgets what was recorded.
+    pub(super) fn take(&mut self) -> Percentiles {
+        let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
+        let percentiles = Percentiles { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999) };
+        self.0.reset();
+        percentiles
+    }
+}
+
+/// Says that the server listens.
+pub(super) fn announce_ready(out: &mut impl Write) -> Result<(), Failure> {
+    say(out, READY)
+}
+
+/// Leads a connected client through warm-up and blocks; `work` does as much as its limit allows and returns the calls
+/// answered or the octets taken.
+///
+/// Ends without an error when the lines end, because then nobody asks for more.
+pub(super) fn run_client(
+    options: &ClientOptions,
+    lines: impl BufRead,
+    out: &mut impl Write,
+    mut work: impl FnMut(Limit, &mut Latency) -> Result<u64, Failure>,
+) -> Result<(), Failure> {
+    let mut latency = Latency::new();
+    if !options.warm.is_zero() {
+        work(Limit::new(Instant::now(), Some(options.warm), None), &mut latency)?;
+        latency.take();
+    }
+    say(out, WARM)?;
+    let block_count = usize::try_from(options.block_count).unwrap_or(usize::MAX);
+    for line in lines.lines().take(block_count) {
+        let line = line.map_err(|error| Failure::local("cannot read standard input", &error))?;
+        if line.trim_end() != GO {
+            return Err(usage(format_args!("'{line}' stands where {GO} should be")));
+        }
+        let started = Instant::now();
+        let amount = work(Limit::new(started, options.secs, options.count), &mut latency)?;
+        let secs = started.elapsed().as_secs_f64();
+        let done = match options.work {
+            Work::Echo { .. } => Done::Echo { calls: amount, secs, latency: latency.take() },
+            Work::Bulk { .. } => Done::Bulk { bytes: amount, secs },
+        };
+        say(out, done)?;
+    }
+    Ok(())
+}
+
+/// What a server prints when it listens.
+pub(super) const READY: &str = "READY";
+/// What a client prints when it is warm.
+pub(super) const WARM: &str = "WARM";
+/// What a client reads before each block.
+pub(super) const GO: &str = "GO";
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Echo { calls, secs, latency: Percentiles { p50, p99, p999 } } => {
+                write!(f, "DONE calls={calls} secs={secs:.9} p50={p50:.3} p99={p99:.3} p999={p999:.3}")
+            }
+            Self::Bulk { bytes, secs } => write!(f, "DONE bytes={bytes} secs={secs:.9}"),
+        }
+    }
+}
+
+/// Why a line is not what a client says when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotDone;
+
+impl FromStr for Done {
+    type Err = NotDone;
+
+    fn from_str(line: &str) -> Result<Self, NotDone> {
+        let fields: Vec<(&str, &str)> =
+            line.strip_prefix("DONE ").ok_or(NotDone)?.split_whitespace().filter_map(|f| f.split_once('=')).collect();
+        let text = |name| fields.iter().find(|field| field.0 == name).map(|field| field.1).ok_or(NotDone);
+        let count = |name| text(name)?.parse::<u64>().map_err(|_| NotDone);
+        let time = |name| {
+            let value: f64 = text(name)?.parse().map_err(|_| NotDone)?;
+            if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(NotDone) }
+        };
+        let secs = time("secs")?;
+        match count("calls") {
+            Ok(calls) => {
+                let latency = Percentiles { p50: time("p50")?, p99: time("p99")?, p999: time("p999")? };
+                Ok(Self::Echo { calls, secs, latency })
+            }
+            Err(NotDone) => Ok(Self::Bulk { bytes: count("bytes")?, secs }),
+        }
+    }
+}
+
+/// A decimal number of seconds.
+struct Seconds(Duration);
+
+impl FromStr for Seconds {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let seconds: f64 = text.parse().map_err(|_| ())?;
+        // Above a day, a deadline that is added to the clock could overflow it.
+        if !(0.0..=86_400.0).contains(&seconds) {
+            return Err(());
+        }
+        Ok(Self(Duration::from_secs_f64(seconds)))
+    }
+}
+
+fn say(out: &mut impl Write, line: impl fmt::Display) -> Result<(), Failure> {
+    output::write(out, format_args!("{line}\n"))
+}
+
+fn usage(what: impl fmt::Display) -> Failure {
+    Failure::new(Code::Usage, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_of_a_client_are_read_and_unknown_ones_ignored() {
+        let args =
+            "--addr 127.0.0.1:9 --work echo --size 32 --inflight 8 --warm 0.5 --calls 10 --runtime std --size 64";
+        let echo = Work::Echo { size: nonzero(64), inflight: nonzero(8) };
+        assert_eq!(parse(args).unwrap(), options(echo, Duration::from_millis(500), None, Some(10)));
+        let args = "--addr 127.0.0.1:9 --work bulk --msg 100 --secs 2";
+        let bulk = Work::Bulk { msg: nonzero(100) };
+        assert_eq!(parse(args).unwrap(), options(bulk, Duration::ZERO, Some(Duration::from_secs(2)), None));
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_wrong_usage() {
+        for (args, reason) in [
+            ("", "--work is missing"),
+            ("--work", "'--work' is no option with one value"),
+            ("work echo", "'work echo' is no option with one value"),
+            ("--work sing", "'sing' is not a kind of work"),
+            ("--work echo --size 0 --inflight 1", "'0' is no value for --size"),
+            ("--work echo --size 1 --inflight -1", "'-1' is no value for --inflight"),
+            ("--work bulk --msg 1 --addr 127.0.0.1:65536", "'127.0.0.1:65536' is no value for --addr"),
+            ("--work bulk --msg 1 --addr 127.0.0.1:9", "the work has no end"),
+            ("--work bulk --msg 1 --addr 127.0.0.1:9 --secs NaN", "'NaN' is no value for --secs"),
+            ("--work bulk --msg 1 --addr 127.0.0.1:9 --secs -1", "'-1' is no value for --secs"),
+            ("--work bulk --msg 1 --addr 127.0.0.1:9 --secs 1e9", "'1e9' is no value for --secs"),
+        ] {
+            let failure = parse(args).expect_err(args).to_string();
+            assert!(failure.contains(reason), "{args}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_client_warms_up_and_answers_each_go_with_its_own_figures() {
+        let echo = Work::Echo { size: nonzero(1), inflight: nonzero(1) };
+        let options = ClientOptions { block_count: 2, ..options(echo, Duration::from_secs(1), None, Some(7)) };
+        let mut out = Vec::new();
+        let mut latencies = [1000, 2, 3].into_iter();
+        run_client(&options, &b"GO\nGO\nGO\n"[..], &mut out, |limit, latency| {
+            latency.record(Duration::from_micros(latencies.next().expect("a warm-up and two blocks")));
+            Ok(limit.left(Instant::now(), 0))
+        })
+        .unwrap();
+        let lines = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, WARM));
+        for (line, micros) in lines[1..].iter().zip([2.0, 3.0]) {
+            let Ok(Done::Echo { calls: 7, latency, .. }) = line.parse() else { panic!("{line}") };
+            assert!((latency.p50 - micros).abs() < 0.01 && latency.p50 == latency.p999, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_ends_when_nobody_asks_for_more_and_refuses_what_is_not_go() {
+        let options = options(Work::Bulk { msg: nonzero(1) }, Duration::ZERO, None, Some(1));
+        let run = |lines: &[u8]| run_client(&options, lines, &mut Vec::new(), |_, _| Ok(0));
+        assert!(run(b"").is_ok());
+        assert!(run(b"STOP\n").is_err());
+    }
+
+    #[test]
+    fn a_limit_is_the_first_of_time_and_count() {
+        let now = Instant::now();
+        let limit = Limit::new(now, Some(Duration::from_secs(1)), Some(10));
+        assert_eq!(limit.left(now, 4), 6);
+        assert_eq!(limit.left(now, 11), 0);
+        assert_eq!(limit.left(now + Duration::from_secs(1), 4), 0);
+    }
+
+    #[test]
+    fn what_a_client_says_reads_back() {
+        let latency = Percentiles { p50: 12.345, p99: 20.0, p999: 1000.5 };
+        for done in [Done::Echo { calls: 7, secs: 0.123_456_789, latency }, Done::Bulk { bytes: 1 << 40, secs: 2.0 }] {
+            assert_eq!(done.to_string().parse(), Ok(done));
+        }
+        for line in ["", "DONE", "DONE calls=1 secs=1", "DONE bytes=1 secs=NaN", "DONE bytes=-1 secs=1", "WARM"] {
+            assert_eq!(line.parse::<Done>(), Err(NotDone), "{line}");
+        }
+    }
+
+    fn parse(args: &str) -> Result<ClientOptions, Failure> {
+        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&args)?.client()
+    }
+
+    fn options(work: Work, warm: Duration, secs: Option<Duration>, count: Option<u64>) -> ClientOptions {
+        ClientOptions { addr: "127.0.0.1:9".parse().unwrap(), work, warm, secs, count, block_count: 1 }
+    }
+
+    fn nonzero(value: usize) -> NonZeroUsize {
+        value.try_into().unwrap()
+    }
+}

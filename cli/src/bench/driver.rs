@@ -1,0 +1,217 @@
+//! The process that measures: starts pairs of server and client, and lets them take turns.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use super::convention::{Done, GO, READY, WARM};
+use super::machine::{self, Cores};
+use crate::failure::{Code, Failure};
+
+/// One system to measure: two commands that obey the bench convention.
+#[derive(Clone, Debug)]
+pub(super) struct Contestant {
+    /// What to call it in messages.
+    pub(super) name: String,
+    /// The program of the server and its arguments, without `--addr`.
+    pub(super) server: Vec<String>,
+    /// The program of the client and its arguments, without `--addr` and `--blocks`.
+    pub(super) client: Vec<String>,
+}
+
+/// What a contestant did in one of its turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    /// What its client said.
+    pub(super) done: Done,
+    /// Processor time that its client used, where the system tells.
+    pub(super) client_cpu: Option<Duration>,
+    /// Processor time that its server used, where the system tells.
+    pub(super) server_cpu: Option<Duration>,
+}
+
+impl Block {
+    /// Returns what was done per second: calls, or octets.
+    pub(super) fn rate(&self) -> f64 {
+        let (amount, secs) = self.amount();
+        amount / secs
+    }
+
+    /// Returns the processor time that both ends used for each call, or each octet, in nanoseconds: client, server.
+    pub(super) fn cpu_nanos_each(&self) -> Option<[f64; 2]> {
+        let (amount, _) = self.amount();
+        let each = |time: Duration| time.as_nanos() as f64 / amount;
+        Some([each(self.client_cpu?), each(self.server_cpu?)])
+    }
+
+    fn amount(&self) -> (f64, f64) {
+        match self.done {
+            Done::Echo { calls, secs, .. } => (calls as f64, secs),
+            Done::Bulk { bytes, secs } => (bytes as f64, secs),
+        }
+    }
+}
+
+/// Runs all contestants in rounds, each round one block of each, and returns the blocks by contestant and round.
+///
+/// All are started and warm before the first round; while one works, the others sleep.
+///
+/// # Errors
+/// If a process cannot be started, ends early or does not obey the convention.
+pub(super) fn interleave(
+    contestants: &[Contestant],
+    cores: Option<Cores>,
+    round_count: usize,
+) -> Result<Vec<Vec<Block>>, Failure> {
+    let start = |contestant| Pair::start(contestant, cores, round_count);
+    let mut pairs = contestants.iter().map(start).collect::<Result<Vec<Pair<'_>>, Failure>>()?;
+    let mut blocks = vec![Vec::with_capacity(round_count); pairs.len()];
+    for _ in 0..round_count {
+        for (pair, blocks) in pairs.iter_mut().zip(&mut blocks) {
+            blocks.push(pair.run_block()?);
+        }
+    }
+    Ok(blocks)
+}
+
+/// The two processes of a contestant.
+struct Pair<'c> {
+    contestant: &'c Contestant,
+    server: Process,
+    client: Process,
+}
+
+/// A process that ends when this is dropped.
+struct Process {
+    child: Child,
+    /// Kept open also where nothing is written: a server ends with it.
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl<'c> Pair<'c> {
+    fn start(contestant: &'c Contestant, cores: Option<Cores>, block_count: usize) -> Result<Self, Failure> {
+        let local = |error: io::Error| Failure::local(format_args!("cannot start {}", contestant.name), &error);
+        let address = free_address().map_err(local)?.to_string();
+        let options = ["--addr", &address, "--end-with", "input"];
+        let server = Process::start(&contestant.server, &options, cores.map(|cores| cores.server));
+        let mut server = server.map_err(local)?;
+        expect(contestant, &mut server, READY)?;
+        let options = ["--addr", &address, "--blocks", &block_count.to_string()];
+        let client = Process::start(&contestant.client, &options, cores.map(|cores| cores.client));
+        let mut client = client.map_err(local)?;
+        expect(contestant, &mut client, WARM)?;
+        Ok(Self { contestant, server, client })
+    }
+
+    fn run_block(&mut self) -> Result<Block, Failure> {
+        let cpu_before = [&self.client, &self.server].map(|process| machine::cpu_time(&process.child));
+        // If the client is gone, the line that it does not print says so.
+        let _ = writeln!(self.client.input, "{GO}").and_then(|()| self.client.input.flush());
+        let line = self.client.line();
+        let done = line.parse().map_err(|_| disobeyed(self.contestant, "DONE and figures", &line))?;
+        let cpu_after = [&self.client, &self.server].map(|process| machine::cpu_time(&process.child));
+        let used = |end: usize| Some(cpu_after[end]?.saturating_sub(cpu_before[end]?));
+        Ok(Block { done, client_cpu: used(0), server_cpu: used(1) })
+    }
+}
+
+impl Process {
+    fn start(command: &[String], options: &[&str], core: Option<usize>) -> io::Result<Self> {
+        let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command.args(args).args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = machine::spawn_on(core, &mut command)?;
+        let input = child.stdin.take().expect("standard input is a pipe");
+        let output = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        Ok(Self { child, input, output })
+    }
+
+    /// Returns the next line of output, or nothing if there is none.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        // What cannot be read is not what was expected either.
+        let _ = self.output.read_line(&mut line);
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn expect(contestant: &Contestant, process: &mut Process, expected: &str) -> Result<(), Failure> {
+    let line = process.line();
+    if line == expected { Ok(()) } else { Err(disobeyed(contestant, expected, &line)) }
+}
+
+fn disobeyed(contestant: &Contestant, expected: &str, line: &str) -> Failure {
+    let said = if line.is_empty() { "ended".to_owned() } else { format!("said '{line}'") };
+    Failure::new(Code::Local, format_args!("{}: expected {expected}, but it {said}", contestant.name))
+}
+
+/// Returns an address of loopback that neither UDP nor TCP uses at the moment.
+fn free_address() -> io::Result<SocketAddr> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    for _ in 0..FREE_ADDRESS_TRY_COUNT {
+        let address = TcpListener::bind(any)?.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
+}
+
+/// More than enough: the system hands out ports from a large range, few of which are taken.
+const FREE_ADDRESS_TRY_COUNT: usize = 16;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contestants_take_turns_and_each_gets_its_own_blocks() {
+        let log = std::env::temp_dir().join(format!("posthaste-driver-{}", std::process::id()));
+        let client = |name: &str| {
+            let path = log.display();
+            format!("echo WARM; while read go; do echo {name} >> {path}; echo DONE bytes={name} secs=1; done")
+        };
+        let contestants = ["1", "2", "3"].map(|name| contestant("echo READY; read end", &client(name)));
+        let blocks = interleave(&contestants, None, 4).unwrap();
+        let rates: Vec<Vec<f64>> = blocks.iter().map(|blocks| blocks.iter().map(Block::rate).collect()).collect();
+        assert_eq!(rates, [[1.0; 4], [2.0; 4], [3.0; 4]]);
+        assert_eq!(std::fs::read_to_string(&log).unwrap().replace('\n', ""), "123123123123");
+        std::fs::remove_file(log).unwrap();
+    }
+
+    #[test]
+    fn a_contestant_that_disobeys_is_named_with_what_it_said() {
+        for (server, client, reason) in [
+            ("echo HELLO", "", "sh: expected READY, but it said 'HELLO'"),
+            ("exit 1", "", "sh: expected READY, but it ended"),
+            ("echo READY; read end", "echo COLD", "sh: expected WARM, but it said 'COLD'"),
+            ("echo READY; read end", "echo WARM", "sh: expected DONE and figures, but it ended"),
+            (
+                "echo READY; read end",
+                "echo WARM; read go; echo DONE",
+                "sh: expected DONE and figures, but it said 'DONE'",
+            ),
+        ] {
+            let failure = interleave(&[contestant(server, client)], None, 1).unwrap_err().to_string();
+            assert!(failure.contains(reason), "{failure}");
+        }
+        let missing = Contestant { server: vec!["/no/such/program".to_owned()], ..contestant("", "") };
+        assert!(interleave(&[missing], None, 1).unwrap_err().to_string().contains("cannot start sh"));
+    }
+
+    fn contestant(server: &str, client: &str) -> Contestant {
+        let command = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
+        Contestant { name: "sh".to_owned(), server: command(server), client: command(client) }
+    }
+}

@@ -1,0 +1,115 @@
+//! Why the command ends without success: an exit status, a reason, and advice.
+
+use core::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use crate::escape::Escaped;
+
+/// The end of a command that did not succeed.
+///
+/// Reason and advice may hold text from anywhere: they are escaped and kept to one line when they are shown.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    what: String,
+    hint: Option<String>,
+}
+
+/// What a failure means to the script that started the command; the number is the exit status.
+///
+/// The whole table is in `posthaste --help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// The command line is wrong; nothing was done.
+    Usage = 2,
+    /// The other side could not be found or reached.
+    Connect = 5,
+    /// A file, socket or process of this machine failed.
+    Local = 6,
+    /// The reader of standard output left: what a shell reports for a program that SIGPIPE ended. Shown to nobody.
+    ReaderGone = 141,
+}
+
+impl Failure {
+    /// Makes a failure from its parts; `what` is one sentence without a full stop.
+    pub(crate) fn new(code: Code, what: impl fmt::Display) -> Self {
+        Self { code, what: what.to_string(), hint: None }
+    }
+
+    /// Makes a failure of something on this machine.
+    pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
+        Self::new(Code::Local, format_args!("{what}: {error}"))
+    }
+
+    /// Makes the quiet failure of a command whose output nobody reads any more.
+    pub(crate) fn reader_gone() -> Self {
+        Self::new(Code::ReaderGone, "the reader of standard output left")
+    }
+
+    /// Adds what the user could do about it.
+    pub(crate) fn hint(self, hint: impl fmt::Display) -> Self {
+        Self { hint: Some(hint.to_string()), ..self }
+    }
+
+    /// Shows reason and advice on standard error and returns the exit status.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.code != Code::ReaderGone {
+            // Nobody is left to tell where standard error is closed too.
+            let _ = write!(io::stderr().lock(), "{self}");
+        }
+        ExitCode::from(self.code as u8)
+    }
+}
+
+/// One line for the reason, one for the advice if there is some.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", Escaped(&self.what))?;
+        match &self.hint {
+            Some(hint) => writeln!(f, "hint: {}", Escaped(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Takes the reason and the best advice out of the several paragraphs that `clap` writes.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::new(Code::Usage, "the subcommand is missing").hint(HELP_HINT);
+        }
+        let text = error.render().to_string();
+        let mut paragraphs = text.split("\n\n").map(one_line);
+        let what = paragraphs.next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(&what);
+        let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
+        Self::new(Code::Usage, what).hint(tip.as_deref().unwrap_or(HELP_HINT))
+    }
+}
+
+const HELP_HINT: &str = "try '--help'";
+
+fn one_line(paragraph: &str) -> String {
+    let lines: Vec<&str> = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_a_line_of_reason_and_a_line_of_advice() {
+        let failure = Failure::new(Code::Usage, "no such thing").hint("try another");
+        assert_eq!(failure.to_string(), "error: no such thing\nhint: try another\n");
+    }
+
+    #[test]
+    fn text_from_elsewhere_stays_on_its_line() {
+        let failure = Failure::new(Code::Connect, "peer said \x1b]0;x\x07\nerror: fine");
+        assert_eq!(failure.to_string(), "error: peer said \\u{1b}]0;x\\u{7}\\nerror: fine\n");
+    }
+}
