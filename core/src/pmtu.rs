@@ -14,6 +14,9 @@ use crate::time::Instant;
 /// The datagram length that every path has to carry (RFC 9000 §14, RFC 8899 §5.1.2).
 pub const DATAGRAM_LEN_BASE: usize = 1200;
 
+/// The longest datagram that UDP can carry: over IPv6; over IPv4 it is 20 octets less.
+pub const DATAGRAM_LEN_MAX: usize = 65_527;
+
 /// The search for the longest datagram that one path carries.
 ///
 /// ```text
@@ -54,10 +57,11 @@ struct Suspicion {
 }
 
 impl PathMtu {
-    /// Starts at 1200 octets; `ceiling` is the longest datagram that this end can send.
+    /// Starts at 1200 octets; `ceiling` is the longest datagram that this end can send,
+    /// held between [`DATAGRAM_LEN_BASE`] and [`DATAGRAM_LEN_MAX`].
     #[must_use]
     pub fn new(ceiling: usize) -> Self {
-        let ceiling = ceiling.max(DATAGRAM_LEN_BASE);
+        let ceiling = ceiling.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX);
         Self {
             current: DATAGRAM_LEN_BASE,
             ceiling,
@@ -250,6 +254,7 @@ mod tests {
     fn the_usual_links_are_found_in_one_round_trip_a_step() {
         assert_eq!(probes(&mut PathMtu::new(ETHERNET), ETHERNET), [1472]);
         assert_eq!(probes(&mut PathMtu::new(LOOPBACK), LOOPBACK), [1472, 8972, 65_507]);
+        assert_eq!(probes(&mut PathMtu::new(usize::MAX), usize::MAX), [1472, 8972, 65_527]);
         let mut mtu = PathMtu::new(LOOPBACK);
         probes(&mut mtu, JUMBO);
         assert_eq!(mtu.current(), JUMBO);
@@ -328,6 +333,8 @@ mod tests {
         mtu.on_peer_limit(1500);
         assert_eq!(mtu.current(), 1500);
         assert_eq!(mtu.poll_probe(at(10_000_000)), None);
+        mtu.on_peer_limit(usize::MAX);
+        assert_eq!(mtu.current(), 1500);
         mtu.on_peer_limit(100);
         assert_eq!(mtu.current(), DATAGRAM_LEN_BASE);
         assert_eq!(mtu.poll_probe(at(20_000_000)), None);

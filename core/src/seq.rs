@@ -112,7 +112,7 @@ impl ReceiveWindow {
 
     /// Stops listing the numbers below `number`, because the peer knows that they arrived (RFC 9000 §13.2.4).
     ///
-    /// They still count as seen.
+    /// They still count as seen. One of them that arrives only after that is not listed, and its sender sends it again.
     pub fn forget_below(&mut self, number: u64) {
         self.reported_below = self.reported_below.max(number);
     }

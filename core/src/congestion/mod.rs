@@ -230,9 +230,10 @@ impl Controller {
     /// A longer one does not enlarge the window (RFC 8899 §3): until acks do, it may be less than two datagrams.
     pub fn on_datagram_len(&mut self, datagram_len: usize) {
         self.datagram_len = datagram_len as u64;
-        match self.law {
+        match &mut self.law {
             Law::StopAndWait => self.window = self.datagram_len,
-            Law::Fixed | Law::NewReno(_) | Law::Cubic(_) => {}
+            Law::Cubic(cubic) => cubic.on_datagram_len(),
+            Law::Fixed | Law::NewReno(_) => {}
         }
     }
 

@@ -165,6 +165,19 @@ fn a_longer_datagram_does_not_enlarge_the_window() {
 }
 
 #[test]
+fn a_shorter_datagram_does_not_make_the_window_leap() {
+    let mut path = Path::new(Algorithm::Cubic);
+    path.controller = Controller::new(Algorithm::Cubic, 65_507, MAX);
+    path.lose(0);
+    path.now = at(1);
+    path.ack(1);
+    let before = path.controller.window();
+    path.controller.on_datagram_len(LEN);
+    path.ack(1);
+    assert!(path.controller.window() < before + 2400);
+}
+
+#[test]
 fn stop_and_wait_has_one_datagram_in_flight_whatever_its_length() {
     let mut path = Path::new(Algorithm::StopAndWait);
     assert!(path.controller.allows(0, LEN));
