@@ -2,9 +2,12 @@
 //!
 //! Only the public interface is used, as by somebody who takes the machines without the endpoint.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
-use std::ops::RangeInclusive;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::{BTreeSet, BinaryHeap, VecDeque};
+use core::cmp::Reverse;
+use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use posthaste_core::Instant;
 use posthaste_core::ack::{AckEliciting, AckState};
@@ -90,6 +93,18 @@ fn an_outage_is_survived_and_forgotten() {
     }
 }
 
+#[test]
+fn flows_share_a_link() {
+    let link = Link { seconds: 15, ..Link::internet() };
+    for algorithms in [[Algorithm::NewReno, Algorithm::NewReno], [Algorithm::Cubic, Algorithm::Cubic]] {
+        let shares = link.divide(&algorithms);
+        assert!(shares.iter().all(|&share| share > 0.3), "{algorithms:?}: {shares:?}");
+    }
+    // RFC 9438 §4.3: on a path this short CUBIC leaves Reno its share.
+    let shares = link.divide(&[Algorithm::NewReno, Algorithm::Cubic]);
+    assert!(shares[0] > 0.2, "{shares:?}");
+}
+
 /// A one-way bottleneck with a queue; acks come back on a link that only delays and loses.
 #[derive(Clone)]
 struct Link {
@@ -155,15 +170,23 @@ impl Link {
     }
 
     fn run(&self, algorithm: Algorithm) -> Outcome {
-        let mut simulation = Simulation::new(self.clone(), algorithm);
+        let mut simulation = Simulation::new(self.clone(), &[algorithm]);
         simulation.run();
         simulation.outcome()
+    }
+
+    /// What each of several flows got, as a part of what the link carried.
+    fn divide(&self, algorithms: &[Algorithm]) -> Vec<f64> {
+        let mut simulation = Simulation::new(self.clone(), algorithms);
+        simulation.run();
+        let total = simulation.outcome().delivered as f64;
+        simulation.flows.iter().map(|flow| flow.pieces.len() as f64 / total).collect()
     }
 }
 
 enum Event {
-    Arrival { number: u64, piece: u64, ecn: Ecn },
-    Ack { ranges: Vec<RangeInclusive<u64>>, delay: Duration, counts: EcnCounts },
+    Arrival { flow: usize, number: u64, piece: u64, ecn: Ecn },
+    Ack { flow: usize, ranges: Vec<RangeInclusive<u64>>, delay: Duration, counts: EcnCounts },
 }
 
 struct Simulation {
@@ -171,35 +194,45 @@ struct Simulation {
     random: u64,
     now: Instant,
     /// Min-heap by time, then by order of insertion.
-    events: BinaryHeap<std::cmp::Reverse<(Instant, usize)>>,
+    events: BinaryHeap<Reverse<(Instant, usize)>>,
     payloads: Vec<Option<Event>>,
     link_free_at: Instant,
-    sender: Sender,
-    acks: AckState,
-    pieces: BTreeSet<u64>,
-    piece_count: usize,
+    flows: Vec<Flow>,
     dropped: u64,
     marked: u64,
 }
 
-impl Simulation {
-    fn new(link: Link, algorithm: Algorithm) -> Self {
+struct Flow {
+    sender: Sender,
+    acks: AckState,
+    pieces: BTreeSet<u64>,
+}
+
+impl Flow {
+    fn new(algorithm: Algorithm, datagram_len: usize) -> Self {
         let mut acks = AckState::new(ACK_DELAY_MAX);
         if algorithm == Algorithm::StopAndWait {
             // The sender, which waits for each ack, asks for each.
             acks.set_full_count_max(1);
         }
+        Self { sender: Sender::new(algorithm, datagram_len), acks, pieces: BTreeSet::new() }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        [self.sender.deadline(now), self.acks.deadline()].into_iter().flatten().min()
+    }
+}
+
+impl Simulation {
+    fn new(link: Link, algorithms: &[Algorithm]) -> Self {
         Self {
-            sender: Sender::new(algorithm, link.datagram_len),
+            flows: algorithms.iter().map(|&algorithm| Flow::new(algorithm, link.datagram_len)).collect(),
             link,
             random: 0x9e37_79b9_7f4a_7c15,
             now: at(0),
             events: BinaryHeap::new(),
             payloads: Vec::new(),
             link_free_at: at(0),
-            acks,
-            pieces: BTreeSet::new(),
-            piece_count: 0,
             dropped: 0,
             marked: 0,
         }
@@ -208,35 +241,39 @@ impl Simulation {
     fn run(&mut self) {
         let end = at(1000 * self.link.seconds);
         while self.now < end {
-            while let Some((number, piece, ecn)) = self.sender.poll_transmit(self.now) {
-                self.transmit(number, piece, ecn);
-            }
-            if self.acks.is_due(self.now) {
-                self.send_ack();
+            for flow in 0..self.flows.len() {
+                while let Some((number, piece, ecn)) = self.flows[flow].sender.poll_transmit(self.now) {
+                    self.transmit(flow, number, piece, ecn);
+                }
+                if self.flows[flow].acks.is_due(self.now) {
+                    self.send_ack(flow);
+                }
             }
             let next_event = self.events.peek().map(|event| event.0.0);
-            let next = [next_event, self.sender.deadline(self.now), self.acks.deadline()].into_iter().flatten().min();
+            let next_timer = self.flows.iter().filter_map(|flow| flow.deadline(self.now)).min();
+            let next = next_event.into_iter().chain(next_timer).min();
             let next = next.expect("a sender with data always waits for something");
             assert!(next >= self.now);
             self.now = next;
-            while let Some(std::cmp::Reverse((_, index))) =
-                self.events.peek().copied().filter(|event| event.0.0 <= next)
-            {
+            while let Some(Reverse((_, index))) = self.events.peek().copied().filter(|event| event.0.0 <= next) {
                 self.events.pop();
                 match self.payloads[index].take().unwrap() {
-                    Event::Arrival { number, piece, ecn } => self.arrive(number, piece, ecn),
-                    Event::Ack { ranges, delay, counts } => self.sender.on_ack(next, &ranges, delay, counts),
+                    Event::Arrival { flow, number, piece, ecn } => self.arrive(flow, number, piece, ecn),
+                    Event::Ack { flow, ranges, delay, counts } => {
+                        self.flows[flow].sender.on_ack(next, &ranges, delay, counts);
+                    }
                 }
             }
-            self.sender.on_timeout(next);
+            self.flows.iter_mut().for_each(|flow| flow.sender.on_timeout(next));
         }
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome { delivered: self.piece_count, dropped: self.dropped, marked: self.marked }
+        let delivered = self.flows.iter().map(|flow| flow.pieces.len()).sum();
+        Outcome { delivered, dropped: self.dropped, marked: self.marked }
     }
 
-    fn transmit(&mut self, number: u64, piece: u64, mut ecn: Ecn) {
+    fn transmit(&mut self, flow: usize, number: u64, piece: u64, mut ecn: Ecn) {
         let rate = self.link.octets_per_second;
         let start = self.link_free_at.max(self.now);
         let queued = start.saturating_since(self.now).as_nanos() as u64 * (rate / 1000) / 1_000_000;
@@ -253,35 +290,37 @@ impl Simulation {
             start.saturating_add(Duration::from_nanos(self.link.datagram_len as u64 * 1_000_000_000 / rate));
         let late = if self.chance(self.link.reordered) { self.link.late } else { Duration::ZERO };
         let arrival = self.link_free_at.saturating_add(self.link.one_way + late);
-        self.schedule(arrival, Event::Arrival { number, piece, ecn });
+        self.schedule(arrival, Event::Arrival { flow, number, piece, ecn });
         if self.chance(self.link.duplicated) {
-            self.schedule(arrival.saturating_add(MS), Event::Arrival { number, piece, ecn });
+            self.schedule(arrival.saturating_add(MS), Event::Arrival { flow, number, piece, ecn });
         }
     }
 
-    fn arrive(&mut self, number: u64, piece: u64, ecn: Ecn) {
-        if !self.acks.window().is_fresh(number) {
+    fn arrive(&mut self, flow: usize, number: u64, piece: u64, ecn: Ecn) {
+        let Flow { acks, pieces, .. } = &mut self.flows[flow];
+        if !acks.window().is_fresh(number) {
             return;
         }
-        self.acks.on_received(self.now, number, AckEliciting::Full, ecn);
-        self.piece_count += usize::from(self.pieces.insert(piece));
+        acks.on_received(self.now, number, AckEliciting::Full, ecn);
+        pieces.insert(piece);
         // The events of one instant come in one batch; each ack leaves on its own all the same.
-        if self.acks.is_due(self.now) {
-            self.send_ack();
+        if acks.is_due(self.now) {
+            self.send_ack(flow);
         }
     }
 
-    fn send_ack(&mut self) {
-        let ranges: Vec<_> = self.acks.window().ranges().take(32).collect();
-        let event = Event::Ack { ranges, delay: self.acks.ack_delay(self.now), counts: self.acks.ecn_counts() };
-        self.acks.on_ack_sent();
+    fn send_ack(&mut self, flow: usize) {
+        let acks = &mut self.flows[flow].acks;
+        let ranges: Vec<_> = acks.window().ranges().take(32).collect();
+        let event = Event::Ack { flow, ranges, delay: acks.ack_delay(self.now), counts: acks.ecn_counts() };
+        acks.on_ack_sent();
         if !self.chance(self.link.acks_lost) {
             self.schedule(self.now.saturating_add(self.link.one_way), event);
         }
     }
 
     fn schedule(&mut self, instant: Instant, event: Event) {
-        self.events.push(std::cmp::Reverse((instant, self.payloads.len())));
+        self.events.push(Reverse((instant, self.payloads.len())));
         self.payloads.push(Some(event));
     }
 
@@ -380,7 +419,7 @@ impl Sender {
         let mut marked_count = 0;
         for number in ranges.iter().cloned().flatten().filter(|&number| number >= self.first_number) {
             let record = &mut self.records[(number - self.first_number) as usize];
-            match std::mem::replace(&mut record.fate, Fate::Acked) {
+            match core::mem::replace(&mut record.fate, Fate::Acked) {
                 Fate::Acked => continue,
                 Fate::InFlight => {
                     self.in_flight -= self.datagram_len as u64;
