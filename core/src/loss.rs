@@ -170,7 +170,7 @@ impl PersistentCongestion {
         Self { period, since: None, first_sample_at: rtt.first_sample_at() }
     }
 
-    /// Meets an ack-eliciting datagram that is lost; returns whether it completes a period of persistent congestion.
+    /// Meets an ack-eliciting datagram that is found lost on this walk; returns whether it completes a period of persistent congestion.
     pub fn on_lost(&mut self, sent_at: Instant) -> bool {
         // Before the first sample the period is a guess (RFC 9002 §7.6.2).
         if self.first_sample_at.is_none_or(|first| sent_at <= first) {
@@ -180,8 +180,8 @@ impl PersistentCongestion {
         sent_at.saturating_since(since) > self.period
     }
 
-    /// Meets a datagram that arrived, or whose fate is not known.
-    pub fn on_not_lost(&mut self) {
+    /// Meets a datagram that arrived.
+    pub fn on_acked(&mut self) {
         self.since = None;
     }
 }
@@ -313,7 +313,7 @@ mod tests {
 
         let mut walk = PersistentCongestion::new(&rtt, 5 * MS);
         assert!(!walk.on_lost(at(1)));
-        walk.on_not_lost();
+        walk.on_acked();
         assert!(!walk.on_lost(at(737)), "something between arrived");
 
         let mut walk = PersistentCongestion::new(&rtt, 5 * MS);

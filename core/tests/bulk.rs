@@ -462,27 +462,31 @@ impl Sender {
         let mut is_persistent = false;
         let mut lost: Option<Lost> = None;
         for record in self.records.iter_mut().take_while(|record| record.sent.number < largest_acked) {
-            if record.fate == Fate::InFlight {
-                match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
-                    Verdict::Fine => {}
-                    Verdict::LostAt(deadline) => {
-                        self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
+            match record.fate {
+                Fate::InFlight => {}
+                Fate::Acked => {
+                    walk.on_acked();
+                    continue;
+                }
+                Fate::Lost => continue,
+            }
+            match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
+                Verdict::Fine => {}
+                Verdict::LostAt(deadline) => {
+                    self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
+                }
+                Verdict::Lost => {
+                    record.fate = Fate::Lost;
+                    self.in_flight -= self.datagram_len as u64;
+                    self.lost_pieces.push_back(record.piece);
+                    if record.ecn == Ecn::Ect0 {
+                        self.ecn.on_lost();
                     }
-                    Verdict::Lost => {
-                        record.fate = Fate::Lost;
-                        self.in_flight -= self.datagram_len as u64;
-                        self.lost_pieces.push_back(record.piece);
-                        if record.ecn == Ecn::Ect0 {
-                            self.ecn.on_lost();
-                        }
-                        let count = lost.map_or(0, |lost| lost.count) + 1;
-                        lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
-                        is_persistent |= walk.on_lost(record.sent.at);
-                        continue;
-                    }
+                    let count = lost.map_or(0, |lost| lost.count) + 1;
+                    lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
+                    is_persistent |= walk.on_lost(record.sent.at);
                 }
             }
-            walk.on_not_lost();
         }
         if let Some(lost) = lost {
             self.controller.on_congestion(now, lost);
