@@ -213,7 +213,7 @@ impl Flow {
         let mut acks = AckState::new(ACK_DELAY_MAX);
         if algorithm == Algorithm::StopAndWait {
             // The sender, which waits for each ack, asks for each.
-            acks.set_full_count_max(1);
+            acks.on_frequency(1, ACK_DELAY_MAX);
         }
         Self { sender: Sender::new(algorithm, datagram_len), acks, pieces: BTreeSet::new() }
     }
@@ -402,7 +402,7 @@ impl Sender {
         let number = self.first_number + self.records.len() as u64;
         let ecn = self.ecn.codepoint();
         self.ecn.on_sent(ecn);
-        self.controller.on_sent(now, number, self.in_flight);
+        self.controller.on_sent(now, self.in_flight);
         self.pacer.on_sent(now, self.datagram_len);
         self.in_flight += self.datagram_len as u64;
         self.last_sent_at = now;
@@ -447,7 +447,7 @@ impl Sender {
             }
         }
         for sent in newly_acked {
-            let acked = Acked { number: sent.number, sent_at: sent.at, len: self.datagram_len, limit: Limit::Window };
+            let acked = Acked { sent_at: sent.at, len: self.datagram_len, limit: Limit::Window };
             self.controller.on_acked(now, acked, &self.rtt);
         }
         self.detect_losses(now, in_flight_before);
