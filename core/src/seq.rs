@@ -12,7 +12,8 @@ pub const RECEIVE_WINDOW_LEN: u64 = 1024;
 
 /// Returns how many octets, one to four, let the peer expand `number` without doubt (RFC 9000 §17.1, §A.2).
 ///
-/// `largest_acked` is the largest number that the peer acknowledged. Four octets suffice for 2^31 numbers in flight.
+/// `largest_acked` is the largest number that the peer acknowledged; a sender that reckons with late arrivals gives the one
+/// before the lowest that is still open. Four octets suffice for 2^31 numbers in flight.
 #[must_use]
 pub fn encoded_len(number: u64, largest_acked: Option<u64>) -> usize {
     let unacked_count = match largest_acked {
