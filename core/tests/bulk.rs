@@ -464,15 +464,16 @@ impl Sender {
         for record in self.records.iter_mut().take_while(|record| record.sent.number < largest_acked) {
             match record.fate {
                 Fate::InFlight => {}
-                Fate::Acked => {
-                    walk.on_acked();
+                Fate::Acked => continue,
+                Fate::Lost => {
+                    walk.on_other(record.sent.number);
                     continue;
                 }
-                Fate::Lost => continue,
             }
             match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
-                Verdict::Fine => {}
+                Verdict::Fine => walk.on_other(record.sent.number),
                 Verdict::LostAt(deadline) => {
+                    walk.on_other(record.sent.number);
                     self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
                 }
                 Verdict::Lost => {
@@ -484,7 +485,7 @@ impl Sender {
                     }
                     let count = lost.map_or(0, |lost| lost.count) + 1;
                     lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
-                    is_persistent |= walk.on_lost(record.sent.at);
+                    is_persistent |= walk.on_lost(record.sent);
                 }
             }
         }
