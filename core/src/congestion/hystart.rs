@@ -12,7 +12,8 @@ use crate::time::{Instant, nanos};
 /// back meanwhile, that was jitter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HyStart {
-    round_start: Instant,
+    /// When the round began; the first one begins with the first ack.
+    round_start: Option<Instant>,
     min_last_round: u64,
     min_this_round: u64,
     sample_count: u32,
@@ -37,7 +38,7 @@ pub(super) enum Phase {
 impl HyStart {
     pub(super) const fn new() -> Self {
         Self {
-            round_start: Instant::ORIGIN,
+            round_start: None,
             min_last_round: u64::MAX,
             min_this_round: u64::MAX,
             sample_count: 0,
@@ -67,10 +68,11 @@ impl HyStart {
     }
 
     pub(super) fn on_acked(&mut self, now: Instant, sent_at: Instant) -> Phase {
-        if sent_at < self.round_start {
+        let round_start = *self.round_start.get_or_insert(now);
+        if sent_at < round_start {
             return Phase::SlowStart;
         }
-        self.round_start = now;
+        self.round_start = Some(now);
         self.min_last_round = self.min_this_round;
         self.min_this_round = u64::MAX;
         self.sample_count = 0;
@@ -168,7 +170,9 @@ mod tests {
 
     impl Path {
         fn new() -> Self {
-            Self { hystart: HyStart::new(), now: Instant::ORIGIN }
+            let mut hystart = HyStart::new();
+            hystart.on_acked(Instant::from_nanos(1), Instant::ORIGIN);
+            Self { hystart, now: Instant::from_nanos(1) }
         }
 
         fn sample(&mut self, millis: u64) {
