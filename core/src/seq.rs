@@ -91,15 +91,15 @@ impl ReceiveWindow {
     ///
     /// Only after the datagram proved authentic: a forged number must not move the window. A number that is not fresh changes nothing.
     pub fn record(&mut self, number: u64) -> Order {
+        if !self.is_fresh(number) {
+            return Order::Late;
+        }
         let order = match self.largest {
             None => Order::Next,
             Some(largest) if number <= largest => Order::Late,
             Some(largest) if number == largest + 1 => Order::Next,
             Some(_) => Order::AfterGap,
         };
-        if number < self.oldest() {
-            return order;
-        }
         if order != Order::Late {
             let words_used = self.largest.map_or(0, |largest| largest / 64 + 1);
             for word in (words_used..=number / 64).take(WORD_COUNT) {
@@ -239,6 +239,8 @@ mod tests {
         assert_eq!(window.record(10), Order::AfterGap);
         assert_eq!(window.record(9), Order::Late);
         assert!(!window.is_fresh(NUMBER_MAX + 1));
+        window.record(u64::MAX);
+        assert_eq!(window.largest(), Some(10));
     }
 
     #[test]
