@@ -25,7 +25,10 @@ pub enum AckEliciting {
 pub struct AckState {
     window: ReceiveWindow,
     counts: EcnCounts,
+    /// What was announced to the peer.
     ack_delay_max: Duration,
+    /// What holds: the peer may ask for less.
+    ack_delay: Duration,
     full_count_max: u32,
     /// Full datagrams since the last ack.
     full_count: u32,
@@ -42,6 +45,7 @@ impl AckState {
             window: ReceiveWindow::new(),
             counts: EcnCounts::default(),
             ack_delay_max,
+            ack_delay: ack_delay_max,
             full_count_max: FULL_COUNT_MAX,
             full_count: 0,
             largest_received_at: Instant::ORIGIN,
@@ -68,7 +72,7 @@ impl AckState {
         // What is missing, late or marked tells the sender about loss and congestion, and it is waiting to hear
         // (RFC 9000 §13.2.1).
         let is_urgent = order != Order::Next || ecn == Ecn::Ce || self.full_count >= self.full_count_max;
-        let due = if is_urgent { now } else { now.saturating_add(self.ack_delay_max) };
+        let due = if is_urgent { now } else { now.saturating_add(self.ack_delay) };
         self.deadline = Some(self.deadline.map_or(due, |deadline| deadline.min(due)));
     }
 
@@ -84,9 +88,11 @@ impl AckState {
         self.window.forget_below(number);
     }
 
-    /// Sets how many full datagrams, at least one, share an ack: the sender knows best how often it needs one.
-    pub fn set_full_count_max(&mut self, count: u32) {
-        self.full_count_max = count.max(1);
+    /// Follows the peer's wish for an ack after `full_count` full datagrams, at least one, and after `delay`, at most what was
+    /// announced: the sender knows best how often it needs one.
+    pub fn on_frequency(&mut self, full_count: u32, delay: Duration) {
+        self.full_count_max = full_count.max(1);
+        self.ack_delay = delay.min(self.ack_delay_max);
     }
 
     /// Returns whether an ack would tell the peer something that it was not told: worth adding to what is sent anyway.
@@ -184,16 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_may_ask_for_fewer_acks() {
+    fn the_sender_may_ask_for_other_acks() {
         let mut acks = AckState::new(DELAY);
-        acks.set_full_count_max(10);
+        acks.on_frequency(10, Duration::MAX);
         for number in 0..9 {
             acks.on_received(at(0), number, AckEliciting::Full, Ecn::NotEct);
         }
-        assert!(!acks.is_due(at(0)));
-        acks.set_full_count_max(0);
+        assert_eq!(acks.deadline(), Some(at(5)), "no later than was announced");
         acks.on_received(at(0), 9, AckEliciting::Full, Ecn::NotEct);
         assert!(acks.is_due(at(0)));
+        acks.on_ack_sent();
+        acks.on_frequency(0, Duration::from_millis(2));
+        acks.on_received(at(10), 10, AckEliciting::Yes, Ecn::NotEct);
+        assert_eq!(acks.deadline(), Some(at(12)));
+        acks.on_received(at(11), 11, AckEliciting::Full, Ecn::NotEct);
+        assert!(acks.is_due(at(11)));
     }
 
     /// RFC 9000 §13.2.1: a gap, and the arrival that fills it, are reported at once; an old gap is not reported again.

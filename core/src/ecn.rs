@@ -74,7 +74,9 @@ pub enum Verdict {
     Failed,
 }
 
-/// Whether one path, in one direction, carries ECN marks (RFC 9000 §13.4.2, §A.4).
+/// Whether the datagrams of one conversation keep their ECN marks on its path (RFC 9000 §13.4.2, §A.4).
+///
+/// One for each conversation, because the peer counts by conversation.
 ///
 /// ```text
 /// Testing --10 sent--> Unknown --counts agree--> Capable
@@ -84,9 +86,13 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct EcnPath {
     state: State,
+    /// Marked datagrams since the path was taken, and those of them that were lost: what the test looks at.
+    sent_on_path: u64,
+    lost_on_path: u64,
+    /// Marked datagrams of the conversation.
     sent_count: u64,
-    lost_count: u64,
-    acked: EcnCounts,
+    /// The counts of the last ack.
+    counts: EcnCounts,
 }
 
 impl EcnPath {
@@ -96,21 +102,27 @@ impl EcnPath {
         Self::default()
     }
 
+    /// Starts testing again, because the conversation moved to another path.
+    pub fn on_path_change(&mut self) {
+        *self = Self { sent_count: self.sent_count, counts: self.counts, ..Self::new() };
+    }
+
     /// Counts a datagram that left with the mark `ecn`.
     pub fn on_sent(&mut self, ecn: Ecn) {
         if ecn == Ecn::NotEct {
             return;
         }
         self.sent_count = self.sent_count.saturating_add(1);
-        if self.state == State::Testing && self.sent_count >= TEST_COUNT {
+        self.sent_on_path = self.sent_on_path.saturating_add(1);
+        if self.state == State::Testing && self.sent_on_path >= TEST_COUNT {
             self.state = State::Unknown;
         }
     }
 
     /// Counts a marked datagram that was lost: a path that loses all of the first ones may refuse the mark.
     pub fn on_lost(&mut self) {
-        self.lost_count = self.lost_count.saturating_add(1);
-        if self.state == State::Unknown && self.lost_count >= TEST_COUNT {
+        self.lost_on_path = self.lost_on_path.saturating_add(1);
+        if self.state == State::Unknown && self.lost_on_path >= TEST_COUNT {
             self.state = State::Failed;
         }
     }
@@ -125,7 +137,7 @@ impl EcnPath {
         let Some(counts) = counts else {
             return if newly_acked_count > 0 { self.fail() } else { Verdict::Ok };
         };
-        let before = self.acked;
+        let before = self.counts;
         let (Some(ect0), Some(ce)) = (counts.ect0.checked_sub(before.ect0), counts.ce.checked_sub(before.ce)) else {
             return self.fail();
         };
@@ -137,7 +149,7 @@ impl EcnPath {
         if !is_plausible {
             return self.fail();
         }
-        self.acked = counts;
+        self.counts = counts;
         if newly_acked_count > 0 {
             self.state = State::Capable;
         }
@@ -241,6 +253,19 @@ mod tests {
         let counts = Some(EcnCounts { ect0: 3, ect1: 0, ce: 1 });
         assert_eq!(path.on_ack(counts, 4), Verdict::Congested);
         assert_eq!(path.on_ack(counts, 0), Verdict::Ok);
+    }
+
+    /// RFC 9000 §13.4.2: each path on its own, while the peer's counts go on.
+    #[test]
+    fn another_path_is_tested_anew() {
+        let mut path = tested();
+        assert_eq!(path.on_ack(None, 1), Verdict::Failed);
+        path.on_path_change();
+        assert_eq!(path.codepoint(), Ecn::Ect0);
+        (0..10).for_each(|_| path.on_sent(Ecn::Ect0));
+        assert_eq!(path.codepoint(), Ecn::NotEct);
+        assert_eq!(path.on_ack(ect0(20), 1), Verdict::Ok);
+        assert_eq!(path.codepoint(), Ecn::Ect0);
     }
 
     fn tested() -> EcnPath {

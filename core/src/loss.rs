@@ -151,15 +151,18 @@ impl Default for LossDetector {
     }
 }
 
-/// Decides, on one walk over the sent datagrams in order of number, whether congestion is persistent (RFC 9002 §7.6).
+/// Decides, on one walk over the datagrams that are not acknowledged, in order of number, whether congestion is persistent
+/// (RFC 9002 §7.6).
 ///
 /// It is when two ack-eliciting datagrams are lost, nothing sent between them arrived, and they left further apart than a
-/// sender that only probes needs to be sure.
+/// sender that only probes needs to be sure. A number that the walk does not meet counts as arrived.
 #[derive(Clone, Debug)]
 pub struct PersistentCongestion {
     period: Duration,
-    since: Option<Instant>,
     first_sample_at: Option<Instant>,
+    /// When the first of the lost datagrams left that nothing has arrived since.
+    since: Option<Instant>,
+    next_number: u64,
 }
 
 impl PersistentCongestion {
@@ -167,22 +170,27 @@ impl PersistentCongestion {
     #[must_use]
     pub fn new(rtt: &Rtt, ack_delay_max: Duration) -> Self {
         let period = rtt.probe_timeout(ack_delay_max).saturating_mul(PERSISTENT_CONGESTION_THRESHOLD);
-        Self { period, since: None, first_sample_at: rtt.first_sample_at() }
+        Self { period, first_sample_at: rtt.first_sample_at(), since: None, next_number: 0 }
     }
 
-    /// Meets an ack-eliciting datagram that is lost; returns whether it completes a period of persistent congestion.
-    pub fn on_lost(&mut self, sent_at: Instant) -> bool {
+    /// Meets an ack-eliciting datagram that is found lost on this walk; returns whether it completes a period of persistent
+    /// congestion.
+    pub fn on_lost(&mut self, sent: Sent) -> bool {
+        self.on_other(sent.number);
         // Before the first sample the period is a guess (RFC 9002 §7.6.2).
-        if self.first_sample_at.is_none_or(|first| sent_at <= first) {
+        if self.first_sample_at.is_none_or(|first| sent.at <= first) {
             return false;
         }
-        let since = *self.since.get_or_insert(sent_at);
-        sent_at.saturating_since(since) > self.period
+        let since = *self.since.get_or_insert(sent.at);
+        sent.at.saturating_since(since) > self.period
     }
 
-    /// Meets a datagram that arrived, or whose fate is not known.
-    pub fn on_not_lost(&mut self) {
-        self.since = None;
+    /// Meets any other datagram that is not acknowledged: declared lost before, not ack-eliciting, or still open.
+    pub fn on_other(&mut self, number: u64) {
+        if number != self.next_number {
+            self.since = None;
+        }
+        self.next_number = number.saturating_add(1);
     }
 }
 
@@ -306,21 +314,28 @@ mod tests {
     #[test]
     fn losses_three_probe_timeouts_apart_with_nothing_between_are_persistent_congestion() {
         let rtt = rtt(80); // Three times 240 ms + 5 ms.
-        let mut walk = PersistentCongestion::new(&rtt, 5 * MS);
-        assert!(!walk.on_lost(at(1)));
-        assert!(!walk.on_lost(at(736)));
-        assert!(walk.on_lost(at(737)));
+        let walk = || PersistentCongestion::new(&rtt, 5 * MS);
 
-        let mut walk = PersistentCongestion::new(&rtt, 5 * MS);
-        assert!(!walk.on_lost(at(1)));
-        walk.on_not_lost();
-        assert!(!walk.on_lost(at(737)), "something between arrived");
+        let mut whole = walk();
+        assert!(!whole.on_lost(sent(4, 1)));
+        assert!(!whole.on_lost(sent(5, 736)));
+        assert!(whole.on_lost(sent(6, 737)));
 
-        let mut walk = PersistentCongestion::new(&rtt, 5 * MS);
-        assert!(!walk.on_lost(at(0)), "before the first sample");
-        assert!(!walk.on_lost(at(737)));
-        let mut walk = PersistentCongestion::new(&Rtt::new(MS), MS);
-        assert!(!walk.on_lost(at(1)) && !walk.on_lost(at(10_000)));
+        let mut interrupted = walk();
+        assert!(!interrupted.on_lost(sent(4, 1)));
+        assert!(!interrupted.on_lost(sent(6, 737)), "5 arrived");
+
+        let mut mixed = walk();
+        assert!(!mixed.on_lost(sent(4, 1)));
+        mixed.on_other(5);
+        assert!(mixed.on_lost(sent(6, 737)), "5 did not arrive");
+
+        let mut early = walk();
+        assert!(!early.on_lost(sent(4, 0)), "before the first sample");
+        assert!(!early.on_lost(sent(5, 737)));
+
+        let mut unsampled = PersistentCongestion::new(&Rtt::new(MS), MS);
+        assert!(!unsampled.on_lost(sent(4, 1)) && !unsampled.on_lost(sent(5, 10_000)));
     }
 
     fn at(millis: u64) -> Instant {

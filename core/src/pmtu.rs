@@ -14,6 +14,9 @@ use crate::time::Instant;
 /// The datagram length that every path has to carry (RFC 9000 §14, RFC 8899 §5.1.2).
 pub const DATAGRAM_LEN_BASE: usize = 1200;
 
+/// The longest datagram that UDP can carry: over IPv6; over IPv4 it is 20 octets less.
+pub const DATAGRAM_LEN_MAX: usize = 65_527;
+
 /// The search for the longest datagram that one path carries.
 ///
 /// ```text
@@ -41,7 +44,8 @@ pub struct PathMtu {
 
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    number: u64,
+    /// Identifies it: probes are a round trip apart, and the conversations of a path number their datagrams apart.
+    sent_at: Instant,
     len: usize,
 }
 
@@ -54,10 +58,11 @@ struct Suspicion {
 }
 
 impl PathMtu {
-    /// Starts at 1200 octets; `ceiling` is the longest datagram that this end can send.
+    /// Starts at 1200 octets; `ceiling` is the longest datagram that this end can send,
+    /// held between [`DATAGRAM_LEN_BASE`] and [`DATAGRAM_LEN_MAX`].
     #[must_use]
     pub fn new(ceiling: usize) -> Self {
-        let ceiling = ceiling.max(DATAGRAM_LEN_BASE);
+        let ceiling = ceiling.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX);
         Self {
             current: DATAGRAM_LEN_BASE,
             ceiling,
@@ -95,25 +100,25 @@ impl PathMtu {
         candidate
     }
 
-    /// Takes note that the probe of `len` octets left as datagram `number`.
-    pub fn on_probe_sent(&mut self, now: Instant, number: u64, len: usize, rtt: &Rtt) {
-        self.probe = Some(Probe { number, len });
+    /// Takes note that the probe of `len` octets left.
+    pub fn on_probe_sent(&mut self, now: Instant, len: usize, rtt: &Rtt) {
+        self.probe = Some(Probe { sent_at: now, len });
         // At least a round trip between probes (RFC 8899 §8).
         self.next_probe_at = now.saturating_add(rtt.smoothed());
     }
 
-    /// Takes note that the probe sent as datagram `number` arrived.
-    pub fn on_probe_acked(&mut self, now: Instant, number: u64) {
-        let Some(probe) = self.probe.filter(|probe| probe.number == number) else { return };
+    /// Takes note that the probe that left at `sent_at` arrived.
+    pub fn on_probe_acked(&mut self, now: Instant, sent_at: Instant) {
+        let Some(probe) = self.probe.filter(|probe| probe.sent_at == sent_at) else { return };
         self.probe = None;
         self.probe_lost_count = 0;
         self.current = self.current.max(probe.len.min(self.ceiling));
         self.rest_if_done(now);
     }
 
-    /// Takes note that the probe sent as datagram `number` was lost.
-    pub fn on_probe_lost(&mut self, now: Instant, number: u64) {
-        let Some(probe) = self.probe.filter(|probe| probe.number == number) else { return };
+    /// Takes note that the probe that left at `sent_at` was lost.
+    pub fn on_probe_lost(&mut self, now: Instant, sent_at: Instant) {
+        let Some(probe) = self.probe.filter(|probe| probe.sent_at == sent_at) else { return };
         self.probe = None;
         self.probe_lost_count += 1;
         if self.probe_lost_count >= MAX_PROBES {
@@ -250,6 +255,7 @@ mod tests {
     fn the_usual_links_are_found_in_one_round_trip_a_step() {
         assert_eq!(probes(&mut PathMtu::new(ETHERNET), ETHERNET), [1472]);
         assert_eq!(probes(&mut PathMtu::new(LOOPBACK), LOOPBACK), [1472, 8972, 65_507]);
+        assert_eq!(probes(&mut PathMtu::new(usize::MAX), usize::MAX), [1472, 8972, 65_527]);
         let mut mtu = PathMtu::new(LOOPBACK);
         probes(&mut mtu, JUMBO);
         assert_eq!(mtu.current(), JUMBO);
@@ -275,10 +281,10 @@ mod tests {
     #[test]
     fn a_length_is_given_up_after_three_lost_probes() {
         let (mut mtu, rtt) = (PathMtu::new(ETHERNET), rtt());
-        for number in 0..3 {
-            assert_eq!(mtu.poll_probe(at(100 * number)), Some(ETHERNET));
-            mtu.on_probe_sent(at(100 * number), number, ETHERNET, &rtt);
-            mtu.on_probe_lost(at(100 * number), number);
+        for round in 0..3 {
+            assert_eq!(mtu.poll_probe(at(100 * round)), Some(ETHERNET));
+            mtu.on_probe_sent(at(100 * round), ETHERNET, &rtt);
+            mtu.on_probe_lost(at(100 * round), at(100 * round));
         }
         assert!(mtu.poll_probe(at(1000)).is_some_and(|len| len < ETHERNET));
         assert_eq!(mtu.current(), DATAGRAM_LEN_BASE);
@@ -288,9 +294,9 @@ mod tests {
     #[test]
     fn one_probe_is_in_flight_and_a_round_trip_lies_between_two() {
         let (mut mtu, rtt) = (PathMtu::new(LOOPBACK), rtt());
-        mtu.on_probe_sent(at(0), 0, ETHERNET, &rtt);
+        mtu.on_probe_sent(at(0), ETHERNET, &rtt);
         assert_eq!((mtu.poll_probe(at(500)), mtu.deadline()), (None, None));
-        mtu.on_probe_acked(at(10), 0);
+        mtu.on_probe_acked(at(10), at(0));
         assert_eq!((mtu.poll_probe(at(49)), mtu.deadline()), (None, Some(at(50))));
         assert_eq!(mtu.poll_probe(at(50)), Some(JUMBO));
     }
@@ -298,12 +304,12 @@ mod tests {
     #[test]
     fn the_fate_of_a_forgotten_probe_changes_nothing() {
         let (mut mtu, rtt) = (PathMtu::new(LOOPBACK), rtt());
-        mtu.on_probe_sent(at(0), 7, ETHERNET, &rtt);
-        mtu.on_probe_acked(at(1), 6);
-        mtu.on_probe_lost(at(1), 6);
+        mtu.on_probe_sent(at(7), ETHERNET, &rtt);
+        mtu.on_probe_acked(at(8), at(6));
+        mtu.on_probe_lost(at(8), at(6));
         assert_eq!((mtu.current(), mtu.deadline()), (DATAGRAM_LEN_BASE, None));
         mtu.on_peer_limit(1300);
-        mtu.on_probe_acked(at(1), 7);
+        mtu.on_probe_acked(at(9), at(7));
         assert_eq!(mtu.current(), DATAGRAM_LEN_BASE);
     }
 
@@ -328,6 +334,8 @@ mod tests {
         mtu.on_peer_limit(1500);
         assert_eq!(mtu.current(), 1500);
         assert_eq!(mtu.poll_probe(at(10_000_000)), None);
+        mtu.on_peer_limit(usize::MAX);
+        assert_eq!(mtu.current(), 1500);
         mtu.on_peer_limit(100);
         assert_eq!(mtu.current(), DATAGRAM_LEN_BASE);
         assert_eq!(mtu.poll_probe(at(20_000_000)), None);
@@ -393,11 +401,11 @@ mod tests {
             let now = at(from_millis + 50 * round);
             if let Some(len) = mtu.poll_probe(now) {
                 probes.push(len);
-                mtu.on_probe_sent(now, round, len, &rtt);
+                mtu.on_probe_sent(now, len, &rtt);
                 if len <= carried {
-                    mtu.on_probe_acked(now, round);
+                    mtu.on_probe_acked(now, now);
                 } else {
-                    mtu.on_probe_lost(now, round);
+                    mtu.on_probe_lost(now, now);
                 }
             }
         }

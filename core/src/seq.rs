@@ -12,7 +12,8 @@ pub const RECEIVE_WINDOW_LEN: u64 = 1024;
 
 /// Returns how many octets, one to four, let the peer expand `number` without doubt (RFC 9000 §17.1, §A.2).
 ///
-/// `largest_acked` is the largest number that the peer acknowledged. Four octets suffice for 2^31 numbers in flight.
+/// `largest_acked` is the largest number that the peer acknowledged; a sender that reckons with late arrivals gives the one
+/// before the lowest that is still open. Four octets suffice for 2^31 numbers in flight.
 #[must_use]
 pub fn encoded_len(number: u64, largest_acked: Option<u64>) -> usize {
     let unacked_count = match largest_acked {
@@ -90,15 +91,15 @@ impl ReceiveWindow {
     ///
     /// Only after the datagram proved authentic: a forged number must not move the window. A number that is not fresh changes nothing.
     pub fn record(&mut self, number: u64) -> Order {
+        if !self.is_fresh(number) {
+            return Order::Late;
+        }
         let order = match self.largest {
             None => Order::Next,
             Some(largest) if number <= largest => Order::Late,
             Some(largest) if number == largest + 1 => Order::Next,
             Some(_) => Order::AfterGap,
         };
-        if number < self.oldest() {
-            return order;
-        }
         if order != Order::Late {
             let words_used = self.largest.map_or(0, |largest| largest / 64 + 1);
             for word in (words_used..=number / 64).take(WORD_COUNT) {
@@ -112,7 +113,7 @@ impl ReceiveWindow {
 
     /// Stops listing the numbers below `number`, because the peer knows that they arrived (RFC 9000 §13.2.4).
     ///
-    /// They still count as seen.
+    /// They still count as seen. One of them that arrives only after that is not listed, and its sender sends it again.
     pub fn forget_below(&mut self, number: u64) {
         self.reported_below = self.reported_below.max(number);
     }
@@ -238,6 +239,8 @@ mod tests {
         assert_eq!(window.record(10), Order::AfterGap);
         assert_eq!(window.record(9), Order::Late);
         assert!(!window.is_fresh(NUMBER_MAX + 1));
+        window.record(u64::MAX);
+        assert_eq!(window.largest(), Some(10));
     }
 
     #[test]

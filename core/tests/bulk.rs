@@ -2,9 +2,12 @@
 //!
 //! Only the public interface is used, as by somebody who takes the machines without the endpoint.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
-use std::ops::RangeInclusive;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::{BTreeSet, BinaryHeap, VecDeque};
+use core::cmp::Reverse;
+use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use posthaste_core::Instant;
 use posthaste_core::ack::{AckEliciting, AckState};
@@ -25,14 +28,14 @@ fn a_clean_link_is_filled() {
     }
 }
 
-/// At fixed thresholds each overtaken datagram halves the window: measured, 8 % of the link.
+/// At fixed thresholds each overtaken datagram halves the window: measured, a tenth of the link.
 #[test]
 fn reordering_and_duplicates_do_not_look_like_congestion() {
     for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
         for late in [MS, 5 * MS, 15 * MS] {
-            let link = Link { reordered: 0.01, late, duplicated: 0.01, ..Link::internet() };
+            let link = Link { reordered: 0.01, late, duplicated: 0.01, seconds: 5, ..Link::internet() };
             let share = link.share(algorithm);
-            assert!(share > 0.85, "{algorithm:?}, {late:?}: {share}");
+            assert!(share > 0.95, "{algorithm:?}, {late:?}: {share}");
         }
     }
 }
@@ -84,10 +87,22 @@ fn stop_and_wait_sends_one_datagram_a_round_trip() {
 #[test]
 fn an_outage_is_survived_and_forgotten() {
     for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
-        let link = Link { outage: Some((at(4000), at(6000))), seconds: 20, ..Link::internet() };
+        let link = Link { outage: Some((at(2000), at(3000))), seconds: 10, ..Link::internet() };
         let share = link.share(algorithm);
         assert!(share > 0.7, "{algorithm:?}: {share}");
     }
+}
+
+#[test]
+fn flows_share_a_link() {
+    let link = Link { seconds: 15, ..Link::internet() };
+    for algorithms in [[Algorithm::NewReno, Algorithm::NewReno], [Algorithm::Cubic, Algorithm::Cubic]] {
+        let shares = link.divide(&algorithms);
+        assert!(shares.iter().all(|&share| share > 0.3), "{algorithms:?}: {shares:?}");
+    }
+    // RFC 9438 §4.3: on a path this short CUBIC leaves Reno its share.
+    let shares = link.divide(&[Algorithm::NewReno, Algorithm::Cubic]);
+    assert!(shares[0] > 0.2, "{shares:?}");
 }
 
 /// A one-way bottleneck with a queue; acks come back on a link that only delays and loses.
@@ -155,15 +170,23 @@ impl Link {
     }
 
     fn run(&self, algorithm: Algorithm) -> Outcome {
-        let mut simulation = Simulation::new(self.clone(), algorithm);
+        let mut simulation = Simulation::new(self.clone(), &[algorithm]);
         simulation.run();
         simulation.outcome()
+    }
+
+    /// What each of several flows got, as a part of what the link carried.
+    fn divide(&self, algorithms: &[Algorithm]) -> Vec<f64> {
+        let mut simulation = Simulation::new(self.clone(), algorithms);
+        simulation.run();
+        let total = simulation.outcome().delivered as f64;
+        simulation.flows.iter().map(|flow| flow.pieces.len() as f64 / total).collect()
     }
 }
 
 enum Event {
-    Arrival { number: u64, piece: u64, ecn: Ecn },
-    Ack { ranges: Vec<RangeInclusive<u64>>, delay: Duration, counts: EcnCounts },
+    Arrival { flow: usize, number: u64, piece: u64, ecn: Ecn },
+    Ack { flow: usize, ranges: Vec<RangeInclusive<u64>>, delay: Duration, counts: EcnCounts },
 }
 
 struct Simulation {
@@ -171,35 +194,45 @@ struct Simulation {
     random: u64,
     now: Instant,
     /// Min-heap by time, then by order of insertion.
-    events: BinaryHeap<std::cmp::Reverse<(Instant, usize)>>,
+    events: BinaryHeap<Reverse<(Instant, usize)>>,
     payloads: Vec<Option<Event>>,
     link_free_at: Instant,
-    sender: Sender,
-    acks: AckState,
-    pieces: BTreeSet<u64>,
-    piece_count: usize,
+    flows: Vec<Flow>,
     dropped: u64,
     marked: u64,
 }
 
-impl Simulation {
-    fn new(link: Link, algorithm: Algorithm) -> Self {
+struct Flow {
+    sender: Sender,
+    acks: AckState,
+    pieces: BTreeSet<u64>,
+}
+
+impl Flow {
+    fn new(algorithm: Algorithm, datagram_len: usize) -> Self {
         let mut acks = AckState::new(ACK_DELAY_MAX);
         if algorithm == Algorithm::StopAndWait {
             // The sender, which waits for each ack, asks for each.
-            acks.set_full_count_max(1);
+            acks.on_frequency(1, ACK_DELAY_MAX);
         }
+        Self { sender: Sender::new(algorithm, datagram_len), acks, pieces: BTreeSet::new() }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        [self.sender.deadline(now), self.acks.deadline()].into_iter().flatten().min()
+    }
+}
+
+impl Simulation {
+    fn new(link: Link, algorithms: &[Algorithm]) -> Self {
         Self {
-            sender: Sender::new(algorithm, link.datagram_len),
+            flows: algorithms.iter().map(|&algorithm| Flow::new(algorithm, link.datagram_len)).collect(),
             link,
             random: 0x9e37_79b9_7f4a_7c15,
             now: at(0),
             events: BinaryHeap::new(),
             payloads: Vec::new(),
             link_free_at: at(0),
-            acks,
-            pieces: BTreeSet::new(),
-            piece_count: 0,
             dropped: 0,
             marked: 0,
         }
@@ -208,35 +241,39 @@ impl Simulation {
     fn run(&mut self) {
         let end = at(1000 * self.link.seconds);
         while self.now < end {
-            while let Some((number, piece, ecn)) = self.sender.poll_transmit(self.now) {
-                self.transmit(number, piece, ecn);
-            }
-            if self.acks.is_due(self.now) {
-                self.send_ack();
+            for flow in 0..self.flows.len() {
+                while let Some((number, piece, ecn)) = self.flows[flow].sender.poll_transmit(self.now) {
+                    self.transmit(flow, number, piece, ecn);
+                }
+                if self.flows[flow].acks.is_due(self.now) {
+                    self.send_ack(flow);
+                }
             }
             let next_event = self.events.peek().map(|event| event.0.0);
-            let next = [next_event, self.sender.deadline(self.now), self.acks.deadline()].into_iter().flatten().min();
+            let next_timer = self.flows.iter().filter_map(|flow| flow.deadline(self.now)).min();
+            let next = next_event.into_iter().chain(next_timer).min();
             let next = next.expect("a sender with data always waits for something");
             assert!(next >= self.now);
             self.now = next;
-            while let Some(std::cmp::Reverse((_, index))) =
-                self.events.peek().copied().filter(|event| event.0.0 <= next)
-            {
+            while let Some(Reverse((_, index))) = self.events.peek().copied().filter(|event| event.0.0 <= next) {
                 self.events.pop();
                 match self.payloads[index].take().unwrap() {
-                    Event::Arrival { number, piece, ecn } => self.arrive(number, piece, ecn),
-                    Event::Ack { ranges, delay, counts } => self.sender.on_ack(next, &ranges, delay, counts),
+                    Event::Arrival { flow, number, piece, ecn } => self.arrive(flow, number, piece, ecn),
+                    Event::Ack { flow, ranges, delay, counts } => {
+                        self.flows[flow].sender.on_ack(next, &ranges, delay, counts);
+                    }
                 }
             }
-            self.sender.on_timeout(next);
+            self.flows.iter_mut().for_each(|flow| flow.sender.on_timeout(next));
         }
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome { delivered: self.piece_count, dropped: self.dropped, marked: self.marked }
+        let delivered = self.flows.iter().map(|flow| flow.pieces.len()).sum();
+        Outcome { delivered, dropped: self.dropped, marked: self.marked }
     }
 
-    fn transmit(&mut self, number: u64, piece: u64, mut ecn: Ecn) {
+    fn transmit(&mut self, flow: usize, number: u64, piece: u64, mut ecn: Ecn) {
         let rate = self.link.octets_per_second;
         let start = self.link_free_at.max(self.now);
         let queued = start.saturating_since(self.now).as_nanos() as u64 * (rate / 1000) / 1_000_000;
@@ -253,35 +290,37 @@ impl Simulation {
             start.saturating_add(Duration::from_nanos(self.link.datagram_len as u64 * 1_000_000_000 / rate));
         let late = if self.chance(self.link.reordered) { self.link.late } else { Duration::ZERO };
         let arrival = self.link_free_at.saturating_add(self.link.one_way + late);
-        self.schedule(arrival, Event::Arrival { number, piece, ecn });
+        self.schedule(arrival, Event::Arrival { flow, number, piece, ecn });
         if self.chance(self.link.duplicated) {
-            self.schedule(arrival.saturating_add(MS), Event::Arrival { number, piece, ecn });
+            self.schedule(arrival.saturating_add(MS), Event::Arrival { flow, number, piece, ecn });
         }
     }
 
-    fn arrive(&mut self, number: u64, piece: u64, ecn: Ecn) {
-        if !self.acks.window().is_fresh(number) {
+    fn arrive(&mut self, flow: usize, number: u64, piece: u64, ecn: Ecn) {
+        let Flow { acks, pieces, .. } = &mut self.flows[flow];
+        if !acks.window().is_fresh(number) {
             return;
         }
-        self.acks.on_received(self.now, number, AckEliciting::Full, ecn);
-        self.piece_count += usize::from(self.pieces.insert(piece));
+        acks.on_received(self.now, number, AckEliciting::Full, ecn);
+        pieces.insert(piece);
         // The events of one instant come in one batch; each ack leaves on its own all the same.
-        if self.acks.is_due(self.now) {
-            self.send_ack();
+        if acks.is_due(self.now) {
+            self.send_ack(flow);
         }
     }
 
-    fn send_ack(&mut self) {
-        let ranges: Vec<_> = self.acks.window().ranges().take(32).collect();
-        let event = Event::Ack { ranges, delay: self.acks.ack_delay(self.now), counts: self.acks.ecn_counts() };
-        self.acks.on_ack_sent();
+    fn send_ack(&mut self, flow: usize) {
+        let acks = &mut self.flows[flow].acks;
+        let ranges: Vec<_> = acks.window().ranges().take(32).collect();
+        let event = Event::Ack { flow, ranges, delay: acks.ack_delay(self.now), counts: acks.ecn_counts() };
+        acks.on_ack_sent();
         if !self.chance(self.link.acks_lost) {
             self.schedule(self.now.saturating_add(self.link.one_way), event);
         }
     }
 
     fn schedule(&mut self, instant: Instant, event: Event) {
-        self.events.push(std::cmp::Reverse((instant, self.payloads.len())));
+        self.events.push(Reverse((instant, self.payloads.len())));
         self.payloads.push(Some(event));
     }
 
@@ -363,7 +402,7 @@ impl Sender {
         let number = self.first_number + self.records.len() as u64;
         let ecn = self.ecn.codepoint();
         self.ecn.on_sent(ecn);
-        self.controller.on_sent(now, number, self.in_flight);
+        self.controller.on_sent(now, self.in_flight);
         self.pacer.on_sent(now, self.datagram_len);
         self.in_flight += self.datagram_len as u64;
         self.last_sent_at = now;
@@ -380,7 +419,7 @@ impl Sender {
         let mut marked_count = 0;
         for number in ranges.iter().cloned().flatten().filter(|&number| number >= self.first_number) {
             let record = &mut self.records[(number - self.first_number) as usize];
-            match std::mem::replace(&mut record.fate, Fate::Acked) {
+            match core::mem::replace(&mut record.fate, Fate::Acked) {
                 Fate::Acked => continue,
                 Fate::InFlight => {
                     self.in_flight -= self.datagram_len as u64;
@@ -408,7 +447,7 @@ impl Sender {
             }
         }
         for sent in newly_acked {
-            let acked = Acked { number: sent.number, sent_at: sent.at, len: self.datagram_len, limit: Limit::Window };
+            let acked = Acked { sent_at: sent.at, len: self.datagram_len, limit: Limit::Window };
             self.controller.on_acked(now, acked, &self.rtt);
         }
         self.detect_losses(now, in_flight_before);
@@ -423,27 +462,32 @@ impl Sender {
         let mut is_persistent = false;
         let mut lost: Option<Lost> = None;
         for record in self.records.iter_mut().take_while(|record| record.sent.number < largest_acked) {
-            if record.fate == Fate::InFlight {
-                match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
-                    Verdict::Fine => {}
-                    Verdict::LostAt(deadline) => {
-                        self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
-                    }
-                    Verdict::Lost => {
-                        record.fate = Fate::Lost;
-                        self.in_flight -= self.datagram_len as u64;
-                        self.lost_pieces.push_back(record.piece);
-                        if record.ecn == Ecn::Ect0 {
-                            self.ecn.on_lost();
-                        }
-                        let count = lost.map_or(0, |lost| lost.count) + 1;
-                        lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
-                        is_persistent |= walk.on_lost(record.sent.at);
-                        continue;
-                    }
+            match record.fate {
+                Fate::InFlight => {}
+                Fate::Acked => continue,
+                Fate::Lost => {
+                    walk.on_other(record.sent.number);
+                    continue;
                 }
             }
-            walk.on_not_lost();
+            match self.loss.verdict(now, record.sent, largest_acked, &self.rtt) {
+                Verdict::Fine => walk.on_other(record.sent.number),
+                Verdict::LostAt(deadline) => {
+                    walk.on_other(record.sent.number);
+                    self.loss_deadline = Some(self.loss_deadline.map_or(deadline, |other| other.min(deadline)));
+                }
+                Verdict::Lost => {
+                    record.fate = Fate::Lost;
+                    self.in_flight -= self.datagram_len as u64;
+                    self.lost_pieces.push_back(record.piece);
+                    if record.ecn == Ecn::Ect0 {
+                        self.ecn.on_lost();
+                    }
+                    let count = lost.map_or(0, |lost| lost.count) + 1;
+                    lost = Some(Lost { count, newest_sent_at: record.sent.at, in_flight });
+                    is_persistent |= walk.on_lost(record.sent);
+                }
+            }
         }
         if let Some(lost) = lost {
             self.controller.on_congestion(now, lost);
@@ -457,9 +501,10 @@ impl Sender {
 
     /// Lost datagrams are remembered while they may still turn up.
     fn forget(&mut self) {
+        let patience = 4 * self.rtt.smoothed();
         while self.records.front().is_some_and(|record| {
             record.fate == Fate::Acked
-                || record.fate == Fate::Lost && record.sent.at.saturating_add(1000 * MS) < self.last_sent_at
+                || record.fate == Fate::Lost && record.sent.at.saturating_add(patience) < self.last_sent_at
         }) {
             self.records.pop_front();
             self.first_number += 1;

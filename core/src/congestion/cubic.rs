@@ -64,6 +64,11 @@ impl Cubic {
         }
     }
 
+    /// Begins an epoch anew: the curve of the old one was drawn for another datagram length.
+    pub(super) fn on_datagram_len(&mut self) {
+        self.epoch = None;
+    }
+
     /// Returns the slow start threshold after congestion with `in_flight` octets under way (RFC 9438 §4.6, §4.7).
     pub(super) fn on_congestion(&mut self, window: u64, in_flight: u64) -> u64 {
         // A window that did not reach the last one shares the path with a newcomer: leave more room (fast convergence).

@@ -2,19 +2,18 @@
 
 use core::time::Duration;
 
-use crate::time::nanos;
+use crate::time::{Instant, nanos};
 
 /// The first slow start of one path.
 ///
-/// A round ends when the first number sent after its beginning is acknowledged. When the least round trip of a round
+/// A round ends when a datagram that left after its beginning is acknowledged: judged by time, because the conversations that
+/// share a path number their datagrams apart. When the least round trip of a round
 /// exceeds that of the round before, growth is slowed for five rounds (conservative slow start); if the round trip falls
 /// back meanwhile, that was jitter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HyStart {
-    /// The number that will be sent next.
-    next_number: u64,
-    /// The round ends when this number, or a later one, is acknowledged.
-    round_end: u64,
+    /// When the round began; the first one begins with the first ack.
+    round_start: Option<Instant>,
     min_last_round: u64,
     min_this_round: u64,
     sample_count: u32,
@@ -39,17 +38,12 @@ pub(super) enum Phase {
 impl HyStart {
     pub(super) const fn new() -> Self {
         Self {
-            next_number: 0,
-            round_end: 0,
+            round_start: None,
             min_last_round: u64::MAX,
             min_this_round: u64::MAX,
             sample_count: 0,
             conservative: None,
         }
-    }
-
-    pub(super) fn on_sent(&mut self, number: u64) {
-        self.next_number = number.saturating_add(1);
     }
 
     /// RFC 9406 §4.2: one sample an ack.
@@ -73,11 +67,12 @@ impl HyStart {
         }
     }
 
-    pub(super) fn on_acked(&mut self, number: u64) -> Phase {
-        if number < self.round_end {
+    pub(super) fn on_acked(&mut self, now: Instant, sent_at: Instant) -> Phase {
+        let round_start = *self.round_start.get_or_insert(now);
+        if sent_at < round_start {
             return Phase::SlowStart;
         }
-        self.round_end = self.next_number;
+        self.round_start = Some(now);
         self.min_last_round = self.min_this_round;
         self.min_this_round = u64::MAX;
         self.sample_count = 0;
@@ -170,15 +165,14 @@ mod tests {
 
     struct Path {
         hystart: HyStart,
-        number: u64,
+        now: Instant,
     }
 
     impl Path {
         fn new() -> Self {
-            let mut path = Self { hystart: HyStart::new(), number: 0 };
-            path.hystart.on_sent(0);
-            path.hystart.on_acked(0);
-            path
+            let mut hystart = HyStart::new();
+            hystart.on_acked(Instant::from_nanos(1), Instant::ORIGIN);
+            Self { hystart, now: Instant::from_nanos(1) }
         }
 
         fn sample(&mut self, millis: u64) {
@@ -188,9 +182,12 @@ mod tests {
         /// Eight acks of a round trip each, then the one that ends the round.
         fn round(&mut self, millis: u64) -> Phase {
             self.sample(millis);
-            self.number += 10;
-            self.hystart.on_sent(self.number);
-            self.hystart.on_acked(self.number)
+            let sent_at = self.now;
+            self.now = sent_at.saturating_add(Duration::from_millis(millis));
+            let phase = self.hystart.on_acked(self.now, sent_at);
+            let before = sent_at.saturating_add(Duration::from_millis(millis - 1));
+            assert_eq!(self.hystart.on_acked(self.now, before), Phase::SlowStart, "of the round before");
+            phase
         }
     }
 }

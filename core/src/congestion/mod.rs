@@ -40,8 +40,6 @@ pub enum Limit {
 /// A datagram that was newly acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// Its number.
-    pub number: u64,
     /// When it left.
     pub sent_at: Instant,
     /// Its length in octets.
@@ -61,7 +59,7 @@ pub struct Lost {
     pub in_flight: u64,
 }
 
-/// The congestion controller of one path.
+/// The congestion controller of one path, for all conversations on it.
 ///
 /// The window stays between two datagrams and the maximum given at the start, and grows only while it is what limits the
 /// sender (RFC 9002 §7.8). It falls at most once a round trip; a fall whose losses all prove false is undone.
@@ -122,8 +120,7 @@ impl Controller {
     }
 
     /// Takes note that a datagram leaves while `in_flight` octets, without it, are under way.
-    pub fn on_sent(&mut self, now: Instant, number: u64, in_flight: u64) {
-        self.hystart.on_sent(number);
+    pub fn on_sent(&mut self, now: Instant, in_flight: u64) {
         if let (Law::Cubic(cubic), 0) = (&mut self.law, in_flight) {
             cubic.on_application_limited(now);
         }
@@ -136,7 +133,7 @@ impl Controller {
 
     /// Grows the window for an acknowledged datagram.
     pub fn on_acked(&mut self, now: Instant, acked: Acked, rtt: &Rtt) {
-        let phase = self.hystart.on_acked(acked.number);
+        let phase = self.hystart.on_acked(now, acked.sent_at);
         if acked.limit == Limit::Application {
             if let Law::Cubic(cubic) = &mut self.law {
                 cubic.on_application_limited(now);
@@ -230,9 +227,10 @@ impl Controller {
     /// A longer one does not enlarge the window (RFC 8899 §3): until acks do, it may be less than two datagrams.
     pub fn on_datagram_len(&mut self, datagram_len: usize) {
         self.datagram_len = datagram_len as u64;
-        match self.law {
+        match &mut self.law {
             Law::StopAndWait => self.window = self.datagram_len,
-            Law::Fixed | Law::NewReno(_) | Law::Cubic(_) => {}
+            Law::Cubic(cubic) => cubic.on_datagram_len(),
+            Law::Fixed | Law::NewReno(_) => {}
         }
     }
 
