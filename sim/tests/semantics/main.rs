@@ -9,7 +9,7 @@
 //! [`server`]), what may happen next ([`actions`]), what must hold ([`properties`]). Then the result: the rules keep their
 //! promises ([`scenarios`]), and each rule that was broken on purpose breaks a promise ([`mutants`]).
 //!
-//! Together, the tests visit 4.9 million states in about 45 s of processor time. With `POSTHASTE_NIGHTLY` set they go on to
+//! Together, the tests visit 4.9 million states in about a minute of processor time. With `POSTHASTE_NIGHTLY` set they go on to
 //! larger bounds.
 
 #![expect(unreachable_pub, reason = "a test has no outside that its modules could be reached from")]

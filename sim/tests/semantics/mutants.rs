@@ -96,9 +96,9 @@ fn mutant_14_a_late_watermark_that_is_obeyed_opens_a_retired_number() {
 
 #[test]
 fn mutant_15_a_call_ahead_of_its_watermark_looks_like_a_breach() {
-    let model = model(Some(Mutant::CallAheadOfWatermark), AtMostOnce, 2, Faults::NONE);
-    let narrow = Calls { rules: Rules { window: 1, ..model.rules }, ..model };
-    assert_eq!(shortest_counterexample(&narrow), (AN_HONEST_CLIENT_BREAKS_NO_RULE, 10));
+    let rules = Rules { window: 1, mutant: Some(Mutant::CallAheadOfWatermark), ..Rules::of(AtMostOnce) };
+    let model = Calls { rules, call_count: 2, faults: Faults::NONE, reached: Vec::new() };
+    assert_eq!(shortest_counterexample(&model), (AN_HONEST_CLIENT_BREAKS_NO_RULE, 10));
 }
 
 #[test]
@@ -119,14 +119,20 @@ fn mutant_18_a_refused_open_repeated_under_another_ticket_executes_its_call_twic
     assert_eq!(caught(Mutant::RefusedOpenRepeated, AtMostOnce, 1, faults), (EXECUTED_AT_MOST_ONCE, 15));
 }
 
-/// The promise that the mutant breaks first, and in how many steps.
-fn caught(mutant: Mutant, level: Level, call_count: usize, faults: Faults) -> (&'static str, usize) {
-    let model = |mutant| model(mutant, level, call_count, faults);
-    shortest_counterexample(&model(Some(mutant)))
+#[test]
+fn mutant_19_a_resume_into_an_empty_session_executes_its_calls_twice() {
+    let faults = Faults { address_changes: 1, ticks: 2, ..Faults::NONE };
+    assert_eq!(caught(Mutant::ResumedIntoEmptySession, AtMostOnce, 1, faults), (EXECUTED_AT_MOST_ONCE, 15));
 }
 
-fn model(mutant: Option<Mutant>, level: Level, call_count: usize, faults: Faults) -> Calls {
-    Calls { rules: Rules { mutant, ..Rules::of(level) }, call_count, faults, reached: Vec::new() }
+/// The promise that the mutant breaks first, and in how many steps.
+fn caught(mutant: Mutant, level: Level, call_count: usize, faults: Faults) -> (&'static str, usize) {
+    shortest_counterexample(&Calls {
+        rules: Rules { mutant: Some(mutant), ..Rules::of(level) },
+        call_count,
+        faults,
+        reached: Vec::new(),
+    })
 }
 
 /// Looks one step further each time, so that what is found first is the shortest there is.

@@ -47,6 +47,8 @@ pub enum Mutant {
     LeaseCountedFromReceipt,
     /// Breaks S8: what a refused open carried is carried again under another ticket.
     RefusedOpenRepeated,
+    /// Breaks S8: a resume of an unknown session gets an empty one, and the calls of the old one go on there.
+    ResumedIntoEmptySession,
     /// Breaks S31: a reply counts as the answer to the latest copy of its call.
     LeaseCountedFromLatestCopy,
     /// Breaks S20: a tombstone of an exactly-once call is kept in memory alone.

@@ -63,6 +63,7 @@ impl State {
             Some(Mutant::SessionCreatedOnTheFly) => !known,
             Some(Mutant::SessionChosenByClient) => !known && ticket_shown,
             Some(Mutant::TicketAcceptedTwice) => ticket_shown,
+            Some(Mutant::ResumedIntoEmptySession) if ask == Ask::Resume => !known,
             _ => ticket_shown && !self.server.tickets_spent.contains(&id),
         };
         if may_create {
