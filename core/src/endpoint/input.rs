@@ -1,0 +1,759 @@
+//! Datagrams that arrive.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+use super::scope::{Fault, Scope};
+use super::{Endpoint, Transmit};
+use crate::ack::AckEliciting;
+use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
+use crate::ecn::Ecn;
+use crate::exchange::Party;
+use crate::ids::PeerId;
+use crate::memory::Broken;
+use crate::outcome::Unknown;
+use crate::peer::{self, Closing, Code, Notices, Resume, Stage, Ticket};
+use crate::seq;
+use crate::session::Session;
+use crate::time::Instant;
+use crate::token::{TOKEN_LEN, Token, TokenKind, resume_proof, secrets_are_equal};
+use crate::wire::check::{Carrier, check};
+use crate::wire::{
+    CHECKSUM_LEN, CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField,
+    Parameters, ResetToken, Seq, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, frame, stateless,
+};
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The sender's address.
+    pub from: SocketAddr,
+    /// The local address that it was sent to, if the socket tells.
+    pub to: Option<IpAddr>,
+    /// The ECN codepoint that it arrived with.
+    pub ecn: Ecn,
+}
+
+/// A datagram was discarded, or its conversation was closed for it. Counters changed; nothing the caller has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// It is no datagram of this protocol, or damaged.
+    Malformed(Malformed),
+    /// It is not authentic.
+    NotAuthentic,
+    /// It belongs to no conversation here.
+    Unknown,
+    /// It came before.
+    Repeated,
+    /// There is no room for what it brings; the peer sends it again.
+    NoRoom,
+    /// It is authentic and breaks a rule; the conversation is closed.
+    Violation(CloseCode),
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => write!(f, "malformed datagram: {malformed}"),
+            Self::NotAuthentic => f.write_str("datagram is not authentic"),
+            Self::Unknown => f.write_str("datagram of no conversation here"),
+            Self::Repeated => f.write_str("datagram came before"),
+            Self::NoRoom => f.write_str("no room for what the datagram brings"),
+            Self::Violation(code) => write!(f, "datagram breaks a rule: {code:?}"),
+        }
+    }
+}
+
+impl core::error::Error for Rejected {}
+
+impl From<Malformed> for Rejected {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+/// What an endpoint has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Datagrams handed in.
+    pub datagrams_received: u64,
+    /// Octets in them.
+    pub octets_received: u64,
+    /// Datagrams handed out.
+    pub datagrams_sent: u64,
+    /// Octets in them.
+    pub octets_sent: u64,
+    /// Datagrams discarded because of their form.
+    pub malformed: u64,
+    /// Datagrams discarded because they were not authentic.
+    pub not_authentic: u64,
+    /// Datagrams discarded because they belong to no conversation.
+    pub unknown: u64,
+    /// Datagrams discarded because they came before.
+    pub repeated: u64,
+    /// Datagrams discarded for want of room.
+    pub no_room: u64,
+    /// Conversations closed because the peer broke a rule.
+    pub violations: u64,
+    /// Retries, version answers and resets sent.
+    pub stateless_answers: u64,
+    /// Conversations closed because our own books did not agree.
+    pub broken: u64,
+}
+
+impl Endpoint<'_> {
+    /// Takes a datagram that arrived; it is opened in place.
+    ///
+    /// # Errors
+    /// [`Rejected`] says why it had no effect, or that its conversation was closed. The loop goes on as after any other.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        datagram: &mut [u8],
+    ) -> Result<(), Rejected> {
+        self.advance(now);
+        self.counters.datagrams_received += 1;
+        self.counters.octets_received += datagram.len() as u64;
+        self.sweep();
+        let result = self.dispatch(arrival, datagram);
+        match result {
+            Ok(()) => {}
+            Err(Rejected::Malformed(_)) => self.counters.malformed += 1,
+            Err(Rejected::NotAuthentic) => self.counters.not_authentic += 1,
+            Err(Rejected::Unknown) => self.counters.unknown += 1,
+            Err(Rejected::Repeated) => self.counters.repeated += 1,
+            Err(Rejected::NoRoom) => self.counters.no_room += 1,
+            Err(Rejected::Violation(_)) => self.counters.violations += 1,
+        }
+        result
+    }
+
+    fn dispatch(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Rejected> {
+        // Nobody can be answered at port 0, and no socket sends from it.
+        if arrival.from.port() == 0 {
+            return Err(Rejected::Unknown);
+        }
+        match Header::peek(datagram)? {
+            Header::Short(header) => self.on_short(arrival, header, datagram),
+            Header::Long(LongHeader { epoch: Epoch::Hello, sender: Side::Client, from, token, .. }) => {
+                let (token, offset) = (Ticket::new(token), 1 + 4 + 16 + token_field_len(token));
+                self.on_hello(arrival, from, &token, datagram, offset)
+            }
+            Header::Long(LongHeader { epoch: Epoch::Hello, to, from, .. }) => {
+                self.on_hello_answer(arrival, to, from, datagram)
+            }
+            Header::Long(_) => Err(Rejected::Unknown),
+            Header::Stateless => self.on_stateless(arrival, datagram),
+            Header::UnknownVersion { from, .. } => self.on_unknown_version(arrival, from, datagram.len()),
+        }
+    }
+
+    /// Finds the peer whose conversation an id names: an index and a compare.
+    fn find_conversation(&self, id: ConversationId) -> Option<u32> {
+        let ConversationId([socket, a, b, c, ..]) = id;
+        let index = u32::from_be_bytes([0, a, b, c]);
+        let peer = self.peers.at(index)?;
+        (socket == self.config.socket && peer.conversation.local == id).then_some(index)
+    }
+
+    fn on_short(&mut self, arrival: Arrival, header: ShortHeader, datagram: &mut [u8]) -> Result<(), Rejected> {
+        let Some(index) = self.find_conversation(header.to) else {
+            self.answer_unknown(arrival, header.to, datagram.len());
+            return Err(Rejected::Unknown);
+        };
+        let mut scope = self.scope(index).map_err(internal)?;
+        // In plain mode an id proves nothing, and a conversation never moves (protocol §4.13).
+        if scope.path.remote != arrival.from {
+            return Err(Rejected::Unknown);
+        }
+        match scope.peer.stage {
+            Stage::Open => {}
+            Stage::Closing(closing) => {
+                let received_count = closing.received_count.saturating_add(1);
+                let is_due = closing.is_due || received_count.is_power_of_two();
+                scope.peer.stage = Stage::Closing(Closing { received_count, is_due, ..closing });
+                self.settle(index);
+                return Ok(());
+            }
+            Stage::Idle | Stage::Opening(_) | Stage::Suspended | Stage::Draining { .. } => {
+                return Err(Rejected::Unknown);
+            }
+        }
+        scope.path.local = scope.path.local.or(arrival.to);
+        let result = scope.on_data_datagram(arrival.ecn, datagram);
+        match result {
+            Ok(()) => {
+                self.settle(index);
+                if self.peers.at(index).is_some_and(|peer| matches!(peer.stage, Stage::Draining { .. })) {
+                    self.on_closed(index);
+                }
+                Ok(())
+            }
+            Err(Rejected::Violation(code)) => {
+                self.close_with(index, Code::Protocol(code));
+                Err(Rejected::Violation(code))
+            }
+            Err(rejected) => {
+                self.settle(index);
+                Err(rejected)
+            }
+        }
+    }
+
+    /// Answers a datagram of an unknown conversation with a reset, so that the peer need not wait for its timeout
+    /// (RFC 9000 §10.3). Shorter than what it answers, and never an answer to an answer.
+    fn answer_unknown(&mut self, arrival: Arrival, id: ConversationId, len: usize) {
+        if len < stateless::RESET_TRIGGER_LEN_MIN || id.0[0] != self.config.socket || !self.accepts() {
+            return;
+        }
+        let token = self.tokens.reset_token(id);
+        self.answer(arrival, &Stateless::Reset { id, token });
+    }
+
+    fn on_unknown_version(&mut self, arrival: Arrival, to: ConversationId, _len: usize) -> Result<(), Rejected> {
+        if self.accepts() {
+            self.answer(arrival, &Stateless::Version { to, versions: stateless::Versions::OURS });
+        }
+        Err(Rejected::Malformed(Malformed::Version))
+    }
+
+    fn answer(&mut self, arrival: Arrival, answer: &Stateless<'_>) {
+        if self.answers.push(arrival, answer) {
+            self.counters.stateless_answers += 1;
+        }
+    }
+
+    /// Takes a client's hello.
+    fn on_hello(
+        &mut self,
+        arrival: Arrival,
+        from: ConversationId,
+        token: &Ticket,
+        datagram: &mut [u8],
+        number_offset: usize,
+    ) -> Result<(), Rejected> {
+        if !self.accepts() {
+            return Err(Rejected::Unknown);
+        }
+        let field = unmask_header(&Plain, 0, Epoch::Hello, datagram, number_offset)?;
+        let number = field.number.expand(None);
+        let len = datagram.len();
+        let frames = open_datagram(
+            &Plain,
+            0,
+            Epoch::Hello,
+            Generation::Current,
+            number,
+            datagram,
+            field.frames_offset,
+        )
+        .map_err(|_| Rejected::NotAuthentic)?;
+        let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Client, datagram_len: len };
+        check(frames, carrier).map_err(|violation| match violation {
+            crate::wire::Violation::Malformed(malformed) => Rejected::Malformed(malformed),
+            _ => Rejected::Malformed(Malformed::UnknownFrame),
+        })?;
+        if let Some(index) = self.find_hello(arrival.from, from) {
+            return self.on_hello_repeated(index, number, frames);
+        }
+        let Some(session) = self.check_token(arrival.from, token) else {
+            self.retry(arrival, from, number);
+            return Ok(());
+        };
+        self.accept_hello(arrival, from, session, number, frames)
+    }
+
+    /// Finds the conversation that an earlier copy of a hello opened.
+    fn find_hello(&self, address: SocketAddr, from: ConversationId) -> Option<u32> {
+        let path = self.paths.at(self.find_path(address)?)?;
+        path.peers.iter(&self.peers).find(|index| {
+            self.peers.at(*index).is_some_and(|peer| {
+                peer.side == Side::Server && peer.stage == Stage::Open && peer.conversation.remote == from
+            })
+        })
+    }
+
+    fn on_hello_repeated(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
+        let applied = self.apply_hello(index, number, frames);
+        self.settle(index);
+        applied
+    }
+
+    /// Says which session a token opens, if it is good and was not used before (protocol §4.3).
+    fn check_token(&mut self, address: SocketAddr, token: &Ticket) -> Option<u64> {
+        if token.octets().is_empty() {
+            return None;
+        }
+        let Token { session, .. } = self.tokens.open(self.now, address, token.octets())?;
+        self.used_tokens.insert(self.now, session).ok()?;
+        Some(session)
+    }
+
+    /// Answers a hello without a good token: no state is kept (protocol §4.3).
+    fn retry(&mut self, arrival: Arrival, to: ConversationId, number: u64) {
+        let token = Token { kind: TokenKind::Retry, issued_at: self.now, session: self.random.u64() };
+        let token = self.tokens.seal(&token, arrival.from);
+        self.answer(arrival, &Stateless::Retry { to, answers: number, token: &token });
+    }
+
+    /// Opens a conversation for a hello whose token is good.
+    fn accept_hello(
+        &mut self,
+        arrival: Arrival,
+        remote: ConversationId,
+        session: u64,
+        number: u64,
+        frames: &[u8],
+    ) -> Result<(), Rejected> {
+        let parameters = Frames::new(frames).find_map(|frame| match frame {
+            Ok(Frame::Parameters(items)) => Some(Parameters::decode(items)),
+            _ => None,
+        });
+        let parameters = parameters.unwrap_or(Err(Malformed::Form))?;
+        let resume = Frames::new(frames).find_map(|frame| match frame {
+            Ok(Frame::Resume { session, proof }) => Some((session, proof)),
+            _ => None,
+        });
+        let known = resume.and_then(|(session, proof)| self.find_session(session, &proof, remote));
+        let (index, outcome) = match known {
+            Some(index) => (self.rejoin(index, arrival)?, SessionOutcome::Resumed),
+            None => {
+                if self.session_count(arrival.from.ip()) >= self.config.session_count_per_address_max {
+                    return Err(Rejected::NoRoom);
+                }
+                let key = self.add_peer(arrival.from, arrival.to).ok_or(Rejected::NoRoom)?;
+                let secret = SessionSecret(self.random.octets());
+                let (incarnation, credit) = (self.incarnation, self.config.credit);
+                let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
+                peer.session = Session::new(session, incarnation, secret, credit);
+                peer.is_refusing = self.is_draining;
+                let outcome = if resume.is_some() { SessionOutcome::Unknown } else { SessionOutcome::Opened };
+                (key.index, outcome)
+            }
+        };
+        let id = self.draw_id(index);
+        let mut scope = self.scope(index).map_err(internal)?;
+        scope.peer.conversation = scope.new_conversation(id, remote);
+        scope.peer.side = Side::Server;
+        scope.peer.stage = Stage::Open;
+        scope.peer.outcome = outcome;
+        scope.path.local = arrival.to.or(scope.path.local);
+        scope.adopt(parameters).map_err(internal)?;
+        if outcome == SessionOutcome::Resumed {
+            scope.announce_anew().map_err(internal)?;
+        }
+        scope.peer.news |= peer::News::CONNECTED;
+        let applied = self.apply_hello(index, number, if resume.is_some() { &[] } else { frames });
+        self.settle(index);
+        applied
+    }
+
+    /// Finds a session that a client proves to be its own.
+    fn find_session(&self, session: u64, proof: &[u8; 16], id: ConversationId) -> Option<u32> {
+        self.peers
+            .iter()
+            .find(|(_, peer)| peer.session.id == session && peer.side == Side::Server)
+            .filter(|(_, peer)| {
+                matches!(peer.stage, Stage::Open | Stage::Suspended)
+                    && secrets_are_equal(&resume_proof(&peer.session.secret, id), proof)
+            })
+            .map(|(key, _)| key.index)
+    }
+
+    /// Moves a session that is resumed to the path that the client comes from.
+    fn rejoin(&mut self, index: u32, arrival: Arrival) -> Result<u32, Rejected> {
+        let mut scope = self.scope(index).map_err(internal)?;
+        scope.lose_all().map_err(internal)?;
+        self.move_peer(index, arrival.from, arrival.to).map_err(internal)?;
+        Ok(index)
+    }
+
+    fn session_count(&self, ip: IpAddr) -> usize {
+        self.by_address
+            .candidates(self.address_hash(ip))
+            .filter_map(|path| self.paths.at(path))
+            .filter(|path| path.remote.ip() == ip)
+            .map(|path| path.peers.len() as usize)
+            .sum()
+    }
+
+    /// Applies what a hello carries, and has it answered. Repetitions change nothing: every exchange has its number.
+    fn apply_hello(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
+        let mut scope = self.scope(index).map_err(internal)?;
+        let now = scope.now;
+        scope.peer.received_at = now;
+        for frame in Frames::new(frames) {
+            let applied = match frame? {
+                Frame::Data(data) => scope.on_data(&data),
+                Frame::Retired(retired) => scope.on_retired(&retired),
+                Frame::Cancel { seq: Seq(seq) } => scope.on_cancel(seq),
+                _ => Ok(()),
+            };
+            match applied {
+                Ok(()) => {}
+                // Unanswered, the hello comes again.
+                Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
+                Err(Fault::Violation(code)) => {
+                    self.close_with(index, Code::Protocol(code));
+                    return Err(Rejected::Violation(code));
+                }
+            }
+        }
+        scope.peer.hello_number = number;
+        scope.peer.notices |= Notices::ANSWER;
+        Ok(())
+    }
+
+    /// Takes the server's answer to a hello of ours.
+    fn on_hello_answer(
+        &mut self,
+        arrival: Arrival,
+        to: ConversationId,
+        from: ConversationId,
+        datagram: &mut [u8],
+    ) -> Result<(), Rejected> {
+        let index = self.find_conversation(to).ok_or(Rejected::Unknown)?;
+        let offset = 1 + 4 + 16 + 1;
+        let field = unmask_header(&Plain, 0, Epoch::Hello, datagram, offset)?;
+        let len = datagram.len();
+        let frames = open_datagram(
+            &Plain,
+            0,
+            Epoch::Hello,
+            Generation::Current,
+            field.number.expand(None),
+            datagram,
+            field.frames_offset,
+        )
+        .map_err(|_| Rejected::NotAuthentic)?;
+        let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Server, datagram_len: len };
+        check(frames, carrier).map_err(|_| Rejected::Malformed(Malformed::UnknownFrame))?;
+        let mut parameters = None;
+        let mut session: Option<frame::Session<'_>> = None;
+        for frame in Frames::new(frames) {
+            match frame? {
+                Frame::Parameters(items) => parameters = Some(Parameters::decode(items)?),
+                Frame::Session(found) => session = Some(found),
+                _ => {}
+            }
+        }
+        let (Some(parameters), Some(session)) = (parameters, session) else {
+            return Err(Rejected::Malformed(Malformed::Form));
+        };
+        let mut scope = self.scope(index).map_err(internal)?;
+        if scope.path.remote != arrival.from || !matches!(scope.peer.stage, Stage::Opening(_)) {
+            return Err(Rejected::Unknown);
+        }
+        scope.path.local = arrival.to.or(scope.path.local);
+        scope.peer.received_at = scope.now;
+        let result = scope.on_answer(from, parameters, &session);
+        self.settle(index);
+        result.map_err(|_| Rejected::Violation(CloseCode::Internal))
+    }
+
+    fn on_stateless(&mut self, arrival: Arrival, datagram: &[u8]) -> Result<(), Rejected> {
+        match Stateless::decode(datagram)? {
+            Stateless::Retry { to, answers, token } => self.on_retry(arrival, to, answers, token),
+            Stateless::Reset { id, token } => self.on_reset_datagram(arrival, id, token),
+            Stateless::Version { to, .. } => {
+                let index = self.opening_at(arrival, to).ok_or(Rejected::Unknown)?;
+                // It speaks no version of ours.
+                self.with(index, |scope| scope.give_up_opening(Unknown::ConnectionLost));
+                Ok(())
+            }
+        }
+    }
+
+    fn opening_at(&self, arrival: Arrival, id: ConversationId) -> Option<u32> {
+        let index = self.find_conversation(id)?;
+        let peer = self.peers.at(index)?;
+        let is_there = self.paths.at(peer.path).is_some_and(|path| path.remote == arrival.from);
+        (is_there && matches!(peer.stage, Stage::Opening(_))).then_some(index)
+    }
+
+    fn on_retry(
+        &mut self,
+        arrival: Arrival,
+        to: ConversationId,
+        answers: u64,
+        token: &[u8],
+    ) -> Result<(), Rejected> {
+        let index = self.opening_at(arrival, to).ok_or(Rejected::Unknown)?;
+        let result = self.with(index, |scope| scope.on_retry(answers, token));
+        result.ok_or(Rejected::Violation(CloseCode::Internal))
+    }
+
+    fn on_reset_datagram(
+        &mut self,
+        arrival: Arrival,
+        id: ConversationId,
+        token: ResetToken,
+    ) -> Result<(), Rejected> {
+        let path = self.find_path(arrival.from).and_then(|path| self.paths.at(path)).ok_or(Rejected::Unknown)?;
+        let found = path.peers.iter(&self.peers).find(|index| {
+            self.peers.at(*index).is_some_and(|peer| peer.conversation.remote == id && peer.stage == Stage::Open)
+        });
+        let index = found.ok_or(Rejected::Unknown)?;
+        let peer = self.peers.at(index).ok_or(Rejected::Unknown)?;
+        let is_proven = peer.conversation.reset_token.is_some_and(|known| secrets_are_equal(&known.0, &token.0));
+        if peer.side == Side::Server {
+            // Only servers send resets, so this answers nothing that we sent as one.
+            return Err(Rejected::Unknown);
+        }
+        if !is_proven && self.crypto.get().is_protected() {
+            return Err(Rejected::NotAuthentic);
+        }
+        // The server has restarted or forgotten us; what it still knows shows when the session is resumed.
+        let local = self.draw_id(index);
+        self.with(index, |scope| scope.open(local, Resume::Yes));
+        Ok(())
+    }
+
+    /// Makes the ticket and the reset token that the answer to a hello carries.
+    pub(super) fn ticket_for(&mut self, index: u32) -> Result<([u8; TOKEN_LEN], [u8; 16]), Broken> {
+        let token = Token { kind: TokenKind::Ticket, issued_at: self.now, session: self.random.u64() };
+        let scope = self.scope(index)?;
+        let (remote, local) = (scope.path.remote, scope.peer.conversation.local);
+        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(local).0))
+    }
+
+    /// Ends everything that is open with a peer that closed.
+    fn on_closed(&mut self, index: u32) {
+        self.with(index, |scope| scope.end_all(Unknown::Closed));
+    }
+
+    /// Closes a conversation: the peer is told, and what is open here ends.
+    pub(super) fn close_with(&mut self, index: u32, code: Code) {
+        let result = self.scope(index).and_then(|mut scope| scope.close(code));
+        if result.is_err() {
+            // The books are beyond repair; the slot is given up as it is once its time is over.
+            self.counters.broken += 1;
+        }
+        self.settle(index);
+    }
+
+    /// Returns the id of the peer in a slot.
+    #[allow(dead_code)]
+    fn peer_id(&self, index: u32) -> Option<PeerId> {
+        self.peers.key_of(index).map(PeerId)
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Takes a datagram of the data epoch.
+    fn on_data_datagram(&mut self, ecn: Ecn, datagram: &mut [u8]) -> Result<(), Rejected> {
+        let now = self.now;
+        let field: NumberField =
+            unmask_header(self.crypto, self.index, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
+        let window = self.peer.conversation.ack.window();
+        let number = field.number.expand(window.largest());
+        if number > seq::NUMBER_MAX || !window.is_fresh(number) {
+            return Err(Rejected::Repeated);
+        }
+        let generation = self.peer.conversation.keys.generation(now, field.phase, number);
+        let len = datagram.len();
+        let opened = open_datagram(
+            self.crypto,
+            self.index,
+            Epoch::Data,
+            generation,
+            number,
+            datagram,
+            field.frames_offset,
+        );
+        let Ok(frames) = opened else {
+            return match self.peer.conversation.keys.on_failed_open() {
+                Ok(()) => Err(Rejected::NotAuthentic),
+                Err(_) => Err(Rejected::Violation(CloseCode::Crypto)),
+            };
+        };
+        let pto = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max);
+        if self.peer.conversation.keys.on_opened(now, pto, generation, number).is_err() {
+            return Err(Rejected::Violation(CloseCode::Crypto));
+        }
+        if generation == Generation::Next {
+            self.crypto.update(self.index);
+        }
+        let sender = self.peer.side.other();
+        let carrier = Carrier { epoch: Epoch::Data, sender, datagram_len: len };
+        let summary = check(frames, carrier).map_err(|violation| Rejected::Violation(violation.code()))?;
+        for frame in Frames::new(frames) {
+            match self.on_frame(frame?, generation) {
+                Ok(()) => {}
+                Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
+                Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
+            }
+        }
+        let eliciting = if !summary.is_ack_eliciting {
+            AckEliciting::No
+        } else if len + FULL_SLACK >= self.path.mtu.current() {
+            AckEliciting::Full
+        } else {
+            AckEliciting::Yes
+        };
+        self.peer.conversation.ack.on_received(now, number, eliciting, ecn);
+        self.peer.received_at = now;
+        self.peer.awaiting_since = if self.peer.conversation.eliciting_count > 0 { Some(now) } else { None };
+        Ok(())
+    }
+
+    fn on_frame(&mut self, frame: Frame<'_>, generation: Generation) -> Result<(), Fault> {
+        match frame {
+            Frame::Padding { .. } | Frame::Ping | Frame::Private { .. } => Ok(()),
+            Frame::Ack(ack) => self.on_ack(&ack, generation),
+            Frame::Data(data) => self.on_data(&data),
+            Frame::Credit { limit } => {
+                self.on_credit(limit);
+                Ok(())
+            }
+            Frame::StreamCredit { role, seq, limit } => self.on_stream_credit(role, seq.0, limit),
+            Frame::Retired(retired) => self.on_retired(&retired),
+            Frame::Reset { role, seq, charge, .. } => self.on_reset(role, seq.0, charge),
+            Frame::Stop { role, seq, reason } => self.on_stop(role, seq.0, reason),
+            Frame::Taken { channel, limit } => {
+                self.on_taken(channel, limit);
+                Ok(())
+            }
+            Frame::Cancel { seq } => self.on_cancel(seq.0),
+            Frame::Ask { seq } => self.on_ask(seq.0),
+            Frame::Progress { seq, progress, .. } => self.on_progress(seq.0, progress.map_or(0, |it| it + 1)),
+            Frame::Resolve { seq } => self.on_resolve(seq.0),
+            Frame::Busy { after_millis } => {
+                let after = core::time::Duration::from_millis(after_millis.min(BUSY_MILLIS_MAX));
+                self.peer.busy_until = Some(self.now.saturating_add(after));
+                Ok(())
+            }
+            Frame::Drain => {
+                self.peer.is_draining = true;
+                self.peer.news |= peer::News::DRAINING;
+                Ok(())
+            }
+            Frame::AckFrequency { count, delay_micros } => {
+                let delay = core::time::Duration::from_micros(delay_micros).min(self.config.ack_delay_max);
+                self.peer.conversation.ack.on_frequency(u32::from(count), delay);
+                Ok(())
+            }
+            Frame::Close { .. } => {
+                let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
+                self.peer.stage = Stage::Draining { until: self.now.saturating_add(wait) };
+                Ok(())
+            }
+            // Further ids and moves are for protected conversations.
+            Frame::NewId { .. } | Frame::RetireId { .. } | Frame::Challenge(_) | Frame::Response(_) => Ok(()),
+            Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Session(_) | Frame::Resume { .. } => {
+                if self.crypto.is_protected() { Ok(()) } else { Err(Fault::Violation(CloseCode::NotAllowed)) }
+            }
+            Frame::Parameters(_) => Err(Fault::Violation(CloseCode::NotAllowed)),
+        }
+    }
+
+    /// Takes a token, and says hello again with it at once.
+    fn on_retry(&mut self, answers: u64, token: &[u8]) -> Result<(), Broken> {
+        let Stage::Opening(mut opening) = self.peer.stage else { return Ok(()) };
+        // A copy of an older retry, or of one that was taken already, says nothing about the hello of today.
+        let is_news = answers >= u64::from(opening.hello_first) && answers < u64::from(opening.hello_count);
+        if !is_news || opening.retry_count >= RETRY_COUNT_MAX {
+            return Ok(());
+        }
+        if let Some(record) = opening.carried.take() {
+            self.disown_carried(record)?;
+        }
+        self.peer.ticket = Ticket::new(token);
+        let behind = u64::from(opening.hello_count) - answers;
+        if behind <= 4 {
+            let sent_at = opening.sent_at[answers as usize % 4];
+            self.path.rtt.on_sample(self.now, self.now.saturating_since(sent_at), core::time::Duration::ZERO);
+        }
+        opening.retry_count += 1;
+        opening.hello_first = opening.hello_count;
+        opening.next_at = self.now;
+        self.peer.stage = Stage::Opening(opening);
+        Ok(())
+    }
+
+    /// Starts closing, and ends what is open.
+    fn close(&mut self, code: Code) -> Result<(), Broken> {
+        let is_open = self.peer.stage == Stage::Open;
+        let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
+        let until = self.now.saturating_add(wait);
+        self.peer.stage = if is_open {
+            Stage::Closing(Closing { code, until, received_count: 0, is_due: true })
+        } else {
+            Stage::Draining { until: self.now }
+        };
+        self.end_all(Unknown::Closed)
+    }
+
+    /// Ends every exchange; what was never sent is told as such.
+    pub(super) fn end_all(&mut self, why: Unknown) -> Result<(), Broken> {
+        self.end_session(why)?;
+        self.peer.news &= !peer::News::SESSION_LOST;
+        self.end_rest()
+    }
+}
+
+/// Stateless answers that wait to be sent: a few, since who asks so fast is no honest client, and asks again.
+#[derive(Debug)]
+pub(super) struct Answers {
+    waiting: [Option<Waiting>; ANSWER_COUNT_MAX],
+    first: usize,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    octets: [u8; ANSWER_LEN_MAX],
+    len: usize,
+}
+
+impl Answers {
+    pub(super) const fn new() -> Self {
+        Self { waiting: [None; ANSWER_COUNT_MAX], first: 0, count: 0 }
+    }
+
+    fn push(&mut self, arrival: Arrival, answer: &Stateless<'_>) -> bool {
+        if self.count == ANSWER_COUNT_MAX {
+            return false;
+        }
+        let mut octets = [0; ANSWER_LEN_MAX];
+        let Ok(len) = answer.encode(&mut octets) else { return false };
+        let place = (self.first + self.count) % ANSWER_COUNT_MAX;
+        self.waiting[place] = Some(Waiting { to: arrival.from, from: arrival.to, octets, len });
+        self.count += 1;
+        true
+    }
+
+    pub(super) fn pop(&mut self, out: &mut [u8]) -> Option<Transmit> {
+        if self.count == 0 {
+            return None;
+        }
+        let waiting = self.waiting[self.first].take()?;
+        self.first = (self.first + 1) % ANSWER_COUNT_MAX;
+        self.count -= 1;
+        out[..waiting.len].copy_from_slice(&waiting.octets[..waiting.len]);
+        Some(Transmit { to: waiting.to, from: waiting.from, ecn: Ecn::NotEct, len: waiting.len })
+    }
+}
+
+fn internal(_: Broken) -> Rejected {
+    Rejected::Violation(CloseCode::Internal)
+}
+
+const fn token_field_len(token: &[u8]) -> usize {
+    crate::wire::varint::len_of(token.len() as u64) + token.len()
+}
+
+const ANSWER_COUNT_MAX: usize = 64;
+const ANSWER_LEN_MAX: usize = 96;
+const RETRY_COUNT_MAX: u8 = 8;
+/// A datagram this close to the path's length counts as full (bulk).
+const FULL_SLACK: usize = 64;
+/// Nobody is made to wait longer than a minute.
+const BUSY_MILLIS_MAX: u64 = 60_000;
+#[allow(dead_code)]
+const _: (usize, Option<Party>) = (CHECKSUM_LEN, None);

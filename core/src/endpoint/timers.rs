@@ -1,0 +1,240 @@
+//! Time that passes.
+
+use core::time::Duration;
+
+use super::Endpoint;
+use super::scope::{Fault, Scope};
+use crate::exchange::{Notices, Stage as ExchangeStage};
+use crate::memory::{Broken, Sound};
+use crate::outcome::Unknown;
+use crate::peer::{self, Closing, Code, Resume, Stage};
+use crate::storage::Key;
+use crate::time::Instant;
+use crate::wire::{
+    CloseCode, Epoch, Frame, ShortHeader, Side, TruncatedNumber, Writer,
+    frame::{self, Closer},
+};
+
+impl Endpoint<'_> {
+    /// Acts on everything whose time has come. Afterwards [`Endpoint::poll_timeout`] lies later than `now`, or is `None`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        let now = self.now;
+        self.sweep();
+        while let Some((at, index)) = self.memory.call_deadlines.first().filter(|(at, _)| *at <= now) {
+            debug_assert!(at <= now);
+            self.memory.call_deadlines.clear(index);
+            if let Some(peer) = self.memory.exchanges.at(index).map(|exchange| exchange.peer) {
+                self.with(peer, |scope| scope.give_up_call(index, Unknown::Deadline));
+            }
+        }
+        while let Some(index) = self.peer_deadlines.pop_due(now) {
+            self.on_peer_timeout(index);
+            // Progress: whatever is still due at once waits for a moment of its own.
+            if self.peer_deadlines.get(index).is_some_and(|at| at <= now) {
+                self.peer_deadlines.set(index, now.saturating_add(Duration::from_nanos(1)));
+            }
+        }
+    }
+
+    fn on_peer_timeout(&mut self, index: u32) {
+        let now = self.now;
+        let Some(peer) = self.peers.at(index) else { return };
+        match peer.stage {
+            Stage::Closing(Closing { until, .. }) | Stage::Draining { until } if until <= now => {
+                // The application is told before the slot goes.
+                if peer.news == 0 && self.remove_peer(index).is_err() {
+                    self.counters.broken += 1;
+                }
+                return;
+            }
+            Stage::Opening(_) if self.is_silent(index, self.config.silence_timeout) => {
+                self.with(index, |scope| scope.give_up_opening(Unknown::ConnectionLost));
+                return;
+            }
+            Stage::Open if peer.side == Side::Client && self.is_silent(index, self.config.resume_after) => {
+                let id = self.draw_id(index);
+                self.with(index, |scope| scope.open(id, Resume::Yes));
+                return;
+            }
+            Stage::Open if self.is_silent(index, self.config.silence_timeout) => {
+                self.with(index, |scope| {
+                    scope.peer.stage = Stage::Suspended;
+                    scope.lose_all()
+                });
+                return;
+            }
+            Stage::Opening(_) | Stage::Open | Stage::Closing(_) | Stage::Draining { .. } => {}
+            Stage::Idle | Stage::Suspended => return,
+        }
+        let Ok(mut scope) = self.scope(index) else { return };
+        match scope.on_timeout() {
+            Ok(()) => self.settle(index),
+            Err(Fault::NoRoom) => self.settle(index),
+            Err(Fault::Violation(code)) => self.close_with(index, Code::Protocol(code)),
+        }
+    }
+
+    fn is_silent(&self, index: u32, timeout: Duration) -> bool {
+        self.peers
+            .at(index)
+            .and_then(|peer| peer.awaiting_since)
+            .is_some_and(|since| since.saturating_add(timeout) <= self.now)
+    }
+
+    /// Looks at one peer, and ends it if its time is over: idle peers need no timer.
+    pub(super) fn sweep(&mut self) {
+        let capacity = self.peers.capacity();
+        if capacity == 0 {
+            return;
+        }
+        self.swept = (self.swept + 1) % capacity;
+        let index = self.swept;
+        let now = self.now;
+        let Some(peer) = self.peers.at(index) else { return };
+        let is_over = match peer.stage {
+            Stage::Open | Stage::Suspended if peer.side == Side::Server => {
+                peer.received_at.saturating_add(self.config.lease) <= now
+            }
+            _ => false,
+        };
+        if is_over {
+            self.with(index, |scope| {
+                scope.end_all(Unknown::SessionLost)?;
+                scope.peer.stage = Stage::Draining { until: scope.now };
+                scope.peer.news |= peer::News::CLOSED;
+                Ok(())
+            });
+        }
+    }
+
+    /// Grants credit to peers that waited for memory.
+    pub(super) fn feed_starved(&mut self) {
+        if let Some(index) = self.starved.pop_front(&mut self.peers) {
+            self.with(index, |scope| {
+                scope.return_credit(0);
+                Ok(())
+            });
+        }
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Returns when something is to be done for this peer.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.peer.stage {
+            Stage::Idle | Stage::Suspended => None,
+            Stage::Opening(opening) => Some(self.opening_deadline(&opening)),
+            Stage::Closing(Closing { until, .. }) | Stage::Draining { until } => Some(until),
+            Stage::Open => {
+                let silence = self.peer.awaiting_since.map(|since| {
+                    let is_client = self.peer.side == Side::Client;
+                    since.saturating_add(if is_client { self.config.resume_after } else { self.config.silence_timeout })
+                });
+                [
+                    self.loss_deadline(),
+                    self.peer.conversation.ack.deadline(),
+                    self.pacing_deadline(),
+                    self.ask_deadline(),
+                    self.peer.busy_until,
+                    silence,
+                ]
+                .into_iter()
+                .flatten()
+                .min()
+            }
+        }
+    }
+
+    fn pacing_deadline(&self) -> Option<Instant> {
+        if !self.has_work() {
+            return None;
+        }
+        self.path.pacer.until(self.now, self.path.mtu.current()).filter(|at| *at > self.now)
+    }
+
+    /// Returns when to ask what became of the open calls (protocol §7.6).
+    fn ask_deadline(&self) -> Option<Instant> {
+        if self.peer.open_call_count == 0 {
+            return None;
+        }
+        let last = self.peer.received_at.max(self.peer.asked_at);
+        Some(last.saturating_add(self.ask_interval()))
+    }
+
+    /// Grows from four probe timeouts, at least 1 s, to 10 s.
+    fn ask_interval(&self) -> Duration {
+        let base = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(4);
+        let base = base.max(Duration::from_secs(1));
+        base.saturating_mul(1 << self.peer.ask_count.min(4)).min(ASK_INTERVAL_MAX).max(Duration::from_secs(1))
+    }
+
+    fn on_timeout(&mut self) -> Result<(), Fault> {
+        let now = self.now;
+        if self.peer.busy_until.is_some_and(|until| until <= now) {
+            self.peer.busy_until = None;
+        }
+        if self.peer.stage != Stage::Open {
+            return Ok(());
+        }
+        if self.loss_deadline().is_some_and(|at| at <= now) {
+            self.on_loss_timeout()?;
+        }
+        if self.ask_deadline().is_some_and(|at| at <= now) {
+            self.ask()?;
+        }
+        Ok(())
+    }
+
+    /// Asks about the calls that have waited longest, if all of their request has arrived.
+    fn ask(&mut self) -> Result<(), Broken> {
+        self.peer.asked_at = self.now;
+        self.peer.ask_count = self.peer.ask_count.saturating_add(1);
+        let mut count = 0;
+        let mut place = self.peer.session.ours.front();
+        while let (Some(index), ..ASK_COUNT_MAX) = (place, count) {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            let exchange = self.memory.exchanges.at(index).sound()?;
+            let waits = exchange.is_call()
+                && exchange.stage == ExchangeStage::Open
+                && exchange.flow(crate::exchange::Lane::Forward).is_none();
+            if waits {
+                self.notice(index, Notices::ASK)?;
+                count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the CLOSE that a closing conversation answers with.
+    pub(super) fn build_close(&mut self, out: &mut [u8]) -> Result<Option<usize>, Broken> {
+        let Stage::Closing(closing) = self.peer.stage else { return Err(Broken) };
+        if !closing.is_due {
+            return Ok(None);
+        }
+        self.peer.stage = Stage::Closing(Closing { is_due: false, ..closing });
+        let number = self.peer.conversation.take_number(self.random);
+        let unacked = self.peer.conversation.largest_acked.map_or(0, |largest| largest + 1).min(number);
+        let truncated = TruncatedNumber::new(number, unacked).sound()?;
+        let tag_len = crate::crypto::tag_len(self.crypto, Epoch::Data);
+        let limit = out.len().min(crate::config::DATAGRAM_LEN_MIN);
+        let mut writer = Writer::new(&mut out[..limit - tag_len]);
+        let header = ShortHeader { to: self.peer.conversation.remote };
+        header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).map_err(|_| Broken)?;
+        let (closer, code) = match closing.code {
+            Code::Protocol(code) => (Closer::Protocol, code.code()),
+            Code::Application(code) => (Closer::Application, code),
+        };
+        let scope = frame::Scope { closer, ends_session: true };
+        Frame::Close { scope, code, reason: &[] }.encode(&mut writer).map_err(|_| Broken)?;
+        let len = writer.len() + tag_len;
+        self.seal(number, &mut out[..len])?;
+        Ok(Some(len))
+    }
+}
+
+const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
+/// Calls asked about at a time.
+const ASK_COUNT_MAX: u32 = 8;
+#[allow(dead_code)]
+const _: (Option<Key>, Option<CloseCode>) = (None, None);
