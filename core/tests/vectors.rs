@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use posthaste_core::wire::checksum::crc32c;
-use posthaste_core::wire::frame::Closer;
-use posthaste_core::wire::header::KeyPhase;
+use posthaste_core::crypto::{Generation, Plain, open_datagram, seal_datagram};
 use posthaste_core::wire::*;
 use serde_json::{Value, json};
 
@@ -167,11 +165,10 @@ fn datagram_meaning(datagram: &[u8]) -> Result<Value, &'static str> {
         Header::Short(short) => (Epoch::Data, Side::Client, json!({ "epoch": "data", "to": hex(&short.to.0) })),
     };
     let field = NumberField::read(datagram, number_offset(&header)).map_err(|_| "discard")?;
-    let (covered, tag) = datagram.split_last_chunk().ok_or("discard")?;
-    let frames = covered.get(field.frames_offset..).ok_or("discard")?;
-    if field.phase != KeyPhase::Zero || crc32c(covered) != u32::from_be_bytes(*tag) {
-        return Err("discard");
-    }
+    let mut opened = datagram.to_vec();
+    let number = field.number.expand(None);
+    let frames = open_datagram(&Plain, 0, epoch, Generation::Current, number, &mut opened, field.frames_offset)
+        .map_err(|_| "discard")?;
     check(frames, Carrier { epoch, sender, datagram_len: datagram.len() }).map_err(|error| reaction(error, epoch))?;
     meaning["number"] = json!(field.number.expand(None) & ((1 << (8 * field.number.len_octets())) - 1));
     meaning["number_len"] = json!(field.number.len_octets());
@@ -191,8 +188,11 @@ fn write_datagram(header: &Header<'_>, datagram: &[u8], out: &mut [u8]) -> usize
     for frame in Frames::new(&datagram[field.frames_offset..datagram.len() - CHECKSUM_LEN]) {
         frame.expect("it is valid").encode(&mut writer).expect("it fits");
     }
-    writer.u32(crc32c(writer.written())).expect("it fits");
-    writer.len()
+    let len = writer.len() + CHECKSUM_LEN;
+    let epoch = if let Header::Long(long) = header { long.epoch } else { Epoch::Data };
+    seal_datagram(&mut Plain, 0, epoch, field.number.expand(None), &mut out[..len], number_offset(header))
+        .expect("it fits");
+    len
 }
 
 fn number_offset(header: &Header<'_>) -> usize {

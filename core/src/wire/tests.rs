@@ -5,8 +5,6 @@ use alloc::vec::Vec;
 use proptest::collection::vec as vec_of;
 use proptest::prelude::*;
 
-use super::data::Extent;
-use super::frame::{CallState, Closer, Scope, Session, SessionOutcome};
 use super::varint::VARINT_MAX;
 use super::*;
 
