@@ -1,11 +1,11 @@
 //! Frames: what datagrams carry (protocol §6).
 
+use super::header::TOKEN_LEN_MAX;
 use super::varint::{VARINT_MAX, len_of};
 use super::{
     Ack, ConversationId, Data, Epoch, Malformed, NoRoom, Parameters, Reader, ResetToken, Retired, Role, Seq,
     SessionSecret, Writer,
 };
-use crate::wire::header::TOKEN_LEN_MAX;
 
 /// The longest reason that a CLOSE gives, in octets (protocol §6.9.2).
 pub const CLOSE_REASON_LEN_MAX: usize = 256;
@@ -405,13 +405,7 @@ impl<'a> Frame<'a> {
             RETIRE_ID => Self::RetireId { index: reader.varint()? },
             CLOSE => decode_close(reader)?,
             DRAIN => Self::Drain,
-            ACK_FREQUENCY => {
-                let count = reader.varint_up_to(ACK_FREQUENCY_COUNT_MAX)? as u8;
-                if count == 0 {
-                    return Err(Malformed::Range);
-                }
-                Self::AckFrequency { count, delay_micros: reader.varint()? }
-            }
+            ACK_FREQUENCY => decode_ack_frequency(reader)?,
             PARAMETERS => {
                 let items = reader.counted()?;
                 Parameters::decode(items)?;
@@ -419,22 +413,8 @@ impl<'a> Frame<'a> {
             }
             SESSION => Self::Session(Session::decode(reader)?),
             RESUME => Self::Resume { session: reader.u64()?, proof: *reader.array()? },
-            HANDSHAKE => {
-                let (offset, data) = (reader.varint()?, reader.counted()?);
-                if offset + data.len() as u64 > VARINT_MAX {
-                    return Err(Malformed::Range);
-                }
-                Self::Handshake { offset, data }
-            }
-            HANDSHAKE_ACK => {
-                let epoch = match reader.u8()? {
-                    0 => Epoch::Hello,
-                    1 => Epoch::Handshake,
-                    2 => Epoch::Data,
-                    _ => return Err(Malformed::Range),
-                };
-                Self::HandshakeAck { epoch, offset: reader.varint()? }
-            }
+            HANDSHAKE => decode_handshake(reader)?,
+            HANDSHAKE_ACK => decode_handshake_ack(reader)?,
             CANCEL => Self::Cancel { seq: seq(reader)? },
             ASK => Self::Ask { seq: seq(reader)? },
             PROGRESS => decode_progress(reader)?,
@@ -612,6 +592,27 @@ fn decode_new_id<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
 fn decode_close<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
     let (scope, code, reason) = (Scope::decode(reader.u8()?)?, reader.varint()?, reader.counted()?);
     if reason.len() > CLOSE_REASON_LEN_MAX { Err(Malformed::Range) } else { Ok(Frame::Close { scope, code, reason }) }
+}
+
+fn decode_ack_frequency<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    let count = reader.varint_up_to(ACK_FREQUENCY_COUNT_MAX)? as u8;
+    if count == 0 { Err(Malformed::Range) } else { Ok(Frame::AckFrequency { count, delay_micros: reader.varint()? }) }
+}
+
+fn decode_handshake<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    let (offset, data) = (reader.varint()?, reader.counted()?);
+    // An offset is below 2^62 and a datagram is short, so the sum fits.
+    if offset + data.len() as u64 > VARINT_MAX { Err(Malformed::Range) } else { Ok(Frame::Handshake { offset, data }) }
+}
+
+fn decode_handshake_ack<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    let epoch = match reader.u8()? {
+        0 => Epoch::Hello,
+        1 => Epoch::Handshake,
+        2 => Epoch::Data,
+        _ => return Err(Malformed::Range),
+    };
+    Ok(Frame::HandshakeAck { epoch, offset: reader.varint()? })
 }
 
 fn decode_progress<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {

@@ -27,7 +27,7 @@ pub use check::{Carrier, Summary, allowed, check};
 pub use code::{CloseCode, NotExecuted, ResetReason, Status};
 pub use data::{Data, Extent, Flow, Form, Opening, Outcome, Role};
 pub use error::{Malformed, NoRoom, Violation};
-pub use frame::{Frame, Frames};
+pub use frame::{CallState, Closer, Frame, Frames, Scope, Session, SessionOutcome};
 pub use header::{Header, LongHeader, NumberField, Phase, ShortHeader, TruncatedNumber};
 pub use id::{ConversationId, Epoch, ResetToken, Seq, SessionSecret, Side};
 pub use metadata::{Metadata, MetadataWriter};

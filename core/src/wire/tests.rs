@@ -1,11 +1,10 @@
-use std::vec;
-use std::vec::Vec;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use proptest::collection::vec as vec_of;
 use proptest::prelude::*;
 
-use super::data::Extent;
-use super::frame::{CallState, Closer, Scope, Session, SessionOutcome};
 use super::varint::VARINT_MAX;
 use super::*;
 
@@ -243,8 +242,10 @@ proptest! {
 /// A frame that borrows from octets which a strategy owns.
 struct Owned {
     octets: Vec<u8>,
-    frame: alloc::boxed::Box<dyn for<'a> Fn(&'a [u8]) -> Frame<'a>>,
+    frame: Box<Borrow>,
 }
+
+type Borrow = dyn for<'a> Fn(&'a [u8]) -> Frame<'a>;
 
 impl core::fmt::Debug for Owned {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -253,7 +254,7 @@ impl core::fmt::Debug for Owned {
 }
 
 fn owned(octets: Vec<u8>, frame: impl for<'a> Fn(&'a [u8]) -> Frame<'a> + 'static) -> Owned {
-    Owned { octets, frame: alloc::boxed::Box::new(frame) }
+    Owned { octets, frame: Box::new(frame) }
 }
 
 /// Values of every length, and those at their ends.
