@@ -13,7 +13,7 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     write(&mut io::stdout().lock(), text)
 }
 
-/// Writes `text` to `out`, which stands for standard output, like [`print`].
+/// Writes `text` to `out`, which stands for standard output, like [`print()`].
 pub(crate) fn write(out: &mut impl Write, text: impl fmt::Display) -> Result<(), Failure> {
     write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
