@@ -342,7 +342,7 @@ def stateless(octets):
     need(16 <= kind <= 18, "3.3.7")
     if kind == 16:
         need(o.uint(4) == VERSION, "5.3")
-        meaning = {"stateless": "retry", "to": o.take(8).hex()}
+        meaning = {"stateless": "retry", "to": o.take(8).hex(), "answers": o.varint()}
         token = o.counted(128)
         need(token, "3.3.3")
         meaning["token"] = token.hex()

@@ -29,11 +29,11 @@ pub struct Config {
 
     /// Exchanges (messages, calls) of all peers together, from acceptance to retirement, in both directions. At most 2^24.
     pub exchange_count_max: usize,
-    /// Exchanges one peer may have open here at a time. 1 to 65 536 (protocol §6.4).
+    /// Exchanges one peer may have open here at a time. 16 to 65 536 (protocol §6.4).
     pub exchange_window: usize,
-    /// The longest message, request or reply that is received in one piece, in octets. 1 to 2^30, at most [`Self::credit`].
+    /// The longest message, request or reply that is received in one piece, in octets. 1200 to 2^30, at most [`Self::credit`].
     pub message_len_max: usize,
-    /// Octets that one peer may have under way to us, of all its flows. At most 2^40.
+    /// Octets that one peer may have under way to us, of all its flows. 4096 to 2^40.
     pub credit: u64,
     /// Octets that one stream may have under way, in each direction; each open stream holds that much memory. 0 refuses streams. At most 2^30.
     pub stream_window: usize,
@@ -162,6 +162,11 @@ impl Config {
         config
     }
 
+    /// Returns the largest congestion window that makes sense: what the peer may ever grant.
+    pub(crate) const fn window_max(&self) -> u64 {
+        self.payload_memory as u64
+    }
+
     /// Checks every field against its range and against the others.
     ///
     /// # Errors
@@ -187,8 +192,8 @@ impl Config {
             within(self.session_count_per_address_max, 1, POOL_MAX, "session_count_per_address_max");
             within(self.used_ticket_count_max, 0, POOL_MAX, "used_ticket_count_max");
             within(self.exchange_count_max, 1, POOL_MAX, "exchange_count_max");
-            within(self.exchange_window, 1, 65_536, "exchange_window");
-            within(self.message_len_max, 1, 1 << 30, "message_len_max");
+            within(self.exchange_window, 16, 65_536, "exchange_window");
+            within(self.message_len_max, DATAGRAM_LEN_MIN, 1 << 30, "message_len_max");
             within(self.stream_window, 0, 1 << 30, "stream_window");
             within(self.hole_count_max, 1, 1024, "hole_count_max");
             within(self.sent_datagram_count_max, 2, POOL_MAX, "sent_datagram_count_max");
@@ -214,7 +219,7 @@ impl Config {
             return Err(ConfigError { field: "probe_interval_max" });
         }
         // What was started must be able to finish: the credit holds at least one whole message.
-        if self.credit < self.message_len_max as u64 || self.credit > 1 << 40 {
+        if self.credit < 4096 || self.credit < self.message_len_max as u64 || self.credit > 1 << 40 {
             return Err(ConfigError { field: "credit" });
         }
         // Memory for one message each way, or nothing could ever be exchanged.

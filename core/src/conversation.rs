@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::ack::AckState;
 use crate::crypto::{KeyPhase, Limits};
+use crate::ecn::EcnPath;
 use crate::loss::LossDetector;
 use crate::random::Random;
 use crate::sent::InFlight;
@@ -32,6 +33,8 @@ pub struct Conversation {
     pub sent: List<InFlight>,
     /// The largest number that the peer acknowledged.
     pub largest_acked: Option<u64>,
+    /// Whether ECN marks pass; the peer counts them by conversation.
+    pub ecn: EcnPath,
     /// When to take a datagram for lost.
     pub loss: LossDetector,
     /// When the next datagram counts as lost by time alone.
@@ -75,6 +78,7 @@ impl Conversation {
             ack: AckState::new(ack_delay),
             sent: List::new(),
             largest_acked: None,
+            ecn: EcnPath::new(),
             loss: LossDetector::new(),
             loss_at: None,
             eliciting_sent_at: Instant::ORIGIN,

@@ -1,6 +1,6 @@
 //! Exchanges: messages and calls, each with its flows, from acceptance to retirement.
 
-use crate::storage::{Key, Linked, Links};
+use crate::storage::{Key, Links};
 use crate::time::Instant;
 use crate::outcome::{Outcome, Unknown};
 use crate::wire::{Description, Role};
@@ -89,7 +89,7 @@ pub enum Stage {
 }
 
 /// One of the four flows that an exchange may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// The message or request.
     Forward = 0,

@@ -1,6 +1,6 @@
 //! All memory that grows with use: pools shared by the peers of one endpoint, of fixed size from the start.
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::exchange::{Exchange, Party};
 use crate::incoming::Incoming;
 use crate::outgoing::{Body, Outgoing};
@@ -275,8 +275,37 @@ pub struct Storage<'s> {
     pub payload: Store<'s, u8>,
     /// Bookkeeping of the octets: [`Arena::tree_len`] of their length.
     pub payload_tree: Store<'s, u8>,
+    /// Sizes of blocks of 64 to 1024 octets that wait to be used again; 16 of each burst of calls is a good measure.
+    pub payload_waiting: Store<'s, u32>,
     /// Tickets that were used.
     pub used_tickets: Store<'s, crate::token::UsedTicket>,
+    /// A power of two, about as many as used tickets.
+    pub used_ticket_buckets: Store<'s, u32>,
+    /// As many as used tickets.
+    pub used_ticket_links: Store<'s, u32>,
+}
+
+impl Storage<'_> {
+    /// Checks that the stores fit together and hold what cannot be done without.
+    ///
+    /// # Errors
+    /// `storage`, if they do not.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), ConfigError> {
+        let fits = !self.peers.is_empty()
+            && self.paths.len() >= self.peers.len()
+            && self.path_links.len() >= self.paths.len()
+            && self.peer_deadlines.len() >= self.peers.len()
+            && self.exchange_links.len() >= self.exchanges.len()
+            && self.call_deadlines.len() >= self.exchanges.len()
+            && self.used_ticket_links.len() == self.used_tickets.len()
+            && self.path_buckets.len().is_power_of_two()
+            && self.exchange_buckets.len().is_power_of_two()
+            && self.used_ticket_buckets.len().is_power_of_two()
+            && self.payload_tree.len() >= Arena::tree_len(self.payload.len())
+            && self.payload.len() >= 2 * config.message_len_max
+            && self.peers.len() <= 1 << 24;
+        if fits { Ok(()) } else { Err(ConfigError { field: "storage" }) }
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -305,7 +334,10 @@ impl Storage<'static> {
             ranges: Store::owned(exchanges.min(4096).max(config.hole_count_max)),
             payload: Store::owned(config.payload_memory),
             payload_tree: Store::owned(Arena::tree_len(config.payload_memory)),
+            payload_waiting: Store::owned(16 * 512),
             used_tickets: Store::owned(config.used_ticket_count_max),
+            used_ticket_buckets: buckets(config.used_ticket_count_max),
+            used_ticket_links: Store::owned(config.used_ticket_count_max),
         }
     }
 }

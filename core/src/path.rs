@@ -3,7 +3,6 @@
 use core::net::{IpAddr, SocketAddr};
 
 use crate::congestion::Controller;
-use crate::ecn::EcnPath;
 use crate::pacer::Pacer;
 use crate::peer::OnPath;
 use crate::pmtu::PathMtu;
@@ -28,8 +27,6 @@ pub struct Path {
     pub pacer: Pacer,
     /// The length of datagrams.
     pub mtu: PathMtu,
-    /// Whether ECN marks pass.
-    pub ecn: EcnPath,
     /// Octets in flight, of all conversations.
     pub in_flight: u64,
     /// Whether a datagram was sent that a larger path MTU would have let be longer.

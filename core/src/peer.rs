@@ -51,10 +51,10 @@ pub struct Peer {
     pub answered_at: Instant,
     /// Since when something is awaited from the peer without a word from it.
     pub awaiting_since: Option<Instant>,
-    /// When to ask what became of open calls, and after how long the next time.
-    pub ask_at: Option<Instant>,
-    /// How long the last asking waited.
-    pub ask_interval: Duration,
+    /// When open calls were last asked about.
+    pub asked_at: Instant,
+    /// How often in a row they were asked about.
+    pub ask_count: u32,
     /// How many of our calls are open.
     pub open_call_count: u32,
     /// How long the server keeps the session without traffic.
@@ -106,6 +106,8 @@ pub enum Stage {
 pub struct Opening {
     /// How many hellos were sent: the number of the next.
     pub hello_count: u32,
+    /// The first hello with the token of today.
+    pub hello_first: u32,
     /// When the last four were sent, by number modulo 4.
     pub sent_at: [Instant; 4],
     /// When the next hello goes out.

@@ -74,6 +74,13 @@ impl PathMtu {
         }
     }
 
+    /// Takes a length that is known to pass, without looking for a longer one.
+    pub fn on_known(&mut self, datagram_len: usize) {
+        self.ceiling = datagram_len.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX);
+        self.current = self.ceiling;
+        self.too_long = self.ceiling + 1;
+    }
+
     /// Lowers the ceiling to the longest datagram that the peer takes.
     pub fn on_peer_limit(&mut self, datagram_len_max: usize) {
         self.ceiling = self.ceiling.min(datagram_len_max.max(DATAGRAM_LEN_BASE));

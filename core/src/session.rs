@@ -19,6 +19,8 @@ pub struct Session {
     pub low_sent: u64,
     /// The exchanges that we began and that are not retired, by seq.
     pub ours: List<BySeq>,
+    /// Messages of ours that may get lost and whose end has not been told.
+    pub unnumbered: List<BySeq>,
     /// The exchanges that the peer began and of which something is left here.
     pub theirs: List<BySeq>,
     /// All exchanges of the peer below this are retired, except those in `open`.
@@ -88,6 +90,7 @@ impl Session {
             next_seq: 0,
             low_sent: 0,
             ours: List::new(),
+            unnumbered: List::new(),
             theirs: List::new(),
             low: 0,
             open: OpenList::EMPTY,

@@ -212,7 +212,9 @@ fn reaction(violation: Violation, epoch: Epoch) -> &'static str {
 
 fn stateless_meaning(stateless: Stateless<'_>) -> Value {
     match stateless {
-        Stateless::Retry { to, token } => json!({ "stateless": "retry", "to": hex(&to.0), "token": hex(token) }),
+        Stateless::Retry { to, answers, token } => {
+            json!({ "stateless": "retry", "to": hex(&to.0), "answers": answers, "token": hex(token) })
+        }
         Stateless::Version { to, versions } => {
             json!({ "stateless": "version", "to": hex(&to.0), "versions": versions.iter().collect::<Vec<_>>() })
         }

@@ -60,7 +60,8 @@ impl Scope<'_, '_> {
         }
         if matches!(outcome, Outcome::Unknown(_)) {
             // Nothing can be resolved: the callee does not know either.
-            self.exchange(index)?.enter(Stage::Over, self.now);
+            let now = self.now;
+            self.exchange(index)?.enter(Stage::Over, now);
             self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
         }
         Ok(())
@@ -105,7 +106,7 @@ impl Scope<'_, '_> {
         let metadata = incoming.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let metadata = Metadata::decode(metadata).unwrap_or(Metadata::EMPTY);
         let is_understood = metadata.not_understood().is_none();
-        let left = metadata.get_varint(Metadata::DEADLINE);
+        let left = metadata.get_varint(wire::metadata::key::DEADLINE);
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let procedure = exchange.procedure.sound()?;
         let timeout = match left {

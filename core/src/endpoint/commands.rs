@@ -766,19 +766,17 @@ impl Scope<'_, '_> {
             return Ok(Err(SendError::Full));
         };
         let upward = if has_upward { self.hold(Body::Copied(&[]), Kind::Stream).map(Some) } else { Some(None) };
-        let key = match upward {
-            Some(_) => self.begin(exchange),
-            None => None,
-        };
-        let (Some(key), Some(upward)) = (key, upward) else {
-            self.let_go(body);
-            if let Some(block) = metadata {
-                self.memory.arena.free(block);
-            }
-            if let Some(Some((body, _))) = upward {
+        let key = if upward.is_some() { self.begin(exchange) } else { None };
+        let (key, upward) = match (key, upward) {
+            (Some(key), Some(upward)) => (key, upward),
+            (_, upward) => {
                 self.let_go(body);
+                self.let_go(metadata.map_or(outgoing::Body::Empty, outgoing::Body::Held));
+                if let Some(Some((ring, _))) = upward {
+                    self.let_go(ring);
+                }
+                return Ok(Err(SendError::Full));
             }
-            return Ok(Err(SendError::Full));
         };
         let priority = request.priority.min(PRIORITY_COUNT as u8 - 1);
         let outgoing = Outgoing {

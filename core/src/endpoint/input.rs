@@ -8,8 +8,6 @@ use super::{Endpoint, Transmit};
 use crate::ack::AckEliciting;
 use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
 use crate::ecn::Ecn;
-use crate::exchange::Party;
-use crate::ids::PeerId;
 use crate::memory::Broken;
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Notices, Resume, Stage, Ticket};
@@ -19,7 +17,7 @@ use crate::time::Instant;
 use crate::token::{TOKEN_LEN, Token, TokenKind, resume_proof, secrets_are_equal};
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
-    CHECKSUM_LEN, CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField,
+    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField,
     Parameters, ResetToken, Seq, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, frame, stateless,
 };
 
@@ -288,7 +286,7 @@ impl Endpoint<'_> {
             return None;
         }
         let Token { session, .. } = self.tokens.open(self.now, address, token.octets())?;
-        self.used_tokens.insert(self.now, session).ok()?;
+        self.used_tickets.insert(self.now, session).ok()?;
         Some(session)
     }
 
@@ -513,11 +511,11 @@ impl Endpoint<'_> {
     }
 
     /// Makes the ticket and the reset token that the answer to a hello carries.
-    pub(super) fn ticket_for(&mut self, index: u32) -> Result<([u8; TOKEN_LEN], [u8; 16]), Broken> {
+    pub(super) fn ticket_for(&mut self, index: u32) -> Result<([u8; TOKEN_LEN], ResetToken), Broken> {
         let token = Token { kind: TokenKind::Ticket, issued_at: self.now, session: self.random.u64() };
         let scope = self.scope(index)?;
         let (remote, local) = (scope.path.remote, scope.peer.conversation.local);
-        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(local).0))
+        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(local)))
     }
 
     /// Ends everything that is open with a peer that closed.
@@ -535,11 +533,6 @@ impl Endpoint<'_> {
         self.settle(index);
     }
 
-    /// Returns the id of the peer in a slot.
-    #[allow(dead_code)]
-    fn peer_id(&self, index: u32) -> Option<PeerId> {
-        self.peers.key_of(index).map(PeerId)
-    }
 }
 
 impl Scope<'_, '_> {
@@ -686,13 +679,6 @@ impl Scope<'_, '_> {
         };
         self.end_all(Unknown::Closed)
     }
-
-    /// Ends every exchange; what was never sent is told as such.
-    pub(super) fn end_all(&mut self, why: Unknown) -> Result<(), Broken> {
-        self.end_session(why)?;
-        self.peer.news &= !peer::News::SESSION_LOST;
-        self.end_rest()
-    }
 }
 
 /// Stateless answers that wait to be sent: a few, since who asks so fast is no honest client, and asks again.
@@ -755,5 +741,3 @@ const RETRY_COUNT_MAX: u8 = 8;
 const FULL_SLACK: usize = 64;
 /// Nobody is made to wait longer than a minute.
 const BUSY_MILLIS_MAX: u64 = 60_000;
-#[allow(dead_code)]
-const _: (usize, Option<Party>) = (CHECKSUM_LEN, None);

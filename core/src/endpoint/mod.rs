@@ -20,21 +20,23 @@ pub use input::{Arrival, Counters, Rejected};
 
 use crate::config::{Accept, Config, ConfigError};
 use crate::congestion::Controller;
-use crate::crypto::{Crypto, Plain};
-use crate::ecn::{Ecn, EcnPath};
+use crate::conversation::Conversation;
+use crate::crypto::{Crypto, Limits, Plain};
+use crate::ecn::Ecn;
 use crate::ids::PeerId;
 use crate::memory::{Broken, Memory, Sound, Storage};
+use crate::outcome::Unknown;
 use crate::pacer::Pacer;
 use crate::path::Path;
-use crate::peer::{self, Code, Peer, Stage};
+use crate::peer::{self, Code, Peer, Stage, Ticket};
 use crate::pmtu::PathMtu;
 use crate::random::Random;
 use crate::rtt::Rtt;
 use crate::siphash;
-use crate::storage::{Arena, Deadlines, Index, Key, List, RangePool, Slots};
+use crate::storage::{Arena, Deadlines, Index, Key, Links, List, RangePool, Slots};
 use crate::time::Instant;
-use crate::token::{TokenKeys, UsedTokens};
-use crate::wire::{CloseCode, ConversationId};
+use crate::token::{TokenKeys, UsedTickets};
+use crate::wire::{CloseCode, ConversationId, Parameters, ResetToken, SessionOutcome, Side};
 use scope::Scope;
 
 /// Protocol state of one UDP socket: its peers, its calls, its deadlines.
@@ -49,7 +51,7 @@ pub struct Endpoint<'s> {
     random: Random,
     crypto: Keyring<'s>,
     tokens: TokenKeys,
-    used_tokens: UsedTokens<'s>,
+    used_tickets: UsedTickets<'s>,
     memory: Memory<'s>,
     peers: Slots<'s, Peer>,
     paths: Slots<'s, Path>,
@@ -211,10 +213,10 @@ impl<'s> Endpoint<'s> {
             random,
             crypto,
             tokens,
-            used_tokens: UsedTokens::new(
-                storage.used_tokens,
-                storage.used_token_buckets,
-                storage.used_token_links,
+            used_tickets: UsedTickets::new(
+                storage.used_tickets,
+                storage.used_ticket_buckets,
+                storage.used_ticket_links,
                 config.lease,
             ),
             memory,
@@ -328,14 +330,14 @@ impl<'s> Endpoint<'s> {
             if peer.notices & peer::Notices::ANSWER != 0 && peer.stage == Stage::Open {
                 self.ticket_for(index)?
             } else {
-                ([0; crate::token::TOKEN_LEN], [0; 16])
+                ([0; crate::token::TOKEN_LEN], ResetToken([0; 16]))
             }
         };
         let mut scope = self.scope(index)?;
         let built = match scope.peer.stage {
             Stage::Opening(_) => scope.build_hello(out)?.map(|len| (len, Ecn::NotEct)),
             Stage::Open if scope.peer.notices & peer::Notices::ANSWER != 0 => {
-                let answer = opening::Answer { reset_token: crate::wire::ResetToken(reset_token), ticket: &ticket };
+                let answer = opening::Answer { reset_token, ticket: &ticket };
                 Some((scope.build_answer(out, &answer)?, Ecn::NotEct))
             }
             Stage::Open => scope.build_data(out)?.map(|built| (built.len, built.ecn)),
@@ -475,11 +477,81 @@ impl<'s> Endpoint<'s> {
             controller,
             pacer,
             mtu,
-            ecn: EcnPath::new(),
             in_flight: 0,
             is_filled: false,
             peers: List::new(),
         }
+    }
+
+    /// Makes a peer of which nothing is known; `id` names its conversation to come.
+    fn new_peer(&mut self, path: u32, id: ConversationId) -> Peer {
+        let limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
+        let delay = self.config.ack_delay_max;
+        Peer {
+            stage: Stage::Idle,
+            side: Side::Client,
+            path,
+            session: opening::no_session(self.config.credit),
+            conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, limits, &mut self.random),
+            parameters: Parameters::default(),
+            queues: [const { List::new() }; peer::PRIORITY_COUNT],
+            lost: List::new(),
+            noticed: List::new(),
+            notices: 0,
+            news: 0,
+            busy_until: None,
+            is_draining: false,
+            is_refusing: false,
+            flush_to: None,
+            received_at: self.now,
+            answered_at: Instant::ORIGIN,
+            awaiting_since: None,
+            asked_at: Instant::ORIGIN,
+            ask_count: 0,
+            open_call_count: 0,
+            lease: self.config.lease,
+            hello_number: 0,
+            outcome: SessionOutcome::Opened,
+            ticket: Ticket::NONE,
+            ready: Links::UNLINKED,
+            eventful: Links::UNLINKED,
+            starved: Links::UNLINKED,
+            on_path: Links::UNLINKED,
+        }
+    }
+
+    /// Puts a peer on the path that its datagrams come from.
+    fn move_peer(&mut self, index: u32, address: SocketAddr, local: Option<IpAddr>) -> Result<(), Broken> {
+        let old = self.peers.at(index).sound()?.path;
+        if self.paths.at(old).sound()?.remote == address {
+            return Ok(());
+        }
+        let path = match self.find_path(address) {
+            Some(path) => path,
+            None => {
+                let key = self.paths.insert(self.new_path(address, local)).ok_or(Broken)?;
+                self.by_address.insert(self.address_hash(address.ip()), key.index);
+                key.index
+            }
+        };
+        self.leave_path(index)?;
+        self.paths.at_mut(path).sound()?.peers.push_back(&mut self.peers, index);
+        self.peers.at_mut(index).sound()?.path = path;
+        Ok(())
+    }
+
+    /// Takes a peer off its path, which goes when nobody uses it any more.
+    fn leave_path(&mut self, index: u32) -> Result<(), Broken> {
+        let path = self.peers.at(index).sound()?.path;
+        let entry = self.paths.at_mut(path).sound()?;
+        entry.peers.remove(&mut self.peers, index);
+        if entry.peers.is_empty() {
+            let address = entry.remote;
+            self.by_address.remove(self.address_hash(address.ip()), path);
+            let key = self.paths.key_of(path).sound()?;
+            self.paths.remove(key).sound()?;
+        }
+        Ok(())
     }
 
     /// Draws a conversation id: the socket, the slot, and 32 bits that nobody can guess (protocol §4.1).
@@ -501,11 +573,11 @@ impl<'s> Endpoint<'s> {
     fn remove_peer(&mut self, index: u32) -> Result<(), Broken> {
         let mut scope = self.scope(index)?;
         scope.lose_all()?;
-        scope.drop_session()?;
+        scope.end_all(Unknown::SessionLost)?;
         scope.crypto.forget(index);
         let peer = self.peers.at(index).sound()?;
-        let (path, is_ready, is_eventful, is_starved) =
-            (peer.path, peer.ready.is_linked(), peer.eventful.is_linked(), peer.starved.is_linked());
+        let (is_ready, is_eventful, is_starved) =
+            (peer.ready.is_linked(), peer.eventful.is_linked(), peer.starved.is_linked());
         if is_ready {
             self.ready.remove(&mut self.peers, index);
         }
@@ -516,14 +588,7 @@ impl<'s> Endpoint<'s> {
             self.starved.remove(&mut self.peers, index);
         }
         self.peer_deadlines.clear(index);
-        let entry = self.paths.at_mut(path).sound()?;
-        entry.peers.remove(&mut self.peers, index);
-        if entry.peers.is_empty() {
-            let address = entry.remote;
-            self.by_address.remove(self.address_hash(address.ip()), path);
-            let key = self.paths.key_of(path).sound()?;
-            self.paths.remove(key).sound()?;
-        }
+        self.leave_path(index)?;
         let key = self.peers.key_of(index).sound()?;
         self.peers.remove(key).sound()?;
         Ok(())

@@ -17,7 +17,7 @@ use crate::time::Instant;
 use crate::token::resume_proof;
 use crate::wire::{
     CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, Role, SessionOutcome,
-    SessionSecret, Side, TruncatedNumber, Writer, frame,
+    Semantics, SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
 impl Scope<'_, '_> {
@@ -29,6 +29,7 @@ impl Scope<'_, '_> {
         self.peer.side = Side::Client;
         self.peer.stage = Stage::Opening(Opening {
             hello_count: 0,
+            hello_first: 0,
             sent_at: [now; 4],
             next_at: now,
             since: now,
@@ -75,7 +76,7 @@ impl Scope<'_, '_> {
         let mut carried = opening.carried;
         if opening.resume == Resume::Yes {
             let (session, secret) = (self.peer.session.id, self.peer.session.secret);
-            let proof = resume_proof(&secret.0, self.peer.conversation.local.0);
+            let proof = resume_proof(&secret, self.peer.conversation.local);
             Frame::Resume { session, proof }.encode(&mut writer).map_err(|_| Broken)?;
         } else if !ticket.octets().is_empty() {
             carried = self.write_carried(carried, &mut writer)?;
@@ -293,7 +294,12 @@ impl Scope<'_, '_> {
         while let Some(index) = place {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
             let exchange = self.memory.exchanges.at(index).sound()?;
-            if exchange.stage == ExchangeStage::Open && !self.was_sent(index)? {
+            let flow = exchange.flow(Lane::Forward);
+            let is_unsent = exchange.stage == ExchangeStage::Open && !self.was_sent(index)?;
+            if is_unsent || (flow.is_some() && self.may_repeat(index)?) {
+                if let Some(flow) = flow {
+                    self.rewind(flow)?;
+                }
                 self.memory.renumber(index, seq)?;
                 seq += 1;
                 continue;
@@ -359,8 +365,15 @@ impl Scope<'_, '_> {
         if let Some(record) = opening.carried {
             self.peer.conversation.sent.push_back(&mut self.memory.datagrams, record);
         }
+        self.end_all(why)?;
+        self.peer.news |= peer::News::CLOSED;
+        Ok(())
+    }
+
+    /// Ends every exchange; what was never sent will not be sent.
+    pub(super) fn end_all(&mut self, why: Unknown) -> Result<(), Broken> {
         self.end_session(why)?;
-        // What was never sent will not be sent: nobody is there.
+        self.peer.news &= !peer::News::SESSION_LOST;
         while let Some(index) = self.peer.session.ours.front() {
             let exchange = self.exchange(index)?;
             if exchange.is_call() {
@@ -373,8 +386,51 @@ impl Scope<'_, '_> {
             self.peer.session.ours.remove(&mut self.memory.exchanges, index);
         }
         self.peer.session.next_seq = 0;
-        self.peer.news |= peer::News::CLOSED;
+        while let Some(index) = self.peer.session.unnumbered.front() {
+            self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index);
+            self.remove_outgoing(index, Lane::Forward)?;
+            self.exchange(index)?.stage = ExchangeStage::Over;
+            self.tell(index, News::FAILED)?;
+        }
         Ok(())
+    }
+
+    /// Takes back what a hello carried whose token was refused.
+    ///
+    /// The server may have executed it in a session that it no longer knows, so only what may be executed again goes out again
+    /// (semantics S8).
+    pub(super) fn disown_carried(&mut self, record: u32) -> Result<(), Broken> {
+        while let Some(frame) = self.memory.datagrams.at(record).sound()?.frames.front() {
+            let Content::Run { flow, .. } = self.memory.frames.at(frame).sound()?.content else { return Err(Broken) };
+            let index = self.memory.outgoing.at(flow).sound()?.exchange;
+            self.memory.drop_runs(&mut self.peer.lost, flow)?;
+            if self.may_repeat(index)? {
+                self.rewind(flow)?;
+            } else {
+                self.lose_exchange(index, Unknown::SessionLost)?;
+            }
+        }
+        self.peer.session.charged_by_us = 0;
+        let key = self.memory.datagrams.key_of(record).sound()?;
+        self.memory.datagrams.remove(key).sound()?;
+        Ok(())
+    }
+
+    /// Says whether a call may be executed again in another session.
+    fn may_repeat(&self, index: u32) -> Result<bool, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let semantics = exchange.procedure.map(|procedure| procedure.options.semantics());
+        Ok(exchange.stage == ExchangeStage::Open && semantics == Some(Semantics::AtLeastOnce))
+    }
+
+    /// Makes a flow as if nothing of it had been sent.
+    fn rewind(&mut self, flow: u32) -> Result<(), Broken> {
+        self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        outgoing.sent = 0;
+        outgoing.is_end_sent = false;
+        outgoing.charged = 0;
+        self.queue(flow)
     }
 
     /// Builds the server's answer to a hello.
@@ -439,7 +495,7 @@ fn write_parameters(parameters: &Parameters, writer: &mut Writer<'_>) -> Result<
 }
 
 /// Returns a session that nobody issued yet.
-pub(super) const fn no_session(credit: u64) -> Session {
+pub(super) fn no_session(credit: u64) -> Session {
     let mut session = Session::new(0, 0, SessionSecret([0; 16]), credit);
     session.granted_to_us = HELLO_CREDIT;
     session

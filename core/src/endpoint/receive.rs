@@ -8,7 +8,7 @@ use crate::outgoing::Kind;
 use crate::session::{ChannelUse, OpenList};
 use crate::storage::Key;
 use crate::wire::checksum::crc32c;
-use crate::wire::{CloseCode, Data, Description, Flow, Form, Metadata, Procedure, ResetReason, Retired, Role, Status};
+use crate::wire::{CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
 
 impl Scope<'_, '_> {
     /// Takes the octets of a flow.
@@ -228,7 +228,8 @@ impl Scope<'_, '_> {
             let flow = exchange.flow(Lane::Forward).sound()?;
             let is_stream = self.memory.incoming.at(flow).sound()?.kind == Kind::Stream;
             channel.held.remove(&mut self.memory.exchanges, index);
-            self.exchange(index)?.enter(Stage::Ready, self.now);
+            let now = self.now;
+            self.exchange(index)?.enter(Stage::Ready, now);
             self.tell(index, News::MESSAGE_RECEIVED)?;
             if is_stream {
                 // The next one's turn comes when this one has been read to its end.

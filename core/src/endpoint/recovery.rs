@@ -103,7 +103,7 @@ impl Scope<'_, '_> {
     fn on_ecn_counts(&mut self, ack: &Ack<'_>, newest: Option<(u64, Instant)>, marked_count: u64, in_flight: u64) {
         let counts = ack.ecn.map(|ecn| EcnCounts { ect0: ecn.ect0, ect1: ecn.ect1, ce: ecn.ce });
         if let Some((_, sent_at)) = newest
-            && self.path.ecn.on_ack(counts, marked_count) == EcnVerdict::Congested
+            && self.peer.conversation.ecn.on_ack(counts, marked_count) == EcnVerdict::Congested
         {
             self.path.controller.on_ecn_ce(self.now, sent_at, in_flight);
         }
@@ -123,10 +123,10 @@ impl Scope<'_, '_> {
             self.peer.conversation.loss.on_spurious(now, sent, largest, &self.path.rtt);
             self.path.controller.on_spurious(sent_at);
         } else {
-            self.path.controller.on_acked(now, Acked { number, sent_at, len, limit }, &self.path.rtt);
+            self.path.controller.on_acked(now, Acked { sent_at, len, limit }, &self.path.rtt);
         }
         if is_mtu_probe {
-            self.path.mtu.on_probe_acked(now, number);
+            self.path.mtu.on_probe_acked(now, sent_at);
             self.path.controller.on_datagram_len(self.path.mtu.current());
         } else {
             self.path.mtu.on_datagram_acked(len);
@@ -231,19 +231,20 @@ impl Scope<'_, '_> {
                 break;
             }
             if datagram.fate == Fate::Lost {
+                persistent.on_other(datagram.number);
                 continue;
             }
             let sent = Sent { number: datagram.number, at: datagram.sent_at };
             match self.peer.conversation.loss.verdict(now, sent, largest, &self.path.rtt) {
-                Verdict::Fine => persistent.on_not_lost(),
+                Verdict::Fine => persistent.on_other(sent.number),
                 Verdict::LostAt(at) => {
-                    persistent.on_not_lost();
+                    persistent.on_other(sent.number);
                     let earliest = self.peer.conversation.loss_at.map_or(at, |earliest| earliest.min(at));
                     self.peer.conversation.loss_at = Some(earliest);
                 }
                 Verdict::Lost => {
                     let (is_eliciting, is_mtu_probe) = (datagram.is_eliciting, datagram.is_mtu_probe);
-                    is_persistent |= is_eliciting && persistent.on_lost(sent.at);
+                    is_persistent |= persistent.on_lost(sent);
                     // A lost MTU probe says nothing about congestion (RFC 8899 §3).
                     if is_eliciting && !is_mtu_probe {
                         let lost = lost.get_or_insert(Lost { count: 0, newest_sent_at: sent.at, in_flight });
@@ -270,14 +271,14 @@ impl Scope<'_, '_> {
     pub(super) fn on_datagram_lost(&mut self, index: u32) -> Result<(), Broken> {
         let now = self.now;
         let datagram = self.memory.datagrams.at(index).sound()?;
-        let (number, len, is_marked) = (datagram.number, datagram.len as usize, datagram.is_marked);
+        let (sent_at, len, is_marked) = (datagram.sent_at, datagram.len as usize, datagram.is_marked);
         if datagram.is_mtu_probe {
-            self.path.mtu.on_probe_lost(now, number);
+            self.path.mtu.on_probe_lost(now, sent_at);
         } else if self.path.mtu.on_datagram_lost(now, len, &self.path.rtt) == BlackHole::Yes {
             self.path.controller.on_datagram_len(self.path.mtu.current());
         }
         if is_marked {
-            self.path.ecn.on_lost();
+            self.peer.conversation.ecn.on_lost();
         }
         self.leave_flight(index)?;
         self.queue_frames(index)

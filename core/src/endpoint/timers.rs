@@ -8,10 +8,9 @@ use crate::exchange::{Notices, Stage as ExchangeStage};
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
-use crate::storage::Key;
 use crate::time::Instant;
 use crate::wire::{
-    CloseCode, Epoch, Frame, ShortHeader, Side, TruncatedNumber, Writer,
+    Epoch, Frame, ShortHeader, Side, TruncatedNumber, Writer,
     frame::{self, Closer},
 };
 
@@ -236,5 +235,3 @@ impl Scope<'_, '_> {
 const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// Calls asked about at a time.
 const ASK_COUNT_MAX: u32 = 8;
-#[allow(dead_code)]
-const _: (Option<Key>, Option<CloseCode>) = (None, None);

@@ -1,6 +1,7 @@
 //! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
 
 use super::scope::Scope;
+use crate::config::DATAGRAM_LEN_MIN;
 use crate::conversation::AliasState;
 use crate::crypto::{self, KeyUpdate, seal_datagram};
 use crate::ecn::Ecn;
@@ -58,7 +59,7 @@ impl Scope<'_, '_> {
         let truncated = self.truncate(number);
         let Some(truncated) = truncated else { return Ok(None) };
         let header = ShortHeader { to: self.peer.conversation.remote };
-        if header.encode(wire_phase(self.peer.conversation.keys.bit()), truncated, &mut writer).is_err() {
+        if header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).is_err() {
             return Ok(None);
         }
         let header_len = writer.len();
@@ -80,7 +81,7 @@ impl Scope<'_, '_> {
         }
         let is_eliciting = writer.len() > quiet_len;
         // Header protection takes its sample behind the longest number (protocol §3.10).
-        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && Frame::Padding { len: 1 }.encode(&mut writer).is_ok() {}
+        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {}
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];
         if !is_eliciting {
@@ -92,12 +93,12 @@ impl Scope<'_, '_> {
             self.peer.conversation.keys.on_ack_sent(largest);
         }
         let record = record.filter(|_| is_eliciting);
-        let ecn = self.book(record, acknowledges, number, len)?;
+        let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
     }
 
     /// Seals a datagram, with new keys if the old ones have served long enough.
-    fn seal(&mut self, number: u64, datagram: &mut [u8]) -> Result<(), Broken> {
+    pub(super) fn seal(&mut self, number: u64, datagram: &mut [u8]) -> Result<(), Broken> {
         match self.peer.conversation.keys.begin_seal(self.now, number) {
             Ok(KeyUpdate::NotDue) => {}
             Ok(KeyUpdate::Due) => {
@@ -116,17 +117,16 @@ impl Scope<'_, '_> {
         &mut self,
         record: Option<u32>,
         acknowledges: Option<u64>,
-        number: u64,
         len: usize,
     ) -> Result<Ecn, Broken> {
         let now = self.now;
         let Some(record) = record else { return Ok(Ecn::NotEct) };
         let ecn = match self.config.ecn {
-            crate::config::EcnMarking::On => self.path.ecn.codepoint(),
+            crate::config::EcnMarking::On => self.peer.conversation.ecn.codepoint(),
             crate::config::EcnMarking::Off => Ecn::NotEct,
         };
-        self.path.ecn.on_sent(ecn);
-        self.path.controller.on_sent(now, number, self.path.in_flight);
+        self.peer.conversation.ecn.on_sent(ecn);
+        self.path.controller.on_sent(now, self.path.in_flight);
         self.path.pacer.on_sent(now, len);
         self.path.in_flight += len as u64;
         let has_more = self.has_work();
@@ -174,16 +174,16 @@ impl Scope<'_, '_> {
         let mut writer = Writer::new(&mut out[..len - tag_len]);
         let header = ShortHeader { to: self.peer.conversation.remote };
         let encoded = header
-            .encode(wire_phase(self.peer.conversation.keys.bit()), truncated, &mut writer)
+            .encode(self.peer.conversation.keys.phase(), truncated, &mut writer)
             .and_then(|()| Frame::Ping.encode(&mut writer))
             .and_then(|()| Frame::Padding { len: writer.room() }.encode(&mut writer));
         encoded.map_err(|_| Broken)?;
         self.seal(number, &mut out[..len])?;
-        let ecn = self.book(Some(record.index), None, number, len)?;
+        let ecn = self.book(Some(record.index), None, len)?;
         let datagram = self.memory.datagrams.at_mut(record.index).sound()?;
         datagram.number = number;
         datagram.is_mtu_probe = true;
-        self.path.mtu.on_probe_sent(now, number, len, &self.path.rtt);
+        self.path.mtu.on_probe_sent(now, len, &self.path.rtt);
         Ok(Some(Built { len, ecn }))
     }
 
@@ -191,7 +191,8 @@ impl Scope<'_, '_> {
     fn allowance(&self, out_len: usize) -> usize {
         let full = self.datagram_len_max(out_len);
         if self.peer.conversation.probes_due > 0 {
-            return full;
+            // Short, so that a black hole for longer ones does not swallow the probes too (RFC 8899 §4.3).
+            return full.min(DATAGRAM_LEN_MIN);
         }
         if self.path.pacer.until(self.now, full).is_some() {
             return 0;
@@ -696,7 +697,7 @@ impl Scope<'_, '_> {
         }
         let mut metadata = MetadataWriter::new(scratch);
         if let Some(left) = left {
-            metadata.put_varint(Metadata::DEADLINE, left).map_err(|_| Broken)?;
+            metadata.put_varint(wire::metadata::key::DEADLINE, left).map_err(|_| Broken)?;
         }
         for (key, value) in Metadata::decode(given).map_err(|_| Broken)?.items() {
             metadata.put(key, value).map_err(|_| Broken)?;
@@ -735,10 +736,6 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         frames: List::new(),
         in_flight: Links::UNLINKED,
     }
-}
-
-const fn wire_phase(bit: u8) -> wire::header::KeyPhase {
-    if bit == 0 { wire::header::KeyPhase::Zero } else { wire::header::KeyPhase::One }
 }
 
 fn progress_frame(exchange: &Exchange, seq: Seq, now: Instant) -> Frame<'static> {

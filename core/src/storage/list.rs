@@ -52,6 +52,13 @@ impl Default for Links {
     }
 }
 
+// By hand, since the derived one would ask the marker to be `Debug` too.
+impl<L> core::fmt::Debug for List<L> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("List").field("head", &self.head).field("tail", &self.tail).field("len", &self.len).finish()
+    }
+}
+
 impl<L> List<L> {
     /// Makes an empty list.
     #[must_use]
@@ -115,6 +122,12 @@ impl<L> List<L> {
     #[must_use]
     pub fn next<T: Linked<L>>(&self, slots: &Slots<'_, T>, index: u32) -> Option<u32> {
         some(Self::links(slots, index)?.next)
+    }
+
+    /// Returns the index of the element before the one in slot `index`, which must be on this list.
+    #[must_use]
+    pub fn previous<T: Linked<L>>(&self, slots: &Slots<'_, T>, index: u32) -> Option<u32> {
+        some(Self::links(slots, index)?.previous)
     }
 
     /// Iterates over the indices of the elements, first to last.

@@ -57,6 +57,13 @@ impl TokenKeys {
         }
     }
 
+    /// Replaces what reset tokens are made from by a secret that outlives this incarnation.
+    #[must_use]
+    pub fn with_reset_secret(mut self, secret: &Key) -> Self {
+        self.reset = siphash_2_4_128(secret, b"posthaste reset");
+        self
+    }
+
     /// Returns the octets of a token for `address`.
     ///
     /// Kind, tag, and the masked time and session. The tag is made of everything in clear, and the mask of the tag, so two

@@ -65,9 +65,9 @@ pub enum Frame<'a> {
     },
     /// How many messages the application took.
     Taken {
-        /// The ordered channel, or [`Frame::NO_CHANNEL`].
+        /// The ordered channel.
         channel: u64,
-        /// How many of its messages were taken; without channel, all with a lower seq.
+        /// How many of its messages were taken.
         limit: u64,
     },
     /// Asks for the same octets from the address that this goes to.
@@ -268,8 +268,6 @@ const PRIVATE_MIN: u8 = 0x70;
 const PRIVATE_MAX: u8 = 0x7f;
 
 impl<'a> Frame<'a> {
-    /// The channel that stands for messages without channel in [`Frame::Taken`] (protocol §6.6.1).
-    pub const NO_CHANNEL: u64 = VARINT_MAX;
 
     /// Reads the next frame; form only, not whether it is allowed where it is.
     ///
@@ -340,7 +338,7 @@ impl<'a> Frame<'a> {
     #[inline]
     #[must_use]
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::Ack(_) | Self::Close { .. })
+        !matches!(self, Self::Padding { .. } | Self::Ack(_) | Self::Retired(_) | Self::Close { .. })
     }
 
     /// Returns the type on the wire.

@@ -134,10 +134,10 @@ impl Parameters {
 /// Returns the least and the greatest value of the parameter `id`; `None` for an unknown one.
 const fn range(id: u64) -> Option<(u64, u64)> {
     Some(match id {
-        1 => (1, 1 << 30),
+        1 => (HELLO_LEN_MIN as u64, 1 << 30),
         // Its least value is the length of a message, which may be anywhere in the items.
-        2 => (0, VARINT_MAX),
-        3 => (1, 65_536),
+        2 => (4096, VARINT_MAX),
+        3 => (16, 65_536),
         4 => (0, 1 << 30),
         5 => (HELLO_LEN_MIN as u64, DATAGRAM_LEN_MAX as u64),
         6 => (0, 1 << 24),

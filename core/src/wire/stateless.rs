@@ -18,6 +18,8 @@ pub enum Stateless<'a> {
     Retry {
         /// The client's id.
         to: ConversationId,
+        /// The number of the hello that it answers.
+        answers: u64,
         /// The token, 1 to 128 octets.
         token: &'a [u8],
     },
@@ -69,11 +71,12 @@ impl<'a> Stateless<'a> {
                     return Err(Malformed::Version);
                 }
                 let to = ConversationId(*reader.array()?);
+                let answers = reader.varint()?;
                 let token = reader.counted()?;
                 if token.is_empty() || token.len() > TOKEN_LEN_MAX {
                     return Err(Malformed::Range);
                 }
-                Self::Retry { to, token }
+                Self::Retry { to, answers, token }
             }
             VERSIONS => {
                 let to = ConversationId(*reader.array()?);
@@ -97,10 +100,11 @@ impl<'a> Stateless<'a> {
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, NoRoom> {
         let mut writer = Writer::new(out);
         match *self {
-            Self::Retry { to, token } => {
+            Self::Retry { to, answers, token } => {
                 writer.u8(RETRY)?;
                 writer.u32(VERSION)?;
                 writer.octets(&to.0)?;
+                writer.varint(answers)?;
                 writer.counted(token)?;
             }
             Self::Version { to, versions } => {
