@@ -67,7 +67,13 @@ pub const ALIAS_COUNT: usize = 8;
 
 impl Conversation {
     /// Makes a conversation in which nothing was sent.
-    pub fn new(local: ConversationId, remote: ConversationId, ack_delay: Duration, limits: Limits, random: &mut Random) -> Self {
+    pub fn new(
+        local: ConversationId,
+        remote: ConversationId,
+        ack_delay: Duration,
+        limits: Limits,
+        random: &mut Random,
+    ) -> Self {
         Self {
             local,
             remote,

@@ -1,8 +1,8 @@
 //! Exchanges: messages and calls, each with its flows, from acceptance to retirement.
 
+use crate::outcome::{Outcome, Unknown};
 use crate::storage::{Key, Links};
 use crate::time::Instant;
-use crate::outcome::{Outcome, Unknown};
 use crate::wire::{Description, Role};
 
 /// A reliable message, or a call with its reply and streams (protocol §1.5); or, without a seq, an unreliable message.

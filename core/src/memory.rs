@@ -102,9 +102,7 @@ impl Memory<'_> {
     #[must_use]
     pub fn find(&self, peer: u32, begun_by: Party, seq: u64) -> Option<u32> {
         self.by_seq.find(self.hash(peer, begun_by, seq), |index| {
-            self.exchanges
-                .at(index)
-                .is_some_and(|it| it.seq == Some(seq) && it.peer == peer && it.begun_by == begun_by)
+            self.exchanges.at(index).is_some_and(|it| it.seq == Some(seq) && it.peer == peer && it.begun_by == begun_by)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::sent::{InFlow, Last};
 use crate::storage::{Arena, Block, Linked, Links, List};
-use crate::wire::{Status, Role};
+use crate::wire::{Role, Status};
 
 /// A flow that we send.
 ///

@@ -113,8 +113,8 @@ impl Scope<'_, '_> {
             Some(micros) => micros.saturating_mul(1000),
             None => u64::from(procedure.timeout_millis) * 1_000_000,
         };
-        exchange.deadline =
-            (timeout > 0).then(|| now.saturating_add(core::time::Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS))));
+        exchange.deadline = (timeout > 0)
+            .then(|| now.saturating_add(core::time::Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS))));
         exchange.fingerprint = fingerprint;
         exchange.enter(Stage::Queued, now);
         if !is_understood {
@@ -177,8 +177,7 @@ impl Scope<'_, '_> {
         let exchange = self.exchange(index)?;
         exchange.enter(Stage::Over, now);
         let is_one_way = exchange.procedure.is_some_and(|procedure| procedure.options.is_one_way());
-        let is_maybe =
-            exchange.procedure.is_some_and(|procedure| procedure.options.semantics() == Semantics::Maybe);
+        let is_maybe = exchange.procedure.is_some_and(|procedure| procedure.options.semantics() == Semantics::Maybe);
         let is_wanted = !exchange.is_retired && !is_one_way;
         let stopped_reply = exchange.reasons[Lane::Backward as usize] != 0;
         if !is_wanted || stopped_reply {

@@ -563,10 +563,8 @@ impl Endpoint<'_> {
     pub fn handle_address_change(&mut self, now: Instant) {
         self.advance(now);
         for index in 0..self.peers.capacity() {
-            let is_ours = self
-                .peers
-                .at(index)
-                .is_some_and(|peer| peer.side == wire::Side::Client && peer.stage == Stage::Open);
+            let is_ours =
+                self.peers.at(index).is_some_and(|peer| peer.side == wire::Side::Client && peer.stage == Stage::Open);
             if is_ours {
                 let id = self.draw_id(index);
                 self.with(index, |scope| scope.open(id, Resume::Yes));
@@ -882,12 +880,7 @@ impl Scope<'_, '_> {
         })
     }
 
-    fn read(
-        &mut self,
-        stream: StreamId,
-        flow: u32,
-        out: &mut [u8],
-    ) -> Result<Result<Streamed, StreamError>, Broken> {
+    fn read(&mut self, stream: StreamId, flow: u32, out: &mut [u8]) -> Result<Result<Streamed, StreamError>, Broken> {
         let StreamId { exchange, lane } = stream;
         if self.exchange(exchange.index)?.is_outgoing(lane) {
             return Ok(Err(StreamError::Stale));

@@ -166,8 +166,7 @@ impl Endpoint<'_> {
             News::CALL_RECEIVED => Event::CallReceived { call: IncomingCallId(key) },
             News::MESSAGE_RECEIVED => {
                 let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(None) };
-                let channel =
-                    exchange.channel.and_then(|(channel, _)| Some(self.memory.channels.get(channel)?.name));
+                let channel = exchange.channel.and_then(|(channel, _)| Some(self.memory.channels.get(channel)?.name));
                 let incoming = self.memory.incoming.at_mut(flow).sound()?;
                 incoming.is_announced = true;
                 match incoming.kind {
@@ -178,9 +177,7 @@ impl Endpoint<'_> {
                     Kind::Stream => Event::StreamReceived { peer, stream: stream(Lane::Forward), channel },
                 }
             }
-            News::PROGRESS => {
-                Event::CallProgress { call: CallId(key), progress: exchange.progress.checked_sub(1) }
-            }
+            News::PROGRESS => Event::CallProgress { call: CallId(key), progress: exchange.progress.checked_sub(1) },
             News::CANCELLED => Event::CallCancelled { call: IncomingCallId(key) },
             News::ACKNOWLEDGED => Event::MessageAcknowledged { message: SendId(key) },
             News::FAILED => Event::MessageFailed { message: SendId(key) },
@@ -245,9 +242,10 @@ impl Endpoint<'_> {
         let peer = PeerId(self.peers.key_of(index).sound()?);
         let channels = &self.peers.at(index).sound()?.session.channels;
         let marked = channels.iter(&self.memory.channels).find(|channel| {
-            self.memory.channels.at(*channel).is_some_and(|channel| {
-                channel.is_noticed && channel.use_of == crate::session::ChannelUse::Outgoing
-            })
+            self.memory
+                .channels
+                .at(*channel)
+                .is_some_and(|channel| channel.is_noticed && channel.use_of == crate::session::ChannelUse::Outgoing)
         });
         let Some(channel) = marked else { return Ok(None) };
         let channel = self.memory.channels.at_mut(channel).sound()?;

@@ -17,8 +17,8 @@ use crate::time::Instant;
 use crate::token::{TOKEN_LEN, Token, TokenKind, resume_proof, secrets_are_equal};
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
-    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField,
-    Parameters, ResetToken, Seq, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, frame, stateless,
+    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters,
+    ResetToken, Seq, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, frame, stateless,
 };
 
 /// Where a datagram came from.
@@ -106,12 +106,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// [`Rejected`] says why it had no effect, or that its conversation was closed. The loop goes on as after any other.
-    pub fn handle_datagram(
-        &mut self,
-        now: Instant,
-        arrival: Arrival,
-        datagram: &mut [u8],
-    ) -> Result<(), Rejected> {
+    pub fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Rejected> {
         self.advance(now);
         self.counters.datagrams_received += 1;
         self.counters.octets_received += datagram.len() as u64;
@@ -239,16 +234,8 @@ impl Endpoint<'_> {
         let field = unmask_header(&Plain, 0, Epoch::Hello, datagram, number_offset)?;
         let number = field.number.expand(None);
         let len = datagram.len();
-        let frames = open_datagram(
-            &Plain,
-            0,
-            Epoch::Hello,
-            Generation::Current,
-            number,
-            datagram,
-            field.frames_offset,
-        )
-        .map_err(|_| Rejected::NotAuthentic)?;
+        let frames = open_datagram(&Plain, 0, Epoch::Hello, Generation::Current, number, datagram, field.frames_offset)
+            .map_err(|_| Rejected::NotAuthentic)?;
         let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Client, datagram_len: len };
         check(frames, carrier).map_err(|violation| match violation {
             crate::wire::Violation::Malformed(malformed) => Rejected::Malformed(malformed),
@@ -472,24 +459,13 @@ impl Endpoint<'_> {
         (is_there && matches!(peer.stage, Stage::Opening(_))).then_some(index)
     }
 
-    fn on_retry(
-        &mut self,
-        arrival: Arrival,
-        to: ConversationId,
-        answers: u64,
-        token: &[u8],
-    ) -> Result<(), Rejected> {
+    fn on_retry(&mut self, arrival: Arrival, to: ConversationId, answers: u64, token: &[u8]) -> Result<(), Rejected> {
         let index = self.opening_at(arrival, to).ok_or(Rejected::Unknown)?;
         let result = self.with(index, |scope| scope.on_retry(answers, token));
         result.ok_or(Rejected::Violation(CloseCode::Internal))
     }
 
-    fn on_reset_datagram(
-        &mut self,
-        arrival: Arrival,
-        id: ConversationId,
-        token: ResetToken,
-    ) -> Result<(), Rejected> {
+    fn on_reset_datagram(&mut self, arrival: Arrival, id: ConversationId, token: ResetToken) -> Result<(), Rejected> {
         let path = self.find_path(arrival.from).and_then(|path| self.paths.at(path)).ok_or(Rejected::Unknown)?;
         let found = path.peers.iter(&self.peers).find(|index| {
             self.peers.at(*index).is_some_and(|peer| peer.conversation.remote == id && peer.stage == Stage::Open)
@@ -532,7 +508,6 @@ impl Endpoint<'_> {
         }
         self.settle(index);
     }
-
 }
 
 impl Scope<'_, '_> {
@@ -548,15 +523,8 @@ impl Scope<'_, '_> {
         }
         let generation = self.peer.conversation.keys.generation(now, field.phase, number);
         let len = datagram.len();
-        let opened = open_datagram(
-            self.crypto,
-            self.index,
-            Epoch::Data,
-            generation,
-            number,
-            datagram,
-            field.frames_offset,
-        );
+        let opened =
+            open_datagram(self.crypto, self.index, Epoch::Data, generation, number, datagram, field.frames_offset);
         let Ok(frames) = opened else {
             return match self.peer.conversation.keys.on_failed_open() {
                 Ok(()) => Err(Rejected::NotAuthentic),

@@ -14,7 +14,10 @@ mod transmit;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-pub use commands::{Body, CallError, Delivery, Message, ReplyError, Request, SendError, StreamError, Streamed};
+pub use commands::{
+    Answer, Body, CallError, Delivery, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
+    Streamed, Streams,
+};
 pub use event::Event;
 pub use input::{Arrival, Counters, Rejected};
 
@@ -407,9 +410,7 @@ impl<'s> Endpoint<'s> {
         let Ok(scope) = self.scope(index) else { return false };
         match scope.peer.stage {
             Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => {
-                scope.peer.notices != 0 || scope.has_work() || scope.peer.conversation.ack.is_due(now)
-            }
+            Stage::Open => scope.peer.notices != 0 || scope.has_work() || scope.peer.conversation.ack.is_due(now),
             Stage::Closing(closing) => closing.is_due,
             Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
         }
@@ -470,17 +471,7 @@ impl<'s> Endpoint<'s> {
         }
         let controller = Controller::new(self.config.congestion, mtu.current(), self.config.window_max());
         let pacer = Pacer::new(&controller, &rtt);
-        Path {
-            remote,
-            local,
-            rtt,
-            controller,
-            pacer,
-            mtu,
-            in_flight: 0,
-            is_filled: false,
-            peers: List::new(),
-        }
+        Path { remote, local, rtt, controller, pacer, mtu, in_flight: 0, is_filled: false, peers: List::new() }
     }
 
     /// Makes a peer of which nothing is known; `id` names its conversation to come.
@@ -559,9 +550,8 @@ impl<'s> Endpoint<'s> {
         let slot = index.to_be_bytes();
         loop {
             let drawn: [u8; 4] = self.random.octets();
-            let id = ConversationId([
-                self.config.socket, slot[1], slot[2], slot[3], drawn[0], drawn[1], drawn[2], drawn[3],
-            ]);
+            let id =
+                ConversationId([self.config.socket, slot[1], slot[2], slot[3], drawn[0], drawn[1], drawn[2], drawn[3]]);
             // All zero means "unknown".
             if id != ConversationId::UNKNOWN {
                 return id;

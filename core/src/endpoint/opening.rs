@@ -16,8 +16,8 @@ use crate::storage::Key;
 use crate::time::Instant;
 use crate::token::resume_proof;
 use crate::wire::{
-    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, Role, SessionOutcome,
-    Semantics, SessionSecret, Side, TruncatedNumber, Writer, frame,
+    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, Role, Semantics,
+    SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
 impl Scope<'_, '_> {
@@ -511,4 +511,3 @@ const FRAME_HEAD_LEN: usize = 64;
 const HELLO_INTERVAL_MAX: Duration = Duration::from_secs(3);
 /// The plain tag wears out no key.
 const UNLIMITED: Limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
-

@@ -46,7 +46,8 @@ impl Scope<'_, '_> {
                 Flow::Ordered { channel, position, .. } => Some((channel, position)),
                 _ => None,
             };
-            let known = exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
+            let known =
+                exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
             if !agrees || channel != known {
                 return Err(Fault::Violation(CloseCode::Fragment));
             }

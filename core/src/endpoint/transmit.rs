@@ -81,7 +81,8 @@ impl Scope<'_, '_> {
         }
         let is_eliciting = writer.len() > quiet_len;
         // Header protection takes its sample behind the longest number (protocol §3.10).
-        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {}
+        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {
+        }
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];
         if !is_eliciting {
@@ -113,12 +114,7 @@ impl Scope<'_, '_> {
     }
 
     /// Enters an ack-eliciting datagram into the books, and returns the mark that it goes out with.
-    fn book(
-        &mut self,
-        record: Option<u32>,
-        acknowledges: Option<u64>,
-        len: usize,
-    ) -> Result<Ecn, Broken> {
+    fn book(&mut self, record: Option<u32>, acknowledges: Option<u64>, len: usize) -> Result<Ecn, Broken> {
         let now = self.now;
         let Some(record) = record else { return Ok(Ecn::NotEct) };
         let ecn = match self.config.ecn {
@@ -543,8 +539,7 @@ impl Scope<'_, '_> {
         let session = &self.peer.session;
         let is_ours = exchange.is_outgoing(Lane::Forward);
         let window = u64::from(self.peer.parameters.exchange_window);
-        let is_in_window =
-            !is_ours || exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
+        let is_in_window = !is_ours || exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
         let is_held_back = is_ours && self.peer.busy_until.is_some_and(|until| self.now < until);
         let charge = match outgoing.kind {
             Kind::Whole => outgoing.len,
@@ -667,20 +662,14 @@ impl Scope<'_, '_> {
         }
         match self.peer.conversation.alias(description, count_max) {
             Some((alias, AliasState::Known)) => Procedure::Alias(alias),
-            Some((alias, AliasState::Offered)) => {
-                Procedure::Full { description: *description, alias: Some(alias) }
-            }
+            Some((alias, AliasState::Offered)) => Procedure::Full { description: *description, alias: Some(alias) },
             None => Procedure::Full { description: *description, alias: None },
         }
     }
 
     /// Puts together the metadata of a request or reply: what is left of the deadline, where it is not what the procedure's
     /// description says, and what the application gave.
-    fn metadata_of<'b>(
-        &self,
-        flow: u32,
-        scratch: &'b mut [u8; SCRATCH_LEN],
-    ) -> Result<Option<Metadata<'b>>, Broken> {
+    fn metadata_of<'b>(&self, flow: u32, scratch: &'b mut [u8; SCRATCH_LEN]) -> Result<Option<Metadata<'b>>, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
         let given = outgoing.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));

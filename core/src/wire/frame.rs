@@ -268,7 +268,6 @@ const PRIVATE_MIN: u8 = 0x70;
 const PRIVATE_MAX: u8 = 0x7f;
 
 impl<'a> Frame<'a> {
-
     /// Reads the next frame; form only, not whether it is allowed where it is.
     ///
     /// # Errors

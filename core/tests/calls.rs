@@ -1,0 +1,68 @@
+//! Calls between two endpoints.
+#![cfg(feature = "alloc")]
+
+#[path = "support/pair.rs"]
+mod pair;
+
+use std::time::Duration;
+
+use pair::Pair;
+use posthaste_core::endpoint::{Event, Request};
+use posthaste_core::{CallId, Outcome};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let start = pair.now;
+    let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"hello")).unwrap();
+    let (ended, reply) = answer(&mut pair);
+    assert_eq!(ended, call);
+    assert_eq!(reply, b"hello");
+    assert_eq!(pair.now.saturating_since(start), Duration::from_millis(40));
+}
+
+#[test]
+fn a_small_call_in_a_row_costs_two_datagrams() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    for _ in 0..10 {
+        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 32])).unwrap();
+        answer(&mut pair);
+    }
+    let before = pair.datagram_count();
+    for _ in 0..1000 {
+        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 32])).unwrap();
+        answer(&mut pair);
+    }
+    // A skipped number looks like a gap and is acknowledged at once: the price of finding out liars.
+    let count = pair.datagram_count() - before;
+    assert!((2000..=2020).contains(&count), "{count}");
+}
+
+/// Runs until a call has ended, with an echo at the server.
+fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
+    let mut result = None;
+    let done = pair.run_until(10 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        result = pair.client.take(|event| match event {
+            Event::CallEnded { call, outcome } => Some((*call, *outcome)),
+            _ => None,
+        });
+        result.is_some()
+    });
+    assert!(
+        done,
+        "no outcome: client {:?} server {:?} events {:?}",
+        pair.client.endpoint.counters(),
+        pair.server.endpoint.counters(),
+        pair.client.events
+    );
+    let (call, outcome) = result.unwrap();
+    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+    let octets = pair.client.endpoint.payload(reply).unwrap().to_vec();
+    pair.client.endpoint.release(pair.now, reply).unwrap();
+    (call, octets)
+}

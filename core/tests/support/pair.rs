@@ -1,0 +1,171 @@
+//! Two endpoints on a virtual clock, with a queue between them that a test may tamper with.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use std::vec::Vec;
+
+use posthaste_core::ecn::Ecn;
+use posthaste_core::endpoint::{Arrival, Event, Remote};
+use posthaste_core::{Config, Endpoint, Instant, PeerId, Storage};
+
+/// One datagram under way.
+pub struct Flying {
+    pub at: Instant,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub octets: Vec<u8>,
+}
+
+/// What the network does to a datagram.
+pub enum Fate {
+    Arrive,
+    Lose,
+    Twice,
+}
+
+/// One endpoint with its address and what it was told.
+pub struct Host {
+    pub endpoint: Endpoint<'static>,
+    pub address: SocketAddr,
+    pub events: VecDeque<Event>,
+    pub sent: Vec<Vec<u8>>,
+}
+
+/// A client, a server, and the time that both share.
+pub struct Pair {
+    pub now: Instant,
+    pub client: Host,
+    pub server: Host,
+    pub delay: Duration,
+    pub network: VecDeque<Flying>,
+    pub fate: Box<dyn FnMut(&Flying) -> Fate>,
+}
+
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 4000);
+pub const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 5000);
+
+impl Pair {
+    pub fn new() -> Self {
+        Self::with(Config::internet(), Config::internet())
+    }
+
+    pub fn with(client: Config, server: Config) -> Self {
+        let now = Instant::from_nanos(1_000_000_000);
+        let host = |config: Config, address, seed| {
+            let storage = Storage::owned(&config);
+            let endpoint = Endpoint::new_insecure(config, storage, [seed; 32], now).unwrap();
+            Host { endpoint, address, events: VecDeque::new(), sent: Vec::new() }
+        };
+        Self {
+            now,
+            client: host(client, CLIENT, 1),
+            server: host(server, SERVER, 2),
+            delay: Duration::from_millis(10),
+            network: VecDeque::new(),
+            fate: Box::new(|_| Fate::Arrive),
+        }
+    }
+
+    pub fn dial(&mut self) -> PeerId {
+        self.client.endpoint.peer(self.now, &Remote { address: SERVER, identity: &[] }).unwrap()
+    }
+
+    /// Lets both endpoints say what they have to say at this moment.
+    pub fn flush(&mut self) {
+        for host in [&mut self.client, &mut self.server] {
+            while let Some(event) = host.endpoint.poll_event() {
+                host.events.push_back(event);
+            }
+            let mut out = vec![0; host.endpoint.config().datagram_len_max];
+            while let Some(transmit) = host.endpoint.poll_transmit(self.now, &mut out) {
+                let octets = out[..transmit.len].to_vec();
+                host.sent.push(octets.clone());
+                let at = Instant::from_nanos(self.now.as_nanos() + self.delay.as_nanos() as u64);
+                let flying = Flying { at, from: host.address, to: transmit.to, octets };
+                match (self.fate)(&flying) {
+                    Fate::Lose => {}
+                    Fate::Arrive => self.network.push_back(flying),
+                    Fate::Twice => {
+                        let copy = Flying { octets: flying.octets.clone(), ..flying };
+                        self.network.push_back(flying);
+                        self.network.push_back(copy);
+                    }
+                }
+            }
+            while let Some(event) = host.endpoint.poll_event() {
+                host.events.push_back(event);
+            }
+        }
+    }
+
+    /// Goes to the next moment at which something happens; false if nothing ever will.
+    pub fn step(&mut self) -> bool {
+        self.flush();
+        let arrival = self.network.iter().map(|flying| flying.at).min();
+        let timeouts = [self.client.endpoint.poll_timeout(), self.server.endpoint.poll_timeout()];
+        let Some(next) = timeouts.into_iter().chain([arrival]).flatten().min() else { return false };
+        self.now = self.now.max(next);
+        while let Some(index) = self.network.iter().position(|flying| flying.at <= self.now) {
+            let mut flying = self.network.remove(index).unwrap();
+            let host = if flying.to == self.client.address { &mut self.client } else { &mut self.server };
+            let arrival = Arrival { from: flying.from, to: Some(flying.to.ip()), ecn: Ecn::NotEct };
+            let _ = host.endpoint.handle_datagram(self.now, arrival, &mut flying.octets);
+        }
+        for host in [&mut self.client, &mut self.server] {
+            if host.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
+                host.endpoint.handle_timeout(self.now);
+                let next = host.endpoint.poll_timeout();
+                assert!(next.is_none_or(|at| at > self.now), "no progress at {:?}: {next:?}", self.now);
+            }
+        }
+        self.flush();
+        true
+    }
+
+    /// Steps until `done` or until `timeout` has passed; says whether it is done.
+    pub fn run_until(&mut self, timeout: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = Instant::from_nanos(self.now.as_nanos() + timeout.as_nanos() as u64);
+        loop {
+            self.flush();
+            if done(self) {
+                return true;
+            }
+            if self.now >= end || !self.step() {
+                return done(self);
+            }
+        }
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    pub fn datagram_count(&self) -> usize {
+        self.client.sent.len() + self.server.sent.len()
+    }
+}
+
+impl Host {
+    pub fn take<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> Option<T> {
+        let index = self.events.iter().position(|event| pick(event).is_some())?;
+        let event = self.events.remove(index)?;
+        pick(&event)
+    }
+
+    /// Answers every call that waits with its own arguments.
+    pub fn echo(&mut self, now: Instant) -> usize {
+        use posthaste_core::endpoint::Answer;
+        let mut count = 0;
+        while let Some(call) = self.take(|event| match event {
+            Event::CallReceived { call } => Some(*call),
+            _ => None,
+        }) {
+            self.endpoint.begin(now, call).unwrap();
+            let arguments = self.endpoint.incoming_call(call).unwrap().arguments.to_vec();
+            self.endpoint.reply(now, call, Answer::Ok, &arguments, &[]).unwrap();
+            count += 1;
+        }
+        count
+    }
+}
