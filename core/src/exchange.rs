@@ -170,8 +170,6 @@ impl News {
     pub const FAILED: u16 = 1 << 13;
     /// Our call has an outcome.
     pub const ENDED: u16 = 1 << 14;
-    /// The peer gave up a flow that we had begun to read.
-    pub const ABANDONED: u16 = 1 << 15;
 }
 
 impl Exchange {

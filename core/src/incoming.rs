@@ -92,6 +92,16 @@ impl Incoming {
         self.prefix < self.highest
     }
 
+    /// Says whether octets are missing that its sender may send: a whole flow that is not complete, or a hole.
+    #[must_use]
+    pub fn awaits_octets(&self) -> bool {
+        !self.is_abandoned
+            && match self.kind {
+                Kind::Whole => !self.is_complete(),
+                Kind::Stream => self.has_hole(),
+            }
+    }
+
     /// Says whether a fragment may be put where it belongs, without changing anything.
     ///
     /// # Errors

@@ -51,6 +51,10 @@ pub struct Peer {
     pub answered_at: Instant,
     /// Since when something is awaited from the peer without a word from it.
     pub awaiting_since: Option<Instant>,
+    /// When to look whether a flow that we receive makes no progress.
+    pub stalled_at: Option<Instant>,
+    /// Whether it is to be granted credit as soon as there is memory.
+    pub is_starved: bool,
     /// When open calls were last asked about.
     pub asked_at: Instant,
     /// How often in a row they were asked about.

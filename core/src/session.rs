@@ -1,6 +1,6 @@
 //! A session: what two endpoints keep of each other over all their conversations.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Party};
 use crate::storage::{Linked, Links, List};
 use crate::wire::SessionSecret;
 
@@ -101,6 +101,15 @@ impl Session {
             returned: 0,
             channels: List::new(),
             next_order: 0,
+        }
+    }
+
+    /// Returns the exchanges that one side began.
+    #[must_use]
+    pub const fn list(&self, begun_by: Party) -> &List<BySeq> {
+        match begun_by {
+            Party::Us => &self.ours,
+            Party::Them => &self.theirs,
         }
     }
 

@@ -396,8 +396,12 @@ impl<'s> Endpoint<'s> {
         let Some(peer) = self.peers.at(index) else { return };
         let has_news = peer.news != 0;
         let (is_ready, is_eventful) = (peer.ready.is_linked(), peer.eventful.is_linked());
+        let (is_hungry, is_starved) = (peer.is_starved, peer.starved.is_linked());
         if has_news && !is_eventful {
             self.eventful.push_back(&mut self.peers, index);
+        }
+        if is_hungry && !is_starved {
+            self.starved.push_back(&mut self.peers, index);
         }
         if !is_ready && self.wants_to_send(index) {
             self.ready.push_back(&mut self.peers, index);
@@ -497,6 +501,8 @@ impl<'s> Endpoint<'s> {
             received_at: self.now,
             answered_at: Instant::ORIGIN,
             awaiting_since: None,
+            stalled_at: None,
+            is_starved: false,
             asked_at: Instant::ORIGIN,
             ask_count: 0,
             open_call_count: 0,

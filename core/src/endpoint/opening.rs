@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::scope::{Fault, Scope};
 use super::transmit::{Added, new_record};
 use crate::crypto::{Limits, seal_datagram};
-use crate::exchange::{Lane, News, Stage as ExchangeStage};
+use crate::exchange::{Lane, News, Party, Stage as ExchangeStage};
 use crate::memory::{Broken, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::Kind;
@@ -248,14 +248,10 @@ impl Scope<'_, '_> {
                 self.peer.notices |= Notices::TAKEN;
             }
         }
-        for list in [crate::exchange::Party::Us, crate::exchange::Party::Them] {
-            let session = &self.peer.session;
-            let mut place = match list {
-                crate::exchange::Party::Us => session.ours.front(),
-                crate::exchange::Party::Them => session.theirs.front(),
-            };
+        for begun_by in [Party::Us, Party::Them] {
+            let mut place = self.peer.session.list(begun_by).front();
             while let Some(index) = place {
-                place = self.peer.session.ours.next(&self.memory.exchanges, index);
+                place = self.peer.session.list(begun_by).next(&self.memory.exchanges, index);
                 for lane in Lane::ALL {
                     let exchange = self.memory.exchanges.at(index).sound()?;
                     if !exchange.is_outgoing(lane)

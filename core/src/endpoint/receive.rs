@@ -158,6 +158,10 @@ impl Scope<'_, '_> {
         incoming.put(&mut self.memory.arena, &mut self.memory.ranges, range.start, data.data, holes).map_err(fault)?;
         incoming.end = incoming.end.or(end);
         incoming.arrived_at = now;
+        if incoming.awaits_octets() {
+            // Given up when nothing comes for long; our own application's slowness does not count.
+            self.peer.stalled_at.get_or_insert(now.saturating_add(self.config.progress_timeout));
+        }
         let (is_complete, has_more) = (incoming.is_complete(), incoming.prefix > before || incoming.is_complete());
         match kind {
             Kind::Whole if is_complete => self.on_whole(index, lane, flow),
@@ -404,7 +408,7 @@ impl Scope<'_, '_> {
                 let incoming = self.memory.incoming.at_mut(flow).sound()?;
                 incoming.is_abandoned = true;
                 self.exchange(index)?.stopped &= !(1 << lane as u8);
-                self.tell(index, News::ABANDONED | News::READABLE << lane as u16)?;
+                self.tell(index, News::READABLE << lane as u16)?;
                 return Ok(());
             }
             (Stage::Open, Lane::Backward) => {

@@ -132,6 +132,12 @@ impl Scope<'_, '_> {
     /// Takes what an incoming flow charged as done with, and grants it again when it is worth a frame.
     pub(super) fn return_credit(&mut self, octets: u64) {
         self.peer.session.returned = self.peer.session.returned.saturating_add(octets);
+        // Under pressure nothing is granted anew; what was granted is honoured.
+        let arena = &self.memory.arena;
+        self.peer.is_starved = arena.used() > arena.capacity() / 4 * 3;
+        if self.peer.is_starved {
+            return;
+        }
         let grant = self.peer.session.returned.saturating_add(self.config.credit);
         if grant.saturating_sub(self.peer.session.granted_by_us) >= self.config.credit / 4 {
             self.peer.notices |= peer::Notices::CREDIT;

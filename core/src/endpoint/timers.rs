@@ -4,13 +4,13 @@ use core::time::Duration;
 
 use super::Endpoint;
 use super::scope::{Fault, Scope};
-use crate::exchange::{Notices, Stage as ExchangeStage};
+use crate::exchange::{Lane, Notices, Party, Stage as ExchangeStage};
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
 use crate::time::Instant;
 use crate::wire::{
-    Epoch, Frame, ShortHeader, Side, TruncatedNumber, Writer,
+    Epoch, Frame, ResetReason, ShortHeader, Side, TruncatedNumber, Writer,
     frame::{self, Closer},
 };
 
@@ -136,6 +136,7 @@ impl Scope<'_, '_> {
                     self.pacing_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
+                    self.peer.stalled_at,
                     silence,
                 ]
                 .into_iter()
@@ -179,9 +180,45 @@ impl Scope<'_, '_> {
         if self.loss_deadline().is_some_and(|at| at <= now) {
             self.on_loss_timeout()?;
         }
+        if self.peer.stalled_at.is_some_and(|at| at <= now) {
+            self.give_up_stalled()?;
+        }
         if self.ask_deadline().is_some_and(|at| at <= now) {
             self.ask()?;
         }
+        Ok(())
+    }
+
+    /// Gives up flows that have waited too long for octets that their sender may send (protocol §6.5.3).
+    fn give_up_stalled(&mut self) -> Result<(), Broken> {
+        self.peer.stalled_at = None;
+        for begun_by in [Party::Them, Party::Us] {
+            let mut place = self.peer.session.list(begun_by).front();
+            while let Some(index) = place {
+                place = self.peer.session.list(begun_by).next(&self.memory.exchanges, index);
+                for lane in Lane::ALL {
+                    self.give_up_if_stalled(index, lane)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up_if_stalled(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        if exchange.is_outgoing(lane) {
+            return Ok(());
+        }
+        let Some(flow) = exchange.flow(lane) else { return Ok(()) };
+        let incoming = self.memory.incoming.at(flow).sound()?;
+        if !incoming.awaits_octets() {
+            return Ok(());
+        }
+        let at = incoming.arrived_at.saturating_add(self.config.progress_timeout);
+        if at <= self.now {
+            return self.stop_incoming(index, lane, ResetReason::ProgressTimeout);
+        }
+        self.peer.stalled_at = Some(self.peer.stalled_at.map_or(at, |earliest| earliest.min(at)));
         Ok(())
     }
 
@@ -196,7 +233,7 @@ impl Scope<'_, '_> {
             let exchange = self.memory.exchanges.at(index).sound()?;
             let waits = exchange.is_call()
                 && exchange.stage == ExchangeStage::Open
-                && exchange.flow(crate::exchange::Lane::Forward).is_none();
+                && exchange.flow(Lane::Forward).is_none();
             if waits {
                 self.notice(index, Notices::ASK)?;
                 count += 1;
