@@ -27,6 +27,9 @@ pub struct Config {
     /// Used tickets remembered until they expire. When full, a returning peer takes one round trip more. At most 2^24.
     pub used_ticket_count_max: usize,
 
+    /// Handshakes of protected conversations under way at a time. Plain mode needs none. At most 2^24.
+    pub handshake_count_max: usize,
+
     /// Exchanges (messages, calls) of all peers together, from acceptance to retirement, in both directions. At most 2^24.
     pub exchange_count_max: usize,
     /// Exchanges one peer may have open here at a time. 16 to 65 536 (protocol §6.4).
@@ -123,6 +126,7 @@ impl Config {
             peer_count_max: 256,
             session_count_per_address_max: 64,
             used_ticket_count_max: 1024,
+            handshake_count_max: 64,
             exchange_count_max: 16_384,
             exchange_window: 1024,
             message_len_max: 1 << 20,
@@ -191,6 +195,7 @@ impl Config {
             within(self.peer_count_max, 1, POOL_MAX, "peer_count_max");
             within(self.session_count_per_address_max, 1, POOL_MAX, "session_count_per_address_max");
             within(self.used_ticket_count_max, 0, POOL_MAX, "used_ticket_count_max");
+            within(self.handshake_count_max, 0, POOL_MAX, "handshake_count_max");
             within(self.exchange_count_max, 1, POOL_MAX, "exchange_count_max");
             within(self.exchange_window, 16, 65_536, "exchange_window");
             within(self.message_len_max, DATAGRAM_LEN_MIN, 1 << 30, "message_len_max");

@@ -96,6 +96,11 @@ impl Conversation {
         }
     }
 
+    /// Takes the limits of the keys, once there are keys.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.keys = KeyPhase::new(limits);
+    }
+
     /// Takes the number of the next datagram, skipping one at unpredictable places, so that a peer that acknowledges what it
     /// never received is found out (protocol §3.2.5; RFC 9000 §21.4).
     pub fn take_number(&mut self, random: &mut Random) -> u64 {

@@ -15,6 +15,7 @@ pub mod crypto;
 pub mod ecn;
 pub mod endpoint;
 pub mod exchange;
+pub mod handshake;
 pub mod ids;
 pub mod incoming;
 pub mod loss;

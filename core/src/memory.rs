@@ -2,6 +2,7 @@
 
 use crate::config::{Config, ConfigError};
 use crate::exchange::{Exchange, Party};
+use crate::handshake::Handshake;
 use crate::incoming::Incoming;
 use crate::outgoing::{Body, Outgoing};
 use crate::sent::{Content, InDatagram, InFlow, SentDatagram, SentFrame};
@@ -25,6 +26,8 @@ pub struct Memory<'s> {
     pub frames: Slots<'s, SentFrame>,
     /// Channels in use.
     pub channels: Slots<'s, Channel>,
+    /// Handshakes under way.
+    pub handshakes: Slots<'s, Handshake>,
     /// Octets of messages.
     pub arena: Arena<'s>,
     /// Runs of octets beyond holes.
@@ -267,6 +270,8 @@ pub struct Storage<'s> {
     pub frames: Store<'s, Slot<SentFrame>>,
     /// Channels in use.
     pub channels: Store<'s, Slot<Channel>>,
+    /// Handshakes under way; none in plain mode.
+    pub handshakes: Store<'s, Slot<Handshake>>,
     /// Runs of octets beyond holes.
     pub ranges: Store<'s, RangeNode>,
     /// Octets of messages.
@@ -329,6 +334,7 @@ impl Storage<'static> {
             datagrams: Store::owned(config.sent_datagram_count_max),
             frames: Store::owned(config.sent_frame_count_max),
             channels: Store::owned(config.channel_total_max),
+            handshakes: Store::owned(config.handshake_count_max),
             ranges: Store::owned(exchanges.min(4096).max(config.hole_count_max)),
             payload: Store::owned(config.payload_memory),
             payload_tree: Store::owned(Arena::tree_len(config.payload_memory)),

@@ -8,7 +8,7 @@ use crate::outgoing::Queued;
 use crate::path::Path;
 use crate::sent::InLost;
 use crate::session::Session;
-use crate::storage::{Linked, Links, List, Slots};
+use crate::storage::{Block, Linked, Links, List, Slots};
 use crate::time::Instant;
 use crate::wire::{CloseCode, Parameters, SessionOutcome, Side};
 
@@ -69,6 +69,12 @@ pub struct Peer {
     pub outcome: SessionOutcome,
     /// A token for the next opening.
     pub ticket: Ticket,
+    /// Who the peer must be, as the crypto understands it.
+    pub identity: Option<Block>,
+    /// The handshake under way, if there is one.
+    pub handshake: Option<u32>,
+    /// The number of the next datagram of the hello or handshake epoch of a protected conversation.
+    pub long_number: u64,
     pub(crate) ready: Links,
     pub(crate) eventful: Links,
     pub(crate) starved: Links,
@@ -92,6 +98,8 @@ pub enum Stage {
     Idle,
     /// Client: the hello is out.
     Opening(Opening),
+    /// Server: the handshake of a protected conversation is under way.
+    Securing,
     /// Datagrams flow.
     Open,
     /// Server: the conversation is lost, and the session waits for the client to resume it.
@@ -205,8 +213,10 @@ impl Notices {
     pub const ANSWER: u16 = 1 << 4;
     /// BUSY; not repeated when lost.
     pub const BUSY: u16 = 1 << 5;
+    /// SESSION, in a protected conversation.
+    pub const SESSION: u16 = 1 << 6;
     /// Those that must arrive.
-    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN;
+    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION;
 }
 
 /// Bits of what the application is to be told about a peer.

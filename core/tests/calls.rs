@@ -6,11 +6,8 @@ mod pair;
 
 use std::time::Duration;
 
-use pair::Pair;
-use posthaste_core::endpoint::{Event, Request};
-use posthaste_core::{CallId, Outcome};
-
-const SECOND: Duration = Duration::from_secs(1);
+use pair::{Pair, answer};
+use posthaste_core::endpoint::Request;
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -40,29 +37,4 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
     // A skipped number looks like a gap and is acknowledged at once: the price of finding out liars.
     let count = pair.datagram_count() - before;
     assert!((2000..=2020).contains(&count), "{count}");
-}
-
-/// Runs until a call has ended, with an echo at the server.
-fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
-    let mut result = None;
-    let done = pair.run_until(10 * SECOND, |pair| {
-        pair.server.echo(pair.now);
-        result = pair.client.take(|event| match event {
-            Event::CallEnded { call, outcome } => Some((*call, *outcome)),
-            _ => None,
-        });
-        result.is_some()
-    });
-    assert!(
-        done,
-        "no outcome: client {:?} server {:?} events {:?}",
-        pair.client.endpoint.counters(),
-        pair.server.endpoint.counters(),
-        pair.client.events
-    );
-    let (call, outcome) = result.unwrap();
-    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
-    let octets = pair.client.endpoint.payload(reply).unwrap().to_vec();
-    pair.client.endpoint.release(pair.now, reply).unwrap();
-    (call, octets)
 }

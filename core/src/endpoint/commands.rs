@@ -580,7 +580,7 @@ impl Endpoint<'_> {
         let state = self.peers.get(peer.0).ok_or(SendError::Stale)?;
         match state.stage {
             Stage::Closing(_) | Stage::Draining { .. } => return Err(SendError::Closed),
-            Stage::Suspended | Stage::Opening(_) => {}
+            Stage::Suspended | Stage::Opening(_) | Stage::Securing => {}
             Stage::Idle => {
                 let id = self.draw_id(index);
                 self.with(index, |scope| scope.open(id, Resume::No));

@@ -138,7 +138,7 @@ impl Endpoint<'_> {
             Header::Long(LongHeader { epoch: Epoch::Hello, to, from, .. }) => {
                 self.on_hello_answer(arrival, to, from, datagram)
             }
-            Header::Long(_) => Err(Rejected::Unknown),
+            Header::Long(LongHeader { to, .. }) => self.on_handshake_datagram(arrival, to, datagram),
             Header::Stateless => self.on_stateless(arrival, datagram),
             Header::UnknownVersion { from, .. } => self.on_unknown_version(arrival, from, datagram.len()),
         }
@@ -171,7 +171,7 @@ impl Endpoint<'_> {
                 self.settle(index);
                 return Ok(());
             }
-            Stage::Idle | Stage::Opening(_) | Stage::Suspended | Stage::Draining { .. } => {
+            Stage::Idle | Stage::Opening(_) | Stage::Securing | Stage::Suspended | Stage::Draining { .. } => {
                 return Err(Rejected::Unknown);
             }
         }
@@ -256,15 +256,73 @@ impl Endpoint<'_> {
         let path = self.paths.at(self.find_path(address)?)?;
         path.peers.iter(&self.peers).find(|index| {
             self.peers.at(*index).is_some_and(|peer| {
-                peer.side == Side::Server && peer.stage == Stage::Open && peer.conversation.remote == from
+                peer.side == Side::Server
+                    && matches!(peer.stage, Stage::Open | Stage::Securing)
+                    && peer.conversation.remote == from
             })
         })
     }
 
     fn on_hello_repeated(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
+        if self.crypto.get().is_protected() {
+            return self.on_secured_frames(index, Epoch::Hello, frames);
+        }
         let applied = self.apply_hello(index, number, frames);
         self.settle(index);
         applied
+    }
+
+    /// Takes the frames of a handshake, or closes the conversation for them.
+    fn on_secured_frames(&mut self, index: u32, epoch: Epoch, frames: &[u8]) -> Result<(), Rejected> {
+        let result = self.scope(index).map_err(internal)?.on_handshake_frames(epoch, frames);
+        match result {
+            Ok(()) => {
+                self.settle(index);
+                Ok(())
+            }
+            Err(Fault::NoRoom) => {
+                self.settle(index);
+                Err(Rejected::NoRoom)
+            }
+            Err(Fault::Violation(code)) => {
+                self.close_with(index, Code::Protocol(code));
+                Err(Rejected::Violation(code))
+            }
+        }
+    }
+
+    /// Takes a datagram of the handshake epoch.
+    fn on_handshake_datagram(
+        &mut self,
+        arrival: Arrival,
+        to: ConversationId,
+        datagram: &mut [u8],
+    ) -> Result<(), Rejected> {
+        let index = self.find_conversation(to).ok_or(Rejected::Unknown)?;
+        let scope = self.scope(index).map_err(internal)?;
+        if scope.path.remote != arrival.from || !scope.crypto.is_protected() {
+            return Err(Rejected::Unknown);
+        }
+        let sender = scope.peer.side.other();
+        let field = unmask_header(scope.crypto, index, Epoch::Handshake, datagram, 1 + 4 + 16 + 1)?;
+        let (number, len) = (field.number.expand(None), datagram.len());
+        let opened = open_datagram(
+            scope.crypto,
+            index,
+            Epoch::Handshake,
+            Generation::Current,
+            number,
+            datagram,
+            field.frames_offset,
+        );
+        let frames = opened.map_err(|_| Rejected::NotAuthentic)?;
+        let carrier = Carrier { epoch: Epoch::Handshake, sender, datagram_len: len };
+        if let Err(violation) = check(frames, carrier) {
+            let code = violation.code();
+            self.close_with(index, Code::Protocol(code));
+            return Err(Rejected::Violation(code));
+        }
+        self.on_secured_frames(index, Epoch::Handshake, frames)
     }
 
     /// Says which session a token opens, if it is good and was not used before (protocol §4.3).
@@ -293,6 +351,9 @@ impl Endpoint<'_> {
         number: u64,
         frames: &[u8],
     ) -> Result<(), Rejected> {
+        if self.crypto.get().is_protected() {
+            return self.accept_protected(arrival, remote, session, frames);
+        }
         let parameters = Frames::new(frames).find_map(|frame| match frame {
             Ok(Frame::Parameters(items)) => Some(Parameters::decode(items)),
             _ => None,
@@ -306,22 +367,16 @@ impl Endpoint<'_> {
         let (index, outcome) = match known {
             Some(index) => (self.rejoin(index, arrival)?, SessionOutcome::Resumed),
             None => {
-                if self.session_count(arrival.from.ip()) >= self.config.session_count_per_address_max {
-                    return Err(Rejected::NoRoom);
-                }
-                let key = self.add_peer(arrival.from, arrival.to).ok_or(Rejected::NoRoom)?;
-                let secret = SessionSecret(self.random.octets());
-                let (incarnation, credit) = (self.incarnation, self.config.credit);
-                let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
-                peer.session = Session::new(session, incarnation, secret, credit);
-                peer.is_refusing = self.is_draining;
                 let outcome = if resume.is_some() { SessionOutcome::Unknown } else { SessionOutcome::Opened };
-                (key.index, outcome)
+                (self.accept_peer(arrival, session)?, outcome)
             }
         };
         let id = self.draw_id(index);
+        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
         let mut scope = self.scope(index).map_err(internal)?;
         scope.peer.conversation = scope.new_conversation(id, remote);
+        scope.peer.conversation.reset_token = Some(reset_token);
+        scope.peer.ticket = Ticket::new(&ticket);
         scope.peer.side = Side::Server;
         scope.peer.stage = Stage::Open;
         scope.peer.outcome = outcome;
@@ -334,6 +389,47 @@ impl Endpoint<'_> {
         let applied = self.apply_hello(index, number, if resume.is_some() { &[] } else { frames });
         self.settle(index);
         applied
+    }
+
+    /// Opens a protected conversation: the handshake begins, and the session with it.
+    fn accept_protected(
+        &mut self,
+        arrival: Arrival,
+        remote: ConversationId,
+        session: u64,
+        frames: &[u8],
+    ) -> Result<(), Rejected> {
+        let index = self.accept_peer(arrival, session)?;
+        let id = self.draw_id(index);
+        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
+        let mut scope = self.scope(index).map_err(internal)?;
+        scope.peer.conversation = scope.new_conversation(id, remote);
+        scope.peer.conversation.reset_token = Some(reset_token);
+        scope.peer.ticket = Ticket::new(&ticket);
+        scope.peer.side = Side::Server;
+        scope.peer.stage = Stage::Securing;
+        scope.path.local = arrival.to.or(scope.path.local);
+        if scope.start_handshake().is_err() {
+            if self.remove_peer(index).is_err() {
+                self.counters.broken += 1;
+            }
+            return Err(Rejected::NoRoom);
+        }
+        self.on_secured_frames(index, Epoch::Hello, frames)
+    }
+
+    /// Takes a slot for the peer of a session that a token opens.
+    fn accept_peer(&mut self, arrival: Arrival, session: u64) -> Result<u32, Rejected> {
+        if self.session_count(arrival.from.ip()) >= self.config.session_count_per_address_max {
+            return Err(Rejected::NoRoom);
+        }
+        let key = self.add_peer(arrival.from, arrival.to).ok_or(Rejected::NoRoom)?;
+        let secret = SessionSecret(self.random.octets());
+        let (incarnation, credit) = (self.incarnation, self.config.credit);
+        let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
+        peer.session = Session::new(session, incarnation, secret, credit);
+        peer.is_refusing = self.is_draining;
+        Ok(key.index)
     }
 
     /// Finds a session that a client proves to be its own.
@@ -416,6 +512,17 @@ impl Endpoint<'_> {
         .map_err(|_| Rejected::NotAuthentic)?;
         let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Server, datagram_len: len };
         check(frames, carrier).map_err(|_| Rejected::Malformed(Malformed::UnknownFrame))?;
+        if self.crypto.get().is_protected() {
+            let scope = self.scope(index).map_err(internal)?;
+            let known = scope.peer.conversation.remote;
+            let is_ours = scope.path.remote == arrival.from && scope.peer.side == Side::Client;
+            if !is_ours || !(known == ConversationId::UNKNOWN || known == from) {
+                return Err(Rejected::Unknown);
+            }
+            scope.peer.conversation.remote = from;
+            scope.path.local = arrival.to.or(scope.path.local);
+            return self.on_secured_frames(index, Epoch::Hello, frames);
+        }
         let mut parameters = None;
         let mut session: Option<frame::Session<'_>> = None;
         for frame in Frames::new(frames) {
@@ -487,11 +594,11 @@ impl Endpoint<'_> {
     }
 
     /// Makes the ticket and the reset token that the answer to a hello carries.
-    pub(super) fn ticket_for(&mut self, index: u32) -> Result<([u8; TOKEN_LEN], ResetToken), Broken> {
+    fn ticket_for(&mut self, index: u32, id: ConversationId) -> Result<([u8; TOKEN_LEN], ResetToken), Broken> {
         let token = Token { kind: TokenKind::Ticket, issued_at: self.now, session: self.random.u64() };
         let scope = self.scope(index)?;
-        let (remote, local) = (scope.path.remote, scope.peer.conversation.local);
-        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(local)))
+        let remote = scope.path.remote;
+        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(id)))
     }
 
     /// Ends everything that is open with a peer that closed.
@@ -538,6 +645,7 @@ impl Scope<'_, '_> {
         if generation == Generation::Next {
             self.crypto.update(self.index);
         }
+        self.confirm_handshake().map_err(internal)?;
         let sender = self.peer.side.other();
         let carrier = Carrier { epoch: Epoch::Data, sender, datagram_len: len };
         let summary = check(frames, carrier).map_err(|violation| Rejected::Violation(violation.code()))?;
@@ -604,10 +712,20 @@ impl Scope<'_, '_> {
             }
             // Further ids and moves are for protected conversations.
             Frame::NewId { .. } | Frame::RetireId { .. } | Frame::Challenge(_) | Frame::Response(_) => Ok(()),
-            Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Session(_) | Frame::Resume { .. } => {
-                if self.crypto.is_protected() { Ok(()) } else { Err(Fault::Violation(CloseCode::NotAllowed)) }
+            Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Resume { .. }
+                if self.crypto.is_protected() =>
+            {
+                Ok(())
             }
-            Frame::Parameters(_) => Err(Fault::Violation(CloseCode::NotAllowed)),
+            Frame::Session(session) if self.crypto.is_protected() => {
+                self.on_session(&session);
+                Ok(())
+            }
+            Frame::Handshake { .. }
+            | Frame::HandshakeAck { .. }
+            | Frame::Session(_)
+            | Frame::Resume { .. }
+            | Frame::Parameters(_) => Err(Fault::Violation(CloseCode::NotAllowed)),
         }
     }
 
@@ -632,11 +750,14 @@ impl Scope<'_, '_> {
         opening.hello_first = opening.hello_count;
         opening.next_at = self.now;
         self.peer.stage = Stage::Opening(opening);
+        if let Some(handshake) = self.peer.handshake.and_then(|index| self.memory.handshakes.at_mut(index)) {
+            handshake.rewind();
+        }
         Ok(())
     }
 
     /// Starts closing, and ends what is open.
-    fn close(&mut self, code: Code) -> Result<(), Broken> {
+    pub(super) fn close(&mut self, code: Code) -> Result<(), Broken> {
         let is_open = self.peer.stage == Stage::Open;
         let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
         let until = self.now.saturating_add(wait);

@@ -8,6 +8,7 @@ mod opening;
 mod receive;
 mod recovery;
 mod scope;
+mod securing;
 mod timers;
 mod transmit;
 
@@ -39,7 +40,7 @@ use crate::siphash;
 use crate::storage::{Arena, Deadlines, Index, Key, Links, List, RangePool, Slots};
 use crate::time::Instant;
 use crate::token::{TokenKeys, UsedTickets};
-use crate::wire::{CloseCode, ConversationId, Parameters, ResetToken, SessionOutcome, Side};
+use crate::wire::{CloseCode, ConversationId, Parameters, SessionOutcome, Side};
 use scope::Scope;
 
 /// Protocol state of one UDP socket: its peers, its calls, its deadlines.
@@ -203,6 +204,7 @@ impl<'s> Endpoint<'s> {
             datagrams: Slots::new(storage.datagrams),
             frames: Slots::new(storage.frames),
             channels: Slots::new(storage.channels),
+            handshakes: Slots::new(storage.handshakes),
             arena: Arena::new(storage.payload, storage.payload_tree, storage.payload_waiting),
             ranges: RangePool::new(storage.ranges),
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
@@ -328,20 +330,16 @@ impl<'s> Endpoint<'s> {
     }
 
     fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<Transmit>, Broken> {
-        let (ticket, reset_token) = {
-            let peer = self.peers.at(index).sound()?;
-            if peer.notices & peer::Notices::ANSWER != 0 && peer.stage == Stage::Open {
-                self.ticket_for(index)?
-            } else {
-                ([0; crate::token::TOKEN_LEN], ResetToken([0; 16]))
-            }
-        };
         let mut scope = self.scope(index)?;
         let built = match scope.peer.stage {
+            Stage::Securing => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
+            Stage::Opening(_) if scope.peer.handshake.is_some() => {
+                scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct))
+            }
             Stage::Opening(_) => scope.build_hello(out)?.map(|len| (len, Ecn::NotEct)),
+            Stage::Open if scope.is_handshake_due() => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
             Stage::Open if scope.peer.notices & peer::Notices::ANSWER != 0 => {
-                let answer = opening::Answer { reset_token, ticket: &ticket };
-                Some((scope.build_answer(out, &answer)?, Ecn::NotEct))
+                Some((scope.build_answer(out)?, Ecn::NotEct))
             }
             Stage::Open => scope.build_data(out)?.map(|built| (built.len, built.ecn)),
             Stage::Closing(_) => scope.build_close(out)?.map(|len| (len, Ecn::NotEct)),
@@ -413,8 +411,10 @@ impl<'s> Endpoint<'s> {
         let now = self.now;
         let Ok(scope) = self.scope(index) else { return false };
         match scope.peer.stage {
+            Stage::Securing => scope.is_handshake_due(),
+            Stage::Opening(_) if scope.peer.handshake.is_some() => scope.is_handshake_due(),
             Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => scope.peer.notices != 0 || scope.has_work() || scope.peer.conversation.ack.is_due(now),
+            Stage::Open => scope.peer.notices != 0 || scope.is_handshake_due() || scope.has_work() || scope.peer.conversation.ack.is_due(now),
             Stage::Closing(closing) => closing.is_due,
             Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
         }
@@ -510,6 +510,9 @@ impl<'s> Endpoint<'s> {
             hello_number: 0,
             outcome: SessionOutcome::Opened,
             ticket: Ticket::NONE,
+            identity: None,
+            handshake: None,
+            long_number: 0,
             ready: Links::UNLINKED,
             eventful: Links::UNLINKED,
             starved: Links::UNLINKED,

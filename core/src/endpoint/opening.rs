@@ -16,7 +16,7 @@ use crate::storage::Key;
 use crate::time::Instant;
 use crate::token::resume_proof;
 use crate::wire::{
-    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, Role, Semantics,
+    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, ResetToken, Role, Semantics,
     SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
@@ -24,6 +24,12 @@ impl Scope<'_, '_> {
     /// Starts an opening, with an id of its own for the conversation to come.
     pub(super) fn open(&mut self, local: ConversationId, resume: Resume) -> Result<(), Broken> {
         let now = self.now;
+        let mut resume = resume;
+        if self.crypto.is_protected() && resume == Resume::Yes {
+            // A protected conversation moves by itself; one that is lost takes its session with it.
+            self.end_session(Unknown::SessionLost)?;
+            resume = Resume::No;
+        }
         self.lose_all()?;
         self.peer.conversation = self.new_conversation(local, ConversationId::UNKNOWN);
         self.peer.side = Side::Client;
@@ -37,6 +43,9 @@ impl Scope<'_, '_> {
             carried: None,
             resume,
         });
+        if self.crypto.is_protected() && self.start_handshake().is_err() {
+            return Err(Broken);
+        }
         if resume == Resume::No {
             self.peer.parameters = Parameters::default();
             self.peer.session.granted_to_us = HELLO_CREDIT;
@@ -172,7 +181,7 @@ impl Scope<'_, '_> {
             if opening.resume == Resume::Yes {
                 self.end_session(Unknown::SessionLost)?;
             }
-            self.begin_session(Session::new(session.session, session.incarnation, session.secret, self.config.credit))?;
+            self.adopt_session(Session::new(session.session, session.incarnation, session.secret, self.config.credit));
         }
         self.peer.conversation.remote = remote;
         self.peer.conversation.reset_token = Some(session.reset_token);
@@ -266,8 +275,8 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Begins another session; what was never sent goes on in it, under new numbers.
-    fn begin_session(&mut self, session: Session) -> Result<(), Broken> {
+    /// Begins another session; what was never sent goes on in it.
+    pub(super) fn adopt_session(&mut self, session: Session) {
         let old = core::mem::replace(&mut self.peer.session, session);
         self.peer.session.ours = old.ours;
         self.peer.session.channels = old.channels;
@@ -275,8 +284,8 @@ impl Scope<'_, '_> {
         self.peer.session.charged_by_us = old.charged_by_us;
         self.peer.session.next_seq = old.next_seq;
         self.peer.session.granted_to_us = old.granted_to_us;
+        self.peer.session.unnumbered = old.unnumbered;
         debug_assert!(old.theirs.is_empty(), "the peer's exchanges ended with the session");
-        Ok(())
     }
 
     /// Ends a session on this side: what was sent in it has an unknown outcome, what was not sent stays for the next one.
@@ -430,7 +439,7 @@ impl Scope<'_, '_> {
     }
 
     /// Builds the server's answer to a hello.
-    pub(super) fn build_answer(&mut self, out: &mut [u8], answer: &Answer<'_>) -> Result<usize, Broken> {
+    pub(super) fn build_answer(&mut self, out: &mut [u8]) -> Result<usize, Broken> {
         let header = LongHeader {
             epoch: Epoch::Hello,
             sender: Side::Server,
@@ -441,22 +450,26 @@ impl Scope<'_, '_> {
         let mut writer = Writer::new(out);
         header.encode(TruncatedNumber::new(0, 0).sound()?, &mut writer).map_err(|_| Broken)?;
         write_parameters(&self.announced(), &mut writer).map_err(|_| Broken)?;
-        let session = frame::Session {
+        Frame::Session(self.granted_session()).encode(&mut writer).map_err(|_| Broken)?;
+        let len = writer.len() + CHECKSUM_LEN;
+        let out = out.get_mut(..len).ok_or(Broken)?;
+        seal_datagram(self.crypto, self.index, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
+        self.peer.notices &= !Notices::ANSWER;
+        Ok(len)
+    }
+
+    /// Returns what the server says of the session.
+    pub(super) fn granted_session(&self) -> frame::Session<'_> {
+        frame::Session {
             answers: self.peer.hello_number,
             outcome: self.peer.outcome,
             incarnation: self.peer.session.incarnation,
             session: self.peer.session.id,
             secret: self.peer.session.secret,
             lease_millis: self.config.lease.as_millis() as u64,
-            reset_token: answer.reset_token,
-            ticket: answer.ticket,
-        };
-        Frame::Session(session).encode(&mut writer).map_err(|_| Broken)?;
-        let len = writer.len() + CHECKSUM_LEN;
-        let out = out.get_mut(..len).ok_or(Broken)?;
-        seal_datagram(self.crypto, self.index, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
-        self.peer.notices &= !Notices::ANSWER;
-        Ok(len)
+            reset_token: self.peer.conversation.reset_token.unwrap_or(ResetToken([0; 16])),
+            ticket: self.peer.ticket.octets(),
+        }
     }
 
     /// Returns what we announce.
@@ -475,12 +488,6 @@ impl Scope<'_, '_> {
             metadata_len_max: config.metadata_len_max as u16,
         }
     }
-}
-
-/// What the endpoint adds to the answer to a hello.
-pub(super) struct Answer<'a> {
-    pub(super) reset_token: crate::wire::ResetToken,
-    pub(super) ticket: &'a [u8],
 }
 
 fn write_parameters(parameters: &Parameters, writer: &mut Writer<'_>) -> Result<(), NoRoom> {

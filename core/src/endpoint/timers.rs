@@ -10,7 +10,7 @@ use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
 use crate::time::Instant;
 use crate::wire::{
-    Epoch, Frame, ResetReason, ShortHeader, Side, TruncatedNumber, Writer,
+    CloseCode, Epoch, Frame, ResetReason, ShortHeader, Side, TruncatedNumber, Writer,
     frame::{self, Closer},
 };
 
@@ -63,7 +63,11 @@ impl Endpoint<'_> {
                 });
                 return;
             }
-            Stage::Opening(_) | Stage::Open | Stage::Closing(_) | Stage::Draining { .. } => {}
+            Stage::Securing if peer.received_at.saturating_add(self.config.silence_timeout) <= now => {
+                self.with(index, |scope| scope.close(Code::Protocol(CloseCode::None)));
+                return;
+            }
+            Stage::Opening(_) | Stage::Securing | Stage::Open | Stage::Closing(_) | Stage::Draining { .. } => {}
             Stage::Idle | Stage::Suspended => return,
         }
         let Ok(mut scope) = self.scope(index) else { return };
@@ -123,6 +127,10 @@ impl Scope<'_, '_> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.peer.stage {
             Stage::Idle | Stage::Suspended => None,
+            Stage::Securing => {
+                let silence = self.peer.received_at.saturating_add(self.config.silence_timeout);
+                Some(self.handshake_deadline().map_or(silence, |at| at.min(silence)))
+            }
             Stage::Opening(opening) => Some(self.opening_deadline(&opening)),
             Stage::Closing(Closing { until, .. }) | Stage::Draining { until } => Some(until),
             Stage::Open => {
@@ -137,6 +145,7 @@ impl Scope<'_, '_> {
                     self.ask_deadline(),
                     self.peer.busy_until,
                     self.peer.stalled_at,
+                    self.handshake_deadline(),
                     silence,
                 ]
                 .into_iter()
@@ -174,6 +183,7 @@ impl Scope<'_, '_> {
         if self.peer.busy_until.is_some_and(|until| until <= now) {
             self.peer.busy_until = None;
         }
+        self.on_handshake_timeout()?;
         if self.peer.stage != Stage::Open {
             return Ok(());
         }

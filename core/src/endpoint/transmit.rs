@@ -272,6 +272,7 @@ impl Scope<'_, '_> {
         if self.peer.conversation.probes_due > 0 {
             self.prepare_probe()?;
         }
+        self.write_late_handshake(writer)?;
         self.write_peer_notices(record, writer)?;
         let mut added = Added::Yes;
         while let (Added::Yes, Some(index)) = (added, self.peer.noticed.front()) {
@@ -326,6 +327,9 @@ impl Scope<'_, '_> {
                 self.peer.session.granted_by_us = self.peer.session.granted_by_us.max(limit);
                 sent |= peer::Notices::CREDIT;
             }
+        }
+        if wanted & peer::Notices::SESSION != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
+            sent |= peer::Notices::SESSION;
         }
         if wanted & peer::Notices::DRAIN != 0 && Frame::Drain.encode(writer).is_ok() {
             sent |= peer::Notices::DRAIN;

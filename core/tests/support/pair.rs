@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use std::vec::Vec;
 
+use posthaste_core::crypto::Crypto;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Event, Remote};
-use posthaste_core::{Config, Endpoint, Instant, PeerId, Storage};
+use posthaste_core::{CallId, Config, Endpoint, Instant, Outcome, PeerId, Storage};
 
 /// One datagram under way.
 pub struct Flying {
@@ -67,8 +68,26 @@ impl Pair {
         }
     }
 
+    /// Two endpoints in protected mode.
+    #[allow(dead_code, reason = "only some of the tests that share this file are about protected conversations")]
+    pub fn secured(client: Config, server: Config, keys: Box<dyn Crypto>, server_keys: Box<dyn Crypto>) -> Self {
+        let mut pair = Self::new();
+        let make = |config: Config, keys, seed| {
+            let storage = Storage::owned(&config);
+            Endpoint::new_owned(config, storage, keys, [seed; 32], pair.now).unwrap()
+        };
+        pair.client.endpoint = make(client, keys, 1);
+        pair.server.endpoint = make(server, server_keys, 2);
+        pair
+    }
+
+    #[allow(dead_code, reason = "only some of the tests that share this file dial in plain mode")]
     pub fn dial(&mut self) -> PeerId {
-        self.client.endpoint.peer(self.now, &Remote { address: SERVER, identity: &[] }).unwrap()
+        self.dial_to(&[])
+    }
+
+    pub fn dial_to(&mut self, identity: &[u8]) -> PeerId {
+        self.client.endpoint.peer(self.now, &Remote { address: SERVER, identity }).unwrap()
     }
 
     /// Lets both endpoints say what they have to say at this moment.
@@ -168,4 +187,30 @@ impl Host {
         }
         count
     }
+}
+
+/// Runs until a call has ended, with an echo at the server.
+#[allow(dead_code, reason = "only some of the tests that share this file make calls")]
+pub fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
+    let mut result = None;
+    let done = pair.run_until(Duration::from_secs(10), |pair| {
+        pair.server.echo(pair.now);
+        result = pair.client.take(|event| match event {
+            Event::CallEnded { call, outcome } => Some((*call, *outcome)),
+            _ => None,
+        });
+        result.is_some()
+    });
+    assert!(
+        done,
+        "no outcome: client {:?} server {:?} events {:?}",
+        pair.client.endpoint.counters(),
+        pair.server.endpoint.counters(),
+        pair.client.events
+    );
+    let (call, outcome) = result.unwrap();
+    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+    let octets = pair.client.endpoint.payload(reply).unwrap().to_vec();
+    pair.client.endpoint.release(pair.now, reply).unwrap();
+    (call, octets)
 }

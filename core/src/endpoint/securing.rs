@@ -1,0 +1,285 @@
+//! Opening a protected conversation: the handshake, from the first octet to the keys of the data epoch (protocol §9).
+
+use core::time::Duration;
+
+use super::scope::{Fault, Scope};
+use crate::crypto::{Alert, seal_datagram};
+use crate::handshake::{HANDSHAKE_LEN_MAX, Handshake};
+use crate::memory::{Broken, Purpose, Sound};
+use crate::peer::{self, Notices, Stage};
+use crate::session::Session;
+use crate::time::Instant;
+use crate::wire::{
+    CHECKSUM_LEN, CloseCode, Epoch, Frame, Frames, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, SessionSecret, Side,
+    TruncatedNumber, Writer, frame,
+};
+
+impl Scope<'_, '_> {
+    /// Begins a handshake, on either side.
+    pub(super) fn start_handshake(&mut self) -> Result<(), Fault> {
+        self.drop_handshake()?;
+        let mut items = [0; Parameters::LEN_MAX];
+        let mut writer = Writer::new(&mut items);
+        self.announced().encode(&mut writer).map_err(|NoRoom| Broken)?;
+        let len = writer.len();
+        let identity = self.peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        self.crypto.start(self.index, self.peer.side, &items[..len], identity).map_err(alert)?;
+        let key = self.memory.handshakes.insert(Handshake::new(self.now)).ok_or(Fault::NoRoom)?;
+        self.peer.handshake = Some(key.index);
+        self.pump_handshake()
+    }
+
+    /// Frees what is left of a handshake.
+    pub(super) fn drop_handshake(&mut self) -> Result<(), Broken> {
+        let Some(index) = self.peer.handshake.take() else { return Ok(()) };
+        let key = self.memory.handshakes.key_of(index).sound()?;
+        let mut handshake = self.memory.handshakes.remove(key).sound()?;
+        for block in handshake.blocks() {
+            self.memory.arena.free(block);
+        }
+        for epoch in EPOCHS {
+            handshake.lane_mut(epoch).incoming.beyond.clear(&mut self.memory.ranges);
+        }
+        Ok(())
+    }
+
+    /// Takes everything from the crypto that it has to say.
+    fn pump_handshake(&mut self) -> Result<(), Fault> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let mut octets = [0; PIECE_LEN];
+        while let Some((epoch, len)) = self.crypto.write_handshake(self.index, &mut octets).map_err(alert)? {
+            let handshake = self.memory.handshakes.at_mut(index).sound()?;
+            let lane = handshake.lane_mut(epoch);
+            if lane.out.is_none() {
+                lane.out = self.memory.arena.alloc(HANDSHAKE_LEN_MAX);
+            }
+            let block = lane.out.ok_or(Fault::NoRoom)?;
+            let memory = self.memory.arena.bytes_mut(block);
+            let place = memory.get_mut(lane.out_len..lane.out_len + len).ok_or(Fault::Violation(CloseCode::Crypto))?;
+            place.copy_from_slice(&octets[..len]);
+            lane.out_len += len;
+            handshake.next_at = self.now;
+        }
+        Ok(())
+    }
+
+    /// Takes octets of the peer's handshake, and hands on what has arrived without a gap.
+    pub(super) fn on_handshake(&mut self, epoch: Epoch, offset: u64, octets: &[u8]) -> Result<(), Fault> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let end = offset.saturating_add(octets.len() as u64);
+        if end > HANDSHAKE_LEN_MAX as u64 {
+            return Err(Fault::Violation(CloseCode::Crypto));
+        }
+        if self.memory.handshakes.at(index).sound()?.lane(epoch).incoming.body.is_none() {
+            let body = self.memory.alloc(HANDSHAKE_LEN_MAX, Purpose::Arrive).ok_or(Fault::NoRoom)?;
+            self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch).incoming.body = body;
+        }
+        let lane = self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch);
+        lane.is_ack_due = true;
+        let holes = self.config.hole_count_max as u32;
+        let (arena, ranges) = (&mut self.memory.arena, &mut self.memory.ranges);
+        lane.incoming.put(arena, ranges, offset, octets, holes).map_err(|refused| match refused {
+            crate::incoming::Refused::Contradiction => Fault::Violation(CloseCode::Crypto),
+            crate::incoming::Refused::NoRoom => Fault::NoRoom,
+        })?;
+        let (from, to) = (lane.incoming.read, lane.incoming.prefix);
+        lane.incoming.read = to;
+        let body = lane.incoming.body.sound()?;
+        if to > from {
+            let octets = &self.memory.arena.bytes(body)[from as usize..to as usize];
+            self.crypto.read_handshake(self.index, epoch, octets).map_err(alert)?;
+            self.pump_handshake()?;
+        }
+        self.check_secured()
+    }
+
+    /// Takes the peer's word for how much of our handshake has arrived.
+    pub(super) fn on_handshake_ack(&mut self, epoch: Epoch, offset: u64) -> Result<(), Fault> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let lane = self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch);
+        let offset = usize::try_from(offset).ok().filter(|offset| *offset <= lane.out_len);
+        let offset = offset.ok_or(Fault::Violation(CloseCode::Crypto))?;
+        lane.acked = lane.acked.max(offset);
+        lane.sent = lane.sent.max(lane.acked);
+        Ok(())
+    }
+
+    /// Opens the data epoch once the peer has proven who it is.
+    fn check_secured(&mut self) -> Result<(), Fault> {
+        let is_waiting = matches!(self.peer.stage, Stage::Opening(_) | Stage::Securing);
+        if !is_waiting || !self.crypto.is_ready(self.index, Epoch::Data) {
+            return Ok(());
+        }
+        let items = self.crypto.peer_parameters(self.index).ok_or(Fault::Violation(CloseCode::Parameters))?;
+        let parameters = Parameters::decode(items).map_err(|_| Fault::Violation(CloseCode::Parameters))?;
+        self.peer.conversation.set_limits(self.crypto.limits(self.index));
+        if self.peer.side == Side::Client {
+            // Its id and secret come with SESSION; nothing of ours waits for them.
+            self.adopt_session(Session::new(0, 0, SessionSecret([0; 16]), self.config.credit));
+        } else {
+            self.peer.notices |= Notices::SESSION;
+        }
+        self.peer.stage = Stage::Open;
+        self.peer.awaiting_since = None;
+        self.adopt(parameters)?;
+        self.peer.news |= peer::News::CONNECTED;
+        Ok(())
+    }
+
+    /// Takes what the server says of the session in a protected conversation.
+    pub(super) fn on_session(&mut self, session: &frame::Session<'_>) {
+        self.peer.session.id = session.session;
+        self.peer.session.incarnation = session.incarnation;
+        self.peer.session.secret = session.secret;
+        self.peer.lease = Duration::from_millis(session.lease_millis);
+        self.peer.ticket = peer::Ticket::new(session.ticket);
+        self.peer.conversation.reset_token = Some(session.reset_token);
+    }
+
+    /// Builds the next datagram of a handshake, if one is due.
+    pub(super) fn build_handshake(&mut self, out: &mut [u8]) -> Result<Option<usize>, Broken> {
+        let Some(index) = self.peer.handshake else { return Ok(None) };
+        for epoch in [Epoch::Hello, Epoch::Handshake] {
+            let is_due = self.memory.handshakes.at(index).sound()?.is_due(epoch);
+            if is_due && self.crypto.is_ready(self.index, epoch) {
+                return self.build_epoch(index, epoch, out).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn build_epoch(&mut self, index: u32, epoch: Epoch, out: &mut [u8]) -> Result<usize, Broken> {
+        let is_client_hello = epoch == Epoch::Hello && self.peer.side == Side::Client;
+        let ticket = self.peer.ticket;
+        let header = LongHeader {
+            epoch,
+            sender: self.peer.side,
+            to: self.peer.conversation.remote,
+            from: self.peer.conversation.local,
+            token: if is_client_hello { ticket.octets() } else { &[] },
+        };
+        let number = self.peer.long_number;
+        self.peer.long_number += 1;
+        let tag_len = if epoch == Epoch::Hello { CHECKSUM_LEN } else { crate::crypto::TAG_LEN_MAX };
+        let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - tag_len]);
+        let truncated = TruncatedNumber::new(number, number).sound()?;
+        header.encode(truncated, &mut writer).map_err(|_| Broken)?;
+        self.write_handshake(index, epoch, &mut writer)?;
+        if is_client_hello && writer.room() > 0 {
+            Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
+        }
+        let len = writer.len() + tag_len;
+        seal_datagram(self.crypto, self.index, epoch, number, &mut out[..len], header.number_offset())
+            .map_err(|_| Broken)?;
+        let now = self.now;
+        if let Stage::Opening(opening) = &mut self.peer.stage
+            && is_client_hello
+        {
+            opening.hello_count = number as u32 + 1;
+            opening.sent_at[number as usize % 4] = now;
+        }
+        let timeout = self.config.initial_rtt.saturating_mul(3);
+        let handshake = self.memory.handshakes.at_mut(index).sound()?;
+        handshake.next_at = now.saturating_add(timeout.saturating_mul(1 << handshake.round.min(6)));
+        self.peer.awaiting_since.get_or_insert(now);
+        Ok(len)
+    }
+
+    /// Writes what an epoch has to say: how much has arrived of every epoch, and our octets from where we are.
+    pub(super) fn write_handshake(&mut self, index: u32, epoch: Epoch, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        let handshake = self.memory.handshakes.at_mut(index).sound()?;
+        for acked in EPOCHS {
+            let lane = handshake.lane_mut(acked);
+            let offset = lane.incoming.prefix;
+            // The hello epoch proves nothing, so it tells only of itself.
+            let may_tell = acked as u8 <= epoch as u8;
+            if offset > 0 && may_tell && (Frame::HandshakeAck { epoch: acked, offset }).encode(writer).is_ok() {
+                lane.is_ack_due = false;
+            }
+        }
+        let lane = handshake.lane_mut(epoch);
+        let Some(block) = lane.out else { return Ok(()) };
+        let room = writer.room().saturating_sub(FRAME_HEAD_LEN);
+        let len = room.min(lane.out_len - lane.sent);
+        if len > 0 {
+            let data = &self.memory.arena.bytes(block)[lane.sent..lane.sent + len];
+            Frame::Handshake { offset: lane.sent as u64, data }.encode(writer).map_err(|_| Broken)?;
+            lane.sent += len;
+        }
+        Ok(())
+    }
+
+    /// Sends again what was not acknowledged.
+    pub(super) fn on_handshake_timeout(&mut self) -> Result<(), Broken> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let now = self.now;
+        let handshake = self.memory.handshakes.at_mut(index).sound()?;
+        if handshake.next_at <= now {
+            handshake.rewind();
+            handshake.round = handshake.round.saturating_add(1);
+            let timeout = self.config.initial_rtt.saturating_mul(3).saturating_mul(1 << handshake.round.min(6));
+            handshake.next_at = now.saturating_add(timeout);
+        }
+        Ok(())
+    }
+
+    /// Writes what the handshake has to say in the data epoch: tickets of TLS, which are sent once and may get lost.
+    pub(super) fn write_late_handshake(&mut self, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let lane = self.memory.handshakes.at(index).sound()?.lane(Epoch::Data);
+        if lane.sent < lane.out_len {
+            self.write_handshake(index, Epoch::Data, writer)?;
+            let lane = self.memory.handshakes.at_mut(index).sound()?.lane_mut(Epoch::Data);
+            lane.acked = lane.sent;
+        }
+        Ok(())
+    }
+
+    /// Ends the handshake when the peer's first datagram of the data epoch proves that it has all of ours.
+    pub(super) fn confirm_handshake(&mut self) -> Result<(), Broken> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        let lane = self.memory.handshakes.at(index).sound()?.lane(Epoch::Data);
+        if lane.sent < lane.out_len { Ok(()) } else { self.drop_handshake() }
+    }
+
+    /// Takes the frames of a hello or handshake datagram of a protected conversation.
+    pub(super) fn on_handshake_frames(&mut self, epoch: Epoch, frames: &[u8]) -> Result<(), Fault> {
+        self.peer.received_at = self.now;
+        for frame in Frames::new(frames) {
+            match frame.map_err(|_| Fault::Violation(CloseCode::Malformed))? {
+                Frame::Handshake { offset, data } => self.on_handshake(epoch, offset, data)?,
+                // What an epoch that proves nothing says of one that does is not believed.
+                Frame::HandshakeAck { epoch: acked, offset } if acked as u8 <= epoch as u8 => {
+                    self.on_handshake_ack(acked, offset)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when the handshake acts next.
+    pub(super) fn handshake_deadline(&self) -> Option<Instant> {
+        let handshake = self.memory.handshakes.at(self.peer.handshake?)?;
+        handshake.is_open().then_some(handshake.next_at)
+    }
+
+    /// Says whether a datagram of the handshake is to be sent at once.
+    pub(super) fn is_handshake_due(&self) -> bool {
+        let Some(handshake) = self.peer.handshake.and_then(|index| self.memory.handshakes.at(index)) else {
+            return false;
+        };
+        [Epoch::Hello, Epoch::Handshake]
+            .into_iter()
+            .any(|epoch| handshake.is_due(epoch) && self.crypto.is_ready(self.index, epoch))
+    }
+}
+
+fn alert(_: Alert) -> Fault {
+    Fault::Violation(CloseCode::Crypto)
+}
+
+const EPOCHS: [Epoch; 3] = [Epoch::Hello, Epoch::Handshake, Epoch::Data];
+const PIECE_LEN: usize = 1024;
+/// The head of a HANDSHAKE frame.
+const FRAME_HEAD_LEN: usize = 1 + 8 + 4;
