@@ -156,7 +156,10 @@ impl Scope<'_, '_> {
     /// Returns when an opening acts next.
     pub(super) fn opening_deadline(&self, opening: &Opening) -> Instant {
         let since = self.peer.awaiting_since.unwrap_or(opening.since);
-        opening.next_at.min(since.saturating_add(self.config.silence_timeout))
+        let end = since.saturating_add(self.config.silence_timeout);
+        // In a protected opening the handshake has a timer of its own.
+        let next = if self.peer.handshake.is_some() { self.handshake_deadline() } else { Some(opening.next_at) };
+        next.map_or(end, |next| next.min(end))
     }
 
     /// Takes the server's answer: the conversation is open.

@@ -1,5 +1,7 @@
 //! Two endpoints on a virtual clock, with a queue between them that a test may tamper with.
 
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this file")]
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -69,7 +71,6 @@ impl Pair {
     }
 
     /// Two endpoints in protected mode.
-    #[allow(dead_code, reason = "only some of the tests that share this file are about protected conversations")]
     pub fn secured(client: Config, server: Config, keys: Box<dyn Crypto>, server_keys: Box<dyn Crypto>) -> Self {
         let mut pair = Self::new();
         let make = |config: Config, keys, seed| {
@@ -81,7 +82,6 @@ impl Pair {
         pair
     }
 
-    #[allow(dead_code, reason = "only some of the tests that share this file dial in plain mode")]
     pub fn dial(&mut self) -> PeerId {
         self.dial_to(&[])
     }
@@ -190,7 +190,6 @@ impl Host {
 }
 
 /// Runs until a call has ended, with an echo at the server.
-#[allow(dead_code, reason = "only some of the tests that share this file make calls")]
 pub fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
     let mut result = None;
     let done = pair.run_until(Duration::from_secs(10), |pair| {
