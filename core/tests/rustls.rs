@@ -2,6 +2,8 @@
 
 extern crate alloc;
 
+#[path = "support/pair.rs"]
+mod pair;
 mod support;
 
 use core::time::Duration;
@@ -31,6 +33,35 @@ fn both_sides_prove_themselves_by_certificates_however_the_octets_are_cut() {
             epochs[CLIENT][2] == 0 && epochs[SERVER][2] > 0,
             "data epoch, where the server's tickets are: {epochs:?}"
         );
+    }
+}
+
+/// The post-quantum client hello fills more than one datagram, and half of all datagrams are lost.
+#[test]
+fn two_endpoints_call_each_other_over_tls_on_a_bad_network_and_change_their_keys() {
+    let mut crypto = Pair::with_certificates().crypto.into_iter();
+    let [client, server] = [(); 2].map(|()| {
+        let limits = Limits { seals: 64, failed_opens: 1 << 20 };
+        let crypto: Box<dyn Crypto> = Box::new(crypto.next().unwrap().with_limits(limits));
+        crypto
+    });
+    let config = posthaste_core::Config::internet;
+    let mut pair = pair::Pair::secured(config(), config(), client, server);
+    let mut count = 0;
+    pair.fate = Box::new(move |_| {
+        count += 1;
+        if count % 3 == 1 { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    let peer = pair.dial_to(SERVER_NAME);
+    for number in 0..200_u32 {
+        let arguments = number.to_be_bytes();
+        let request = posthaste_core::endpoint::Request::new(1, 1, 7, &arguments);
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        assert_eq!(pair::answer(&mut pair).1, arguments);
+    }
+    for host in [&pair.client, &pair.server] {
+        assert_eq!(host.endpoint.counters().not_authentic, 0);
+        assert_eq!(host.endpoint.counters().broken, 0);
     }
 }
 

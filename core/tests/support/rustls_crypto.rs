@@ -92,7 +92,6 @@ impl RustlsCrypto {
     }
 
     /// Sets limits below those of the cipher, to make updates happen soon.
-    #[expect(dead_code, reason = "for tests of whole endpoints")]
     pub(crate) fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
