@@ -10,6 +10,7 @@ mod recovery;
 mod scope;
 mod timers;
 mod transmit;
+mod usage;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ pub use commands::{
 };
 pub use event::Event;
 pub use input::{Arrival, Counters, Rejected};
+pub use usage::Usage;
 
 use crate::config::{Accept, Config, ConfigError};
 use crate::congestion::Controller;
