@@ -379,7 +379,7 @@ impl Endpoint<'_> {
         self.with(index, |scope| {
             let now = scope.now;
             scope.exchange(call.0.index)?.enter(ExchangeStage::Open, now);
-            scope.peer.open_call_count += 1;
+            scope.count_open_call();
             scope.set_deadline(call.0.index, Some(now.saturating_add(timeout)))?;
             scope.notice(call.0.index, Notices::RESOLVE)
         });
@@ -793,7 +793,7 @@ impl Scope<'_, '_> {
         let timeout = request.timeout.map(|timeout| if timeout.is_zero() { self.config.call_timeout } else { timeout });
         let now = self.now;
         self.set_deadline(key.index, timeout.map(|timeout| now.saturating_add(timeout)))?;
-        self.peer.open_call_count += 1;
+        self.count_open_call();
         Ok(Ok(key))
     }
 

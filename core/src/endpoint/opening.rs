@@ -270,6 +270,7 @@ impl Scope<'_, '_> {
     fn begin_session(&mut self, session: Session) -> Result<(), Broken> {
         let old = core::mem::replace(&mut self.peer.session, session);
         self.peer.session.ours = old.ours;
+        self.peer.session.unnumbered = old.unnumbered;
         self.peer.session.channels = old.channels;
         self.peer.session.next_order = old.next_order;
         self.peer.session.charged_by_us = old.charged_by_us;

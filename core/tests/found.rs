@@ -1,0 +1,71 @@
+//! What the simulator found, each told by two endpoints.
+#![cfg(feature = "alloc")]
+
+#[path = "support/pair.rs"]
+mod pair;
+
+use std::time::Duration;
+
+use pair::Pair;
+use posthaste_core::Outcome;
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_unreliable_message_leaves_nothing_behind() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(b"news") };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.client.endpoint.counters().broken, 0);
+    assert_eq!(pair.client.endpoint.usage().exchanges, 0);
+}
+
+#[test]
+fn a_call_after_a_silence_asks_only_after_a_silence_of_its_own() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"first");
+    pair.run(SECOND);
+    pair.now = pair.now.saturating_add(60 * SECOND);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"second")).unwrap();
+    pair.flush();
+    let next = pair.client.endpoint.poll_timeout().unwrap();
+    assert!(next > pair.now, "{next:?} is not after {:?}", pair.now);
+}
+
+/// An address change makes the client send again what the server has, and its handler still has the arguments.
+#[test]
+fn what_comes_again_while_it_is_held_is_not_handed_over_again() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"once") };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"once")).unwrap();
+    pair.run(Duration::from_millis(12));
+    pair.client.endpoint.handle_address_change(pair.now);
+    pair.run(Duration::from_millis(500));
+    let is_arrival = |event: &&Event| matches!(event, Event::MessageReceived { .. } | Event::CallReceived { .. });
+    assert_eq!(pair.server.events.iter().filter(is_arrival).count(), 2);
+}
+
+/// Calls the server, which echoes.
+fn echo(pair: &mut Pair, octets: &[u8]) {
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();
+    let mut reply = None;
+    pair.run_until(10 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        reply = pair.client.take(|event| match event {
+            Event::CallEnded { outcome: Outcome::Ok(reply), .. } => Some(*reply),
+            _ => None,
+        });
+        reply.is_some()
+    });
+    let reply = reply.expect("the call is answered");
+    assert_eq!(pair.client.endpoint.payload(reply), Ok(octets));
+    pair.client.endpoint.release(pair.now, reply).unwrap();
+}
