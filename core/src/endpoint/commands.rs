@@ -934,7 +934,9 @@ impl Scope<'_, '_> {
 
     fn release(&mut self, index: u32, flow: u32) -> Result<(), Broken> {
         let exchange = self.exchange(index)?;
-        let lane = Lane::ALL.into_iter().find(|lane| exchange.flow(*lane) == Some(flow)).sound()?;
+        // Flows of the two directions are numbered apart.
+        let holds = |lane: &Lane| exchange.flow(*lane) == Some(flow) && !exchange.is_outgoing(*lane);
+        let lane = Lane::ALL.into_iter().find(holds).sound()?;
         if matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running) && lane == Lane::Forward {
             // The record stays for repetitions to be compared with; only the octets go.
             self.remove_incoming(index, lane)?;

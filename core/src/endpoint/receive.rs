@@ -389,6 +389,12 @@ impl Scope<'_, '_> {
         if Exchange::is_marked(exchange.done, lane) {
             return Ok(());
         }
+        // All of it is here, and perhaps in use: there is nothing left to give up.
+        if let Some(flow) = exchange.flow(lane)
+            && self.memory.incoming.at(flow).sound()?.is_complete()
+        {
+            return Ok(());
+        }
         let flow = match exchange.flow(lane) {
             Some(flow) => flow,
             None => self.insert_flow(index, lane, Incoming::new(index, Kind::Stream, None, None, self.now))?,
