@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pair::Pair;
 use posthaste_core::Outcome;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request};
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request, Usage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -88,6 +88,30 @@ fn arguments_stay_until_the_reply() {
     pair.client.endpoint.forget(pair.now, call).unwrap();
     pair.run(SECOND);
     assert_eq!(pair.server.endpoint.incoming_call(incoming).unwrap().arguments, b"arguments");
+}
+
+/// The reply is half here when its caller forgets the call, and the rest of it never comes.
+#[test]
+fn a_reply_that_was_given_up_goes_with_its_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let mut request = Request::new(1, 1, 7, &[7; 50_000]);
+    request.timeout = Some(Duration::from_millis(200));
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let mut count = 0;
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from == pair::SERVER && flying.octets.len() > 1000);
+        if count > 2 { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    pair.run_until(SECOND, |pair| {
+        pair.server.echo(pair.now);
+        false
+    });
+    pair.client.endpoint.forget(pair.now, call).unwrap();
+    pair.client.endpoint.close(pair.now, peer, 0).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.client.endpoint.usage(), Usage::default());
 }
 
 /// Calls the server, which echoes.
