@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use posthaste_core::Instant;
 
-use crate::ecn::Ecn;
 use crate::rng::Rng;
+use posthaste_core::ecn::Ecn;
 
 /// A probability in parts per million.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

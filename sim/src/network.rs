@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use posthaste_core::Instant;
 
-use crate::ecn::Ecn;
 use crate::link::{Link, LinkConfig, Loss, Ppm};
 use crate::rng::{Rng, derive};
+use posthaste_core::ecn::Ecn;
 
 /// Datagrams under way between any number of addresses, on a clock that the caller owns.
 ///

@@ -9,9 +9,9 @@ use posthaste_core::Instant;
 
 use crate::amplification::Amplification;
 use crate::clock::Clock;
-use crate::ecn::Ecn;
 use crate::network::{Datagram, Delivery, Network};
 use crate::trace::Trace;
+use posthaste_core::ecn::Ecn;
 
 /// One host of the simulation: an endpoint and the application on top of it, without a socket and a clock.
 ///

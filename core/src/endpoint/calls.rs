@@ -11,6 +11,14 @@ use crate::wire::checksum::crc32c;
 use crate::wire::{self, Metadata, ResetReason, Role, Semantics, Status, Writer};
 
 impl Scope<'_, '_> {
+    /// Counts one open call of ours more; with the first one, the silence that makes us ask begins.
+    pub(super) fn count_open_call(&mut self) {
+        if self.peer.open_call_count == 0 {
+            (self.peer.asked_at, self.peer.ask_count) = (self.now, 0);
+        }
+        self.peer.open_call_count += 1;
+    }
+
     /// Ends a call of ours with an outcome, and tells the application.
     ///
     /// A definite outcome settles its flows at once; one that is unknown leaves the exchange open, so that it can be

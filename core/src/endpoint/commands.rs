@@ -379,7 +379,7 @@ impl Endpoint<'_> {
         self.with(index, |scope| {
             let now = scope.now;
             scope.exchange(call.0.index)?.enter(ExchangeStage::Open, now);
-            scope.peer.open_call_count += 1;
+            scope.count_open_call();
             scope.set_deadline(call.0.index, Some(now.saturating_add(timeout)))?;
             scope.notice(call.0.index, Notices::RESOLVE)
         });
@@ -793,7 +793,7 @@ impl Scope<'_, '_> {
         let timeout = request.timeout.map(|timeout| if timeout.is_zero() { self.config.call_timeout } else { timeout });
         let now = self.now;
         self.set_deadline(key.index, timeout.map(|timeout| now.saturating_add(timeout)))?;
-        self.peer.open_call_count += 1;
+        self.count_open_call();
         Ok(Ok(key))
     }
 
@@ -934,7 +934,9 @@ impl Scope<'_, '_> {
 
     fn release(&mut self, index: u32, flow: u32) -> Result<(), Broken> {
         let exchange = self.exchange(index)?;
-        let lane = Lane::ALL.into_iter().find(|lane| exchange.flow(*lane) == Some(flow)).sound()?;
+        // Flows of the two directions are numbered apart.
+        let holds = |lane: &Lane| exchange.flow(*lane) == Some(flow) && !exchange.is_outgoing(*lane);
+        let lane = Lane::ALL.into_iter().find(holds).sound()?;
         if matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running) && lane == Lane::Forward {
             // The record stays for repetitions to be compared with; only the octets go.
             self.remove_incoming(index, lane)?;

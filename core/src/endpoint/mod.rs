@@ -11,6 +11,7 @@ mod scope;
 mod securing;
 mod timers;
 mod transmit;
+mod usage;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -21,6 +22,7 @@ pub use commands::{
 };
 pub use event::Event;
 pub use input::{Arrival, Counters, Rejected};
+pub use usage::Usage;
 
 use crate::config::{Accept, Config, ConfigError};
 use crate::congestion::Controller;

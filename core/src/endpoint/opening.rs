@@ -282,6 +282,7 @@ impl Scope<'_, '_> {
     pub(super) fn adopt_session(&mut self, session: Session) {
         let old = core::mem::replace(&mut self.peer.session, session);
         self.peer.session.ours = old.ours;
+        self.peer.session.unnumbered = old.unnumbered;
         self.peer.session.channels = old.channels;
         self.peer.session.next_order = old.next_order;
         self.peer.session.charged_by_us = old.charged_by_us;
@@ -329,10 +330,11 @@ impl Scope<'_, '_> {
 
     /// Ends an exchange of ours that a lost session leaves open.
     fn lose_exchange(&mut self, index: u32, why: Unknown) -> Result<(), Broken> {
-        let exchange = self.exchange(index)?;
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let (stage, is_call) = (exchange.stage, exchange.is_call());
-        // What the application holds of a reply stays until it releases it.
-        let has_reply = exchange.flow(Lane::Backward).is_some() && stage == ExchangeStage::Over;
+        // What the application holds of a reply stays until it releases it; of one that it gave up it holds nothing.
+        let reply = exchange.flow(Lane::Backward).and_then(|flow| self.memory.incoming.at(flow));
+        let has_reply = stage == ExchangeStage::Over && reply.is_some_and(|reply| !reply.is_abandoned);
         exchange.done = u8::MAX;
         exchange.stopped = 0;
         self.remove_outgoing(index, Lane::Forward)?;

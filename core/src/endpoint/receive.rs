@@ -173,11 +173,12 @@ impl Scope<'_, '_> {
     /// Acts on a whole flow that has arrived in full.
     fn on_whole(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Fault> {
         let exchange = self.memory.exchanges.at(index).sound()?;
-        match (lane, exchange.is_call()) {
-            (Lane::Backward, _) => self.on_reply(index, flow),
-            (Lane::Forward, true) => self.on_request(index, flow),
-            (Lane::Forward, false) => self.on_message(index),
-            (Lane::Upward | Lane::Downward, _) => Ok(()),
+        // A repetition completes nothing: its flow is still held, and its exchange has moved on.
+        match (lane, exchange.stage, exchange.is_call()) {
+            (Lane::Backward, Stage::Open | Stage::Unknown, _) => self.on_reply(index, flow),
+            (Lane::Forward, Stage::Arriving, true) => self.on_request(index, flow),
+            (Lane::Forward, Stage::Arriving, false) => self.on_message(index),
+            _ => Ok(()),
         }
     }
 
@@ -386,6 +387,12 @@ impl Scope<'_, '_> {
         };
         let exchange = self.memory.exchanges.at(index).sound()?;
         if Exchange::is_marked(exchange.done, lane) {
+            return Ok(());
+        }
+        // All of it is here, and perhaps in use: there is nothing left to give up.
+        if let Some(flow) = exchange.flow(lane)
+            && self.memory.incoming.at(flow).sound()?.is_complete()
+        {
             return Ok(());
         }
         let flow = match exchange.flow(lane) {

@@ -229,8 +229,8 @@ impl Scope<'_, '_> {
     /// Removes an exchange without flows from all lists and tables.
     pub(super) fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
-        let (begun_by, is_noticed, is_listed) =
-            (exchange.begun_by, exchange.noticed.is_linked(), exchange.by_seq.is_linked());
+        let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
+        let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
         if exchange.held.is_linked()
             && let Some((channel, _)) = exchange.channel
             && let Some(channel) = self.memory.channels.get_mut(channel)
@@ -242,7 +242,8 @@ impl Scope<'_, '_> {
         }
         if is_listed {
             match begun_by {
-                Party::Us => self.peer.session.ours.remove(&mut self.memory.exchanges, index),
+                Party::Us if is_numbered => self.peer.session.ours.remove(&mut self.memory.exchanges, index),
+                Party::Us => self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index),
                 Party::Them => self.peer.session.theirs.remove(&mut self.memory.exchanges, index),
             }
         }

@@ -1,0 +1,134 @@
+//! What the simulator found, each told by two endpoints.
+#![cfg(feature = "alloc")]
+
+#[path = "support/pair.rs"]
+mod pair;
+
+use std::time::Duration;
+
+use pair::Pair;
+use posthaste_core::Outcome;
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request, Usage};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_unreliable_message_leaves_nothing_behind() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(b"news") };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.client.endpoint.counters().broken, 0);
+    assert_eq!(pair.client.endpoint.usage().exchanges, 0);
+}
+
+#[test]
+fn a_call_after_a_silence_asks_only_after_a_silence_of_its_own() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"first");
+    pair.run(SECOND);
+    pair.now = pair.now.saturating_add(60 * SECOND);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"second")).unwrap();
+    pair.flush();
+    let next = pair.client.endpoint.poll_timeout().unwrap();
+    assert!(next > pair.now, "{next:?} is not after {:?}", pair.now);
+}
+
+/// An address change makes the client send again what the server has, and its handler still has the arguments.
+#[test]
+fn what_comes_again_while_it_is_held_is_not_handed_over_again() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"once") };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"once")).unwrap();
+    pair.run(Duration::from_millis(12));
+    pair.client.endpoint.handle_address_change(pair.now);
+    pair.run(Duration::from_millis(500));
+    let is_arrival = |event: &&Event| matches!(event, Event::MessageReceived { .. } | Event::CallReceived { .. });
+    assert_eq!(pair.server.events.iter().filter(is_arrival).count(), 2);
+}
+
+/// After an address change the reply comes before the request is acknowledged, and both are the first flow of their direction.
+#[test]
+fn a_reply_is_released_and_not_the_request() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"call")).unwrap();
+    pair.flush();
+    pair.client.endpoint.handle_address_change(pair.now);
+    echo(&mut pair, b"another");
+    pair.run(60 * SECOND);
+    let usage = pair.client.endpoint.usage();
+    assert_eq!((usage.outgoing, usage.incoming, pair.client.endpoint.counters().broken), (0, 0, 0));
+}
+
+/// The caller forgets a call whose arguments the handler is still at work on.
+#[test]
+fn arguments_stay_until_the_reply() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    let mut request = Request::new(1, 1, 7, b"arguments");
+    request.timeout = Some(Duration::from_millis(12));
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.run(Duration::from_millis(11));
+    let incoming = pair.server.take(|event| match event {
+        Event::CallReceived { call } => Some(*call),
+        _ => None,
+    });
+    let incoming = incoming.expect("the call has arrived");
+    pair.server.endpoint.begin(pair.now, incoming).unwrap();
+    pair.client.endpoint.forget(pair.now, call).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.server.endpoint.incoming_call(incoming).unwrap().arguments, b"arguments");
+}
+
+/// The reply is half here when its caller forgets the call, and the rest of it never comes.
+#[test]
+fn a_reply_that_was_given_up_goes_with_its_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let mut request = Request::new(1, 1, 7, &[7; 50_000]);
+    request.timeout = Some(Duration::from_millis(200));
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let mut count = 0;
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from == pair::SERVER && flying.octets.len() > 1000);
+        if count > 2 { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    pair.run_until(SECOND, |pair| {
+        pair.server.echo(pair.now);
+        false
+    });
+    pair.client.endpoint.forget(pair.now, call).unwrap();
+    pair.client.endpoint.close(pair.now, peer, 0).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.client.endpoint.usage(), Usage::default());
+}
+
+/// Calls the server, which echoes.
+fn echo(pair: &mut Pair, octets: &[u8]) {
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();
+    let mut reply = None;
+    pair.run_until(10 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        while let Some(ended) = pair.client.take(|event| match event {
+            Event::CallEnded { outcome: Outcome::Ok(reply), .. } => Some(*reply),
+            _ => None,
+        }) {
+            reply = Some(pair.client.endpoint.payload(ended).unwrap().to_vec());
+            pair.client.endpoint.release(pair.now, ended).unwrap();
+        }
+        reply.as_deref() == Some(octets)
+    });
+    assert_eq!(reply.as_deref(), Some(octets));
+}
