@@ -173,6 +173,9 @@ impl News {
 }
 
 impl Exchange {
+    /// Stands for the peer of an exchange whose session is gone.
+    pub const ORPHAN: u32 = u32::MAX;
+
     /// Makes an exchange without flows.
     #[must_use]
     pub const fn new(peer: u32, begun_by: Party, seq: Option<u64>, stage: Stage, now: Instant) -> Self {

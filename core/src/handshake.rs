@@ -16,8 +16,8 @@ pub struct Handshake {
     pub next_at: Instant,
     /// How often they were.
     pub round: u32,
-    /// When it began.
-    pub since: Instant,
+    /// When octets of it were last sent.
+    pub sent_at: Instant,
 }
 
 /// One epoch of a handshake.
@@ -54,7 +54,7 @@ impl Handshake {
     /// Makes a handshake in which nothing was said.
     #[must_use]
     pub const fn new(now: Instant) -> Self {
-        Self { lanes: [Lane::new(now), Lane::new(now), Lane::new(now)], next_at: now, round: 0, since: now }
+        Self { lanes: [Lane::new(now), Lane::new(now), Lane::new(now)], next_at: now, round: 0, sent_at: now }
     }
 
     /// Returns one epoch.

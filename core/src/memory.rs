@@ -147,6 +147,27 @@ impl Memory<'_> {
         Ok(())
     }
 
+    /// Cuts an exchange off from its peer, whose session is gone: only the application still holds something of it.
+    pub fn orphan(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchanges.at_mut(index).sound()?;
+        let (peer, begun_by) = (exchange.peer, exchange.begun_by);
+        exchange.peer = Exchange::ORPHAN;
+        if let Some(seq) = exchange.seq.take() {
+            self.by_seq.remove(self.hash(peer, begun_by, seq), index);
+        }
+        self.call_deadlines.clear(index);
+        self.remove_orphan(index)
+    }
+
+    /// Removes an orphan that nobody holds any more.
+    pub fn remove_orphan(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchanges.at(index).sound()?;
+        if exchange.news != 0 || exchange.flows.iter().any(Option::is_some) {
+            return Ok(());
+        }
+        self.remove_exchange(index)
+    }
+
     /// Notes news for the application.
     pub fn tell(&mut self, index: u32, news: u16) -> Result<(), Broken> {
         let exchange = self.exchanges.at_mut(index).sound()?;

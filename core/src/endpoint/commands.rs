@@ -430,9 +430,16 @@ impl Endpoint<'_> {
     pub fn release(&mut self, now: Instant, message: MessageId) -> Result<(), StaleId> {
         self.advance(now);
         let exchange = self.memory.incoming.get(message.0).ok_or(StaleId)?.exchange;
-        let key = self.memory.exchanges.key_of(exchange).ok_or(StaleId)?;
-        let index = self.peer_of(key)?;
-        self.with(index, |scope| scope.release(exchange, message.0.index));
+        match self.memory.exchanges.at(exchange).ok_or(StaleId)?.peer {
+            Exchange::ORPHAN => {
+                if self.release_orphan(exchange, message.0.index).is_err() {
+                    self.counters.broken += 1;
+                }
+            }
+            index => {
+                self.with(index, |scope| scope.release(exchange, message.0.index));
+            }
+        }
         self.feed_starved();
         Ok(())
     }
@@ -608,7 +615,19 @@ impl Endpoint<'_> {
     }
 
     fn peer_of(&self, exchange: Key) -> Result<u32, StaleId> {
-        self.memory.exchanges.get(exchange).map(|exchange| exchange.peer).ok_or(StaleId)
+        let peer = self.memory.exchanges.get(exchange).map(|exchange| exchange.peer);
+        peer.filter(|peer| *peer != Exchange::ORPHAN).ok_or(StaleId)
+    }
+
+    /// Lets go of a reply whose session is gone.
+    fn release_orphan(&mut self, exchange: u32, flow: u32) -> Result<(), Broken> {
+        for held in &mut self.memory.exchanges.at_mut(exchange).sound()?.flows {
+            if *held == Some(flow) {
+                *held = None;
+            }
+        }
+        self.memory.remove_incoming(flow)?;
+        self.memory.remove_orphan(exchange)
     }
 
     /// As [`Endpoint::with`], for work that may be refused.
@@ -628,6 +647,9 @@ impl Endpoint<'_> {
     ) -> Result<T, StreamError> {
         self.advance(now);
         let exchange = self.memory.exchanges.get(stream.exchange).ok_or(StreamError::Stale)?;
+        if exchange.peer == Exchange::ORPHAN {
+            return Err(StreamError::Abandoned);
+        }
         let Some(flow) = exchange.flow(stream.lane) else {
             // A stream of a call from which nothing has arrived yet is there, and empty.
             return Err(StreamError::Stale);

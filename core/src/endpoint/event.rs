@@ -1,7 +1,7 @@
 //! What the application is told.
 
 use super::Endpoint;
-use crate::exchange::{Lane, News, Stage as ExchangeStage};
+use crate::exchange::{Exchange, Lane, News, Stage as ExchangeStage};
 use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StreamId};
 use crate::memory::{Broken, Sound};
 use crate::outcome::Outcome;
@@ -150,8 +150,9 @@ impl Endpoint<'_> {
         if is_last {
             self.memory.eventful.remove(&mut self.memory.exchanges, index);
             let exchange = self.memory.exchanges.at(index).sound()?;
-            // An exchange of ours that a lost session left behind is on no list of its peer any more.
-            if exchange.stage == ExchangeStage::Over && exchange.flows.iter().all(Option::is_none) {
+            if peer == Exchange::ORPHAN {
+                self.memory.remove_orphan(index)?;
+            } else if exchange.stage == ExchangeStage::Over && exchange.flows.iter().all(Option::is_none) {
                 self.with(peer, |scope| scope.finish(index));
             }
         }
@@ -160,12 +161,12 @@ impl Endpoint<'_> {
 
     fn event_of(&mut self, key: Key, bit: u16) -> Result<Option<Event>, Broken> {
         let exchange = self.memory.exchanges.get(key).sound()?;
-        let peer = PeerId(self.peers.key_of(exchange.peer).sound()?);
+        let peer = self.peers.key_of(exchange.peer).map(PeerId);
         let stream = |lane| StreamId { exchange: key, lane };
         Ok(Some(match bit {
             News::CALL_RECEIVED => Event::CallReceived { call: IncomingCallId(key) },
             News::MESSAGE_RECEIVED => {
-                let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(None) };
+                let (Some(flow), Some(peer)) = (exchange.flow(Lane::Forward), peer) else { return Ok(None) };
                 let channel = exchange.channel.and_then(|(channel, _)| Some(self.memory.channels.get(channel)?.name));
                 let incoming = self.memory.incoming.at_mut(flow).sound()?;
                 incoming.is_announced = true;

@@ -30,7 +30,7 @@ use crate::conversation::Conversation;
 use crate::crypto::{Crypto, Limits, Plain};
 use crate::ecn::Ecn;
 use crate::ids::PeerId;
-use crate::memory::{Broken, Memory, Sound, Storage};
+use crate::memory::{Broken, Memory, Purpose, Sound, Storage};
 use crate::outcome::Unknown;
 use crate::pacer::Pacer;
 use crate::path::Path;
@@ -123,6 +123,8 @@ pub enum OpenError {
     Full,
     /// The address cannot be sent to: port 0, or unspecified.
     Address,
+    /// The identity is longer than 1024 octets.
+    Identity,
 }
 
 impl fmt::Display for OpenError {
@@ -130,6 +132,7 @@ impl fmt::Display for OpenError {
         f.write_str(match self {
             Self::Full => "no slot is free for one peer more",
             Self::Address => "nothing can be sent to this address",
+            Self::Identity => "the identity is longer than 1024 octets",
         })
     }
 }
@@ -255,8 +258,10 @@ impl<'s> Endpoint<'s> {
             let open = self.paths.at(path).and_then(|path| {
                 path.peers.iter(&self.peers).find(|index| {
                     self.peers.at(*index).is_some_and(|peer| {
+                        let identity = peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
                         !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. })
                             && peer.news & peer::News::CLOSED == 0
+                            && (identity == remote.identity || peer.side == Side::Server)
                     })
                 })
             });
@@ -264,7 +269,19 @@ impl<'s> Endpoint<'s> {
                 return Ok(PeerId(key));
             }
         }
-        let key = self.add_peer(remote.address, None).ok_or(OpenError::Full)?;
+        if remote.identity.len() > IDENTITY_LEN_MAX {
+            return Err(OpenError::Identity);
+        }
+        let identity = self.memory.keep(remote.identity, Purpose::Begin).ok_or(OpenError::Full)?;
+        let Some(key) = self.add_peer(remote.address, None) else {
+            if let Some(block) = identity {
+                self.memory.arena.free(block);
+            }
+            return Err(OpenError::Full);
+        };
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.identity = identity;
+        }
         Ok(PeerId(key))
     }
 
@@ -416,7 +433,12 @@ impl<'s> Endpoint<'s> {
             Stage::Securing => scope.is_handshake_due(),
             Stage::Opening(_) if scope.peer.handshake.is_some() => scope.is_handshake_due(),
             Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => scope.peer.notices != 0 || scope.is_handshake_due() || scope.has_work() || scope.peer.conversation.ack.is_due(now),
+            Stage::Open => {
+                scope.peer.notices != 0
+                    || scope.is_handshake_due()
+                    || scope.has_work()
+                    || scope.peer.conversation.ack.is_due(now)
+            }
             Stage::Closing(closing) => closing.is_due,
             Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
         }
@@ -575,6 +597,10 @@ impl<'s> Endpoint<'s> {
         let mut scope = self.scope(index)?;
         scope.lose_all()?;
         scope.end_all(Unknown::SessionLost)?;
+        scope.drop_handshake()?;
+        if let Some(block) = scope.peer.identity.take() {
+            scope.memory.arena.free(block);
+        }
         scope.crypto.forget(index);
         let peer = self.peers.at(index).sound()?;
         let (is_ready, is_eventful, is_starved) =
@@ -599,3 +625,6 @@ impl<'s> Endpoint<'s> {
         matches!(self.config.accept, Accept::Peers)
     }
 }
+
+/// Longer than any server name or key; a number we chose.
+const IDENTITY_LEN_MAX: usize = 1024;

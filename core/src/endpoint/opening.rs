@@ -16,8 +16,8 @@ use crate::storage::Key;
 use crate::time::Instant;
 use crate::token::resume_proof;
 use crate::wire::{
-    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, ResetToken, Role, Semantics,
-    SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
+    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, ResetToken, Role,
+    Semantics, SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
 impl Scope<'_, '_> {
@@ -288,7 +288,6 @@ impl Scope<'_, '_> {
         self.peer.session.charged_by_us = old.charged_by_us;
         self.peer.session.next_seq = old.next_seq;
         self.peer.session.granted_to_us = old.granted_to_us;
-        self.peer.session.unnumbered = old.unnumbered;
         debug_assert!(old.theirs.is_empty(), "the peer's exchanges ended with the session");
     }
 
@@ -349,22 +348,14 @@ impl Scope<'_, '_> {
         }
         let exchange = self.exchange(index)?;
         exchange.notices = 0;
-        self.peer.session.ours.remove(&mut self.memory.exchanges, index);
         match (stage, is_call) {
-            (ExchangeStage::Open, true) => {
-                self.end_call(index, Outcome::Unknown(why))?;
-                self.exchange(index)?.stage = ExchangeStage::Over;
-            }
-            (ExchangeStage::Open, false) => {
-                self.exchange(index)?.stage = ExchangeStage::Over;
-                self.tell(index, News::FAILED)?;
-            }
-            _ => {
-                self.exchange(index)?.stage = ExchangeStage::Over;
-                self.finish(index)?;
-            }
+            (ExchangeStage::Open, true) => self.end_call(index, Outcome::Unknown(why))?,
+            (ExchangeStage::Open, false) => self.tell(index, News::FAILED)?,
+            _ => {}
         }
-        Ok(())
+        self.exchange(index)?.stage = ExchangeStage::Over;
+        self.peer.session.ours.remove(&mut self.memory.exchanges, index);
+        self.memory.orphan(index)
     }
 
     /// Gives up an opening that nobody answered.
@@ -394,6 +385,7 @@ impl Scope<'_, '_> {
                 self.tell(index, News::FAILED)?;
             }
             self.peer.session.ours.remove(&mut self.memory.exchanges, index);
+            self.memory.orphan(index)?;
         }
         self.peer.session.next_seq = 0;
         while let Some(index) = self.peer.session.unnumbered.front() {
@@ -401,6 +393,7 @@ impl Scope<'_, '_> {
             self.remove_outgoing(index, Lane::Forward)?;
             self.exchange(index)?.stage = ExchangeStage::Over;
             self.tell(index, News::FAILED)?;
+            self.memory.orphan(index)?;
         }
         Ok(())
     }

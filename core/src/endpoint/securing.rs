@@ -96,9 +96,15 @@ impl Scope<'_, '_> {
     /// Takes the peer's word for how much of our handshake has arrived.
     pub(super) fn on_handshake_ack(&mut self, epoch: Epoch, offset: u64) -> Result<(), Fault> {
         let Some(index) = self.peer.handshake else { return Ok(()) };
-        let lane = self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch);
+        let handshake = self.memory.handshakes.at_mut(index).sound()?;
+        let (handshake_round, sent_at) = (handshake.round, handshake.sent_at);
+        let lane = handshake.lane_mut(epoch);
         let offset = usize::try_from(offset).ok().filter(|offset| *offset <= lane.out_len);
         let offset = offset.ok_or(Fault::Violation(CloseCode::Crypto))?;
+        if offset > lane.acked && handshake_round == 0 {
+            // The first acknowledgement of octets that were sent once: an unambiguous sample.
+            self.path.rtt.on_sample(self.now, self.now.saturating_since(sent_at), Duration::ZERO);
+        }
         lane.acked = lane.acked.max(offset);
         lane.sent = lane.sent.max(lane.acked);
         Ok(())
@@ -178,9 +184,10 @@ impl Scope<'_, '_> {
             opening.hello_count = number as u32 + 1;
             opening.sent_at[number as usize % 4] = now;
         }
-        let timeout = self.config.initial_rtt.saturating_mul(3);
+        let timeout = self.handshake_timeout(index)?;
         let handshake = self.memory.handshakes.at_mut(index).sound()?;
-        handshake.next_at = now.saturating_add(timeout.saturating_mul(1 << handshake.round.min(6)));
+        handshake.sent_at = now;
+        handshake.next_at = now.saturating_add(timeout);
         self.peer.awaiting_since.get_or_insert(now);
         Ok(len)
     }
@@ -217,10 +224,17 @@ impl Scope<'_, '_> {
         if handshake.next_at <= now {
             handshake.rewind();
             handshake.round = handshake.round.saturating_add(1);
-            let timeout = self.config.initial_rtt.saturating_mul(3).saturating_mul(1 << handshake.round.min(6));
-            handshake.next_at = now.saturating_add(timeout);
+            let timeout = self.handshake_timeout(index)?;
+            self.memory.handshakes.at_mut(index).sound()?.next_at = now.saturating_add(timeout);
         }
         Ok(())
+    }
+
+    /// Returns how long to wait for an acknowledgement of the handshake; doubles with each round.
+    fn handshake_timeout(&self, index: u32) -> Result<Duration, Broken> {
+        let round = self.memory.handshakes.at(index).sound()?.round;
+        let first = self.path.rtt.probe_timeout(Duration::ZERO);
+        Ok(first.saturating_mul(1 << round.min(BACK_OFF_MAX)).min(HANDSHAKE_INTERVAL_MAX))
     }
 
     /// Writes what the handshake has to say in the data epoch: tickets of TLS, which are sent once and may get lost.
@@ -281,5 +295,8 @@ fn alert(_: Alert) -> Fault {
 
 const EPOCHS: [Epoch; 3] = [Epoch::Hello, Epoch::Handshake, Epoch::Data];
 const PIECE_LEN: usize = 1024;
+const BACK_OFF_MAX: u32 = 6;
+/// As often as hellos at least; a number we chose.
+const HANDSHAKE_INTERVAL_MAX: Duration = Duration::from_secs(3);
 /// The head of a HANDSHAKE frame.
 const FRAME_HEAD_LEN: usize = 1 + 8 + 4;

@@ -208,7 +208,10 @@ pub fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
         pair.client.events
     );
     let (call, outcome) = result.unwrap();
-    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+    let Outcome::Ok(reply) = outcome else {
+        let counters = [pair.client.endpoint.counters(), pair.server.endpoint.counters()];
+        panic!("{outcome:?} at {:?}: {counters:?}", pair.now)
+    };
     let octets = pair.client.endpoint.payload(reply).unwrap().to_vec();
     pair.client.endpoint.release(pair.now, reply).unwrap();
     (call, octets)
