@@ -42,6 +42,14 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
     assert!((2000..=2020).contains(&count), "{count}");
 }
 
+#[test]
+fn a_conversation_can_be_opened_before_there_is_anything_to_send() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    assert!(pair.run_until(SECOND, |pair| pair.client.events.contains(&Event::Connected { peer })));
+}
+
 /// Runs until a call has ended, with an echo at the server.
 fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
     let mut result = None;
