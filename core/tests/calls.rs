@@ -7,7 +7,7 @@ mod pair;
 use std::time::Duration;
 
 use pair::{Pair, answer};
-use posthaste_core::endpoint::Request;
+use posthaste_core::endpoint::{Event, Request};
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -37,4 +37,12 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
     // A skipped number looks like a gap and is acknowledged at once: the price of finding out liars.
     let count = pair.datagram_count() - before;
     assert!((2000..=2020).contains(&count), "{count}");
+}
+
+#[test]
+fn a_conversation_can_be_opened_before_there_is_anything_to_send() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.client.events.contains(&Event::Connected { peer })));
 }

@@ -30,11 +30,12 @@ pub struct SendBatch {
 }
 
 impl SendBatch {
-    /// Makes room for 64 KiB of datagrams, each of at most `datagram_len_max` octets; at least one fits.
+    /// Makes room for 64 KiB of datagrams, each of at most `datagram_len_max` octets. However long the longest may be, many
+    /// short ones fit.
     #[must_use]
     pub fn new(datagram_len_max: usize) -> Self {
         Self {
-            buffer: vec![0; RUN_LEN_MAX.max(datagram_len_max)].into(),
+            buffer: vec![0; RUN_LEN_MAX + datagram_len_max].into(),
             filled_len: 0,
             datagram_len_max,
             runs: vec![Run::NONE; RUN_COUNT_MAX].into(),
@@ -46,7 +47,9 @@ impl SendBatch {
     /// Returns the place for the next datagram, `datagram_len_max` octets long, or `None` if the batch has to be sent
     /// first. Its contents are arbitrary.
     pub fn slot(&mut self) -> Option<&mut [u8]> {
-        if self.run_count == self.runs.len() {
+        let last_len = self.runs[..self.run_count].last().map_or(0, |run| run.datagram_len);
+        // One more like the last would be a run of its own.
+        if self.run_count == self.runs.len() || self.filled_len + last_len > RUN_LEN_MAX {
             return None;
         }
         self.buffer.get_mut(self.filled_len..self.filled_len.checked_add(self.datagram_len_max)?)
@@ -271,6 +274,15 @@ mod tests {
         }
         let (sends, _) = sent(batch, |_| Ok(()));
         assert_eq!(sends, [(54 * 1200, Some(1200))]);
+    }
+
+    #[test]
+    fn short_datagrams_leave_together_where_long_ones_are_allowed() {
+        let mut batch = SendBatch::new(RUN_LEN_MAX);
+        while batch.slot().is_some() {
+            batch.commit(1200, A, None, Ecn::NotEct);
+        }
+        assert_eq!(sent(batch, |_| Ok(())).0, [(64_800, Some(1200))]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub enum Delivery {
 }
 
 /// A message to send.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Message<'a> {
     /// How it is to be delivered.
     pub delivery: Delivery,
@@ -47,7 +47,7 @@ pub struct Message<'a> {
 }
 
 /// The octets of a message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Body<'a> {
     /// To be copied into the endpoint's memory.
     Copied(&'a [u8]),
@@ -67,7 +67,7 @@ impl Body<'_> {
 }
 
 /// A call to make.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The program, as its interface file numbers it.
     pub program: u32,
@@ -242,6 +242,15 @@ pub struct IncomingCall<'a> {
 }
 
 impl Endpoint<'_> {
+    /// Opens a conversation with a peer ahead of the first command; `Event::Connected` tells when it is open, and
+    /// `Event::Closed` that the peer did not answer. Does nothing if it is open.
+    ///
+    /// # Errors
+    /// [`SendError::Stale`] or [`SendError::Closed`]; nothing has changed then.
+    pub fn connect(&mut self, now: Instant, peer: PeerId) -> Result<(), SendError> {
+        self.ready_peer(now, peer).map(drop)
+    }
+
     /// Sends a message; `Event::MessageAcknowledged` or `Event::MessageFailed` tells what became of it.
     ///
     /// # Errors

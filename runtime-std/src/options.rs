@@ -1,0 +1,70 @@
+//! What a client or server can be told.
+
+use core::time::Duration;
+
+use posthaste_core::Config;
+
+/// Limits, timing, socket and threads of a client or server. [`Config`] turns into it where nothing else is to be said.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The protocol's limits and timing.
+    ///
+    /// `credit`, and with it `message_len_max` and `stream_window`, are lowered to the receive buffer that the operating
+    /// system grants: what a peer may have under way must fit where it arrives.
+    pub config: Config,
+    /// What to ask of the operating system. Where the socket is waited for is decided here.
+    pub socket: posthaste_udp::Options,
+    /// How long a client waits for each address of its server.
+    pub connect_timeout: Duration,
+    /// The threads that run handlers, unless a handler runs inline. At least 1 where there is a handler.
+    pub worker_count: usize,
+    /// Calls that wait for a worker; one more is refused as busy.
+    pub queue_len_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            socket: posthaste_udp::Options::default(),
+            connect_timeout: Duration::from_secs(3),
+            worker_count: 4,
+            queue_len_max: 256,
+        }
+    }
+}
+
+impl From<Config> for Options {
+    fn from(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+}
+
+/// Lowers what peers may have under way to the receive buffer that was granted.
+///
+/// Datagrams beyond it would be lost on our own doorstep, and the peer would take that for congestion.
+pub(crate) fn fit(config: &mut Config, granted_len: usize) {
+    config.credit = config.credit.min(granted_len as u64);
+    config.message_len_max = config.message_len_max.min(granted_len);
+    config.stream_window = config.stream_window.min(granted_len);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_may_send_more_than_the_socket_holds() {
+        let mut config = Config::internet();
+        fit(&mut config, 100_000);
+        assert_eq!((config.credit, config.message_len_max, config.stream_window), (100_000, 100_000, 100_000));
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_large_buffer_changes_nothing() {
+        let mut config = Config::internet();
+        fit(&mut config, 64 << 20);
+        assert_eq!(config, Config::internet());
+    }
+}

@@ -1,0 +1,169 @@
+//! Calls under way.
+
+use core::fmt;
+use core::mem;
+use core::time::Duration;
+
+use posthaste_core::endpoint::SendError;
+use posthaste_core::{CallId, Instant, Outcome, Unknown};
+
+use crate::error::CallError;
+use crate::node::Vain;
+use crate::peer::Peer;
+use crate::state::{Interest, State};
+
+/// A call under way. Dropping it cancels the call.
+#[must_use = "a call that nobody waits for is cancelled"]
+pub struct Pending {
+    peer: Peer,
+    /// `None` once the outcome was taken.
+    call: Option<CallId>,
+}
+
+impl Pending {
+    pub(crate) const fn new(peer: Peer, call: CallId) -> Self {
+        Self { peer, call: Some(call) }
+    }
+
+    /// Waits for the reply.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn wait(self) -> Result<Vec<u8>, CallError> {
+        let mut reply = Vec::new();
+        self.wait_into(&mut reply)?;
+        Ok(reply)
+    }
+
+    /// Waits for the reply and writes it over `reply`, which allocates only if it is too short.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn wait_into(mut self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
+        let node = &self.peer.node;
+        let ended = node.wait(Interest::Call(call), None, |state, now| take(state, now, call, reply));
+        conclude(&self.peer, call, ended, reply)
+    }
+
+    /// Asks for the call to be given up. Wait for its outcome: the handler may have run.
+    pub fn cancel(&self) {
+        if let Some(call) = self.call {
+            // A call that has ended needs no cancelling.
+            let _ = self.peer.node.command(|state, now| state.endpoint.cancel(now, call));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.peer.node.command(|state, now| state.abandon(now, call));
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// Waits until at least one of the calls has ended, and returns its index: waiting for that one takes no time.
+///
+/// All calls must have been started through one client.
+///
+/// # Panics
+/// If there are no calls.
+#[must_use]
+pub fn wait_any(calls: &[Pending]) -> usize {
+    let first = calls.first().expect("there is a call to wait for");
+    let ended = first.peer.node.wait(Interest::AnyCall, None, |state, _| {
+        calls.iter().position(|pending| pending.call.is_some_and(|call| state.has_ended(call)))
+    });
+    // Where all is closed, every call has ended.
+    ended.unwrap_or(0)
+}
+
+/// A call whose outcome is unknown. Dropping it gives up finding out.
+pub struct Unresolved {
+    peer: Peer,
+    call: CallId,
+    why: Unknown,
+}
+
+impl Unresolved {
+    /// Returns why the outcome is unknown.
+    #[must_use]
+    pub const fn why(&self) -> Unknown {
+        self.why
+    }
+
+    /// Asks the callee what became of the call, and makes sure that it does not begin any more.
+    ///
+    /// # Errors
+    /// As the call itself; still [`CallError::Unknown`] if the callee does not answer within `timeout`, or does not know either.
+    pub fn resolve(self, timeout: Duration) -> Result<Vec<u8>, CallError> {
+        let (call, node) = (self.call, &self.peer.node);
+        let resolving = node.command(|state, now| {
+            state.endpoint.resolve(now, call, timeout)?;
+            state.follow(call);
+            Ok::<(), posthaste_core::StaleId>(())
+        });
+        if resolving.is_err() {
+            return Err(CallError::Unknown(self));
+        }
+        let mut reply = Vec::new();
+        let ended = node.wait(Interest::Call(call), None, |state, now| take(state, now, call, &mut reply));
+        let peer = self.peer.clone();
+        // The call is looked after by what comes of this.
+        mem::forget(self);
+        conclude(&peer, call, ended, &mut reply)?;
+        Ok(reply)
+    }
+}
+
+impl Drop for Unresolved {
+    fn drop(&mut self) {
+        let call = self.call;
+        // What cannot be resolved is forgotten already.
+        let _ = self.peer.node.command(|state, now| state.endpoint.forget(now, call));
+    }
+}
+
+impl fmt::Debug for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unresolved").field("call", &self.call).field("why", &self.why).finish_non_exhaustive()
+    }
+}
+
+/// Takes the outcome of a call if it has ended, and its octets with it.
+pub(crate) fn take(state: &mut State, now: Instant, call: CallId, reply: &mut Vec<u8>) -> Option<Outcome> {
+    let outcome = state.take_outcome(call)?;
+    reply.clear();
+    if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
+        let octets = state.endpoint.payload(message).expect("a reply stays until it is released");
+        reply.extend_from_slice(octets);
+        state.endpoint.release(now, message).expect("a reply is released once");
+    }
+    Some(outcome)
+}
+
+/// Turns an outcome into what the caller gets.
+pub(crate) fn conclude(
+    peer: &Peer,
+    call: CallId,
+    ended: Result<Outcome, Vain>,
+    reply: &mut Vec<u8>,
+) -> Result<(), CallError> {
+    match ended {
+        Ok(Outcome::Ok(_) | Outcome::Delivered) => Ok(()),
+        Ok(Outcome::ApplicationError(_)) => Err(CallError::Application(mem::take(reply))),
+        Ok(Outcome::NotExecuted(why)) => Err(CallError::NotExecuted(why)),
+        Ok(Outcome::ReplyLost) => Err(CallError::ReplyLost),
+        Ok(Outcome::Unknown(why)) => Err(CallError::Unknown(Unresolved { peer: peer.clone(), call, why })),
+        Err(Vain::Closed | Vain::TimedOut) => {
+            Err(CallError::Unknown(Unresolved { peer: peer.clone(), call, why: Unknown::Closed }))
+        }
+    }
+}

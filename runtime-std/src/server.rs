@@ -1,0 +1,96 @@
+//! The side that answers.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
+use std::net::ToSocketAddrs;
+
+use crate::error::ReceiveError;
+use crate::handler::Handler;
+use crate::node::{Node, Threads, deadline_after};
+use crate::options::Options;
+use crate::peer::{Received, accept_stream, receive_into};
+use crate::state::Interest;
+use crate::stream::StreamReader;
+
+/// A server that answers calls on threads of its own. When it goes, they end, and its conversations are closed.
+pub struct Server {
+    threads: Threads,
+}
+
+impl Server {
+    /// Serves in plain mode: whoever is on the path can read and forge what is said.
+    ///
+    /// `address` is where to listen; port 0 picks a free one, and the unspecified IPv6 address takes IPv4 peers too. Of
+    /// several addresses, the first that can be had is taken.
+    ///
+    /// # Errors
+    /// What the operating system says of the last address, or
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for options that are out of range.
+    pub fn serve_insecure(
+        address: impl ToSocketAddrs,
+        options: impl Into<Options>,
+        handler: impl Handler,
+    ) -> io::Result<Self> {
+        let options = options.into();
+        let handler: Arc<dyn Handler> = Arc::new(handler);
+        let mut last = io::ErrorKind::NotFound.into();
+        for address in address.to_socket_addrs()? {
+            match Node::open(address, &options, Some(Arc::clone(&handler))) {
+                Ok(threads) => return Ok(Self { threads }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Returns the address that the server listens on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.threads.node().socket.local_addr()
+    }
+
+    /// Returns what the operating system granted to the socket.
+    #[must_use]
+    pub fn socket_report(&self) -> posthaste_udp::Report {
+        self.threads.node().socket.report()
+    }
+
+    /// Waits for a message of any peer and writes it over `octets`.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] if none came within `timeout`.
+    pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
+        receive_into(self.threads.node(), octets, timeout)
+    }
+
+    /// Waits for a stream that a peer opens.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] if none came within `timeout`.
+    pub fn accept_stream(&self, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
+        accept_stream(self.threads.node(), timeout)
+    }
+
+    /// Begins no handler any more, waits until those under way have returned, at most `timeout`, and closes the server.
+    ///
+    /// Calls that wait for a worker still run; calls that arrive are refused.
+    pub fn shut_down(self, timeout: Duration) {
+        let node = self.threads.node();
+        node.command(|state, now| state.endpoint.drain(now));
+        let until = deadline_after(node.clock.now(), Some(timeout));
+        // Who does not return in time is left behind.
+        let _ = node.wait(Interest::Idle, until, |state, _| {
+            let service = state.service.as_ref()?;
+            (service.running.is_empty() && service.queue.is_empty() && service.inline.is_empty()).then_some(())
+        });
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.local_addr()).finish()
+    }
+}

@@ -1,0 +1,452 @@
+//! What all threads of a node share, under one lock.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::io;
+use std::thread::{self, Thread};
+
+use posthaste_core::ecn::Ecn;
+use posthaste_core::endpoint::Event;
+use posthaste_core::wire::NotExecuted;
+use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
+use posthaste_udp::{RecvBatch, SendBatch, Socket};
+
+use crate::handler::{Execution, Handler};
+
+/// The endpoint, what its events told, and who waits for what.
+pub(crate) struct State {
+    pub(crate) endpoint: Endpoint<'static>,
+    outgoing: SendBatch,
+    /// The wheel: whoever took it sleeps in the socket and drives for all.
+    pub(crate) wheel: Option<RecvBatch>,
+    /// What the driver does.
+    pub(crate) driver: Watch,
+    /// What the helper thread does.
+    pub(crate) helper: Watch,
+    calls: Vec<Slot>,
+    /// Calls that ended and whose outcome nobody took yet.
+    untaken_count: usize,
+    /// When what was started and not sent must go.
+    pub(crate) held_until: Option<Instant>,
+    held_count: usize,
+    peers: Vec<PeerSlot>,
+    /// Messages that arrived and wait for someone to receive them.
+    pub(crate) messages: VecDeque<(PeerId, MessageId, Option<u64>)>,
+    /// Streams that arrived, likewise.
+    pub(crate) streams: VecDeque<(PeerId, StreamId, Option<u64>)>,
+    /// Messages of ours that will not be delivered.
+    pub(crate) failed_count: u64,
+    pub(crate) service: Option<Service>,
+    waiters: Vec<Waiter>,
+    /// Nothing goes on any more: the owner is gone, or the socket failed.
+    pub(crate) is_closed: bool,
+}
+
+/// What a thread does about the passing of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// It is not there.
+    Absent,
+    /// It is awake and will look at the deadlines before it sleeps.
+    Awake,
+    /// It sleeps until then, or without end.
+    Until(Option<Instant>),
+}
+
+impl Watch {
+    fn covers(self, deadline: Instant) -> bool {
+        match self {
+            Self::Absent | Self::Until(None) => false,
+            Self::Awake => true,
+            Self::Until(Some(until)) => until <= deadline,
+        }
+    }
+}
+
+/// What a sleeping thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// The end of one call.
+    Call(CallId),
+    /// The end of any call.
+    AnyCall,
+    /// News of a peer.
+    Peer(PeerId),
+    /// More to read, or room to write.
+    Stream(StreamId),
+    /// A message or stream that arrives.
+    Arrival,
+    /// Room for something to be sent.
+    Room,
+    /// The last handler's return.
+    Idle,
+}
+
+struct Waiter {
+    thread: Thread,
+    interest: Interest,
+    is_woken: bool,
+}
+
+/// One of our calls, at the place of its index.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    call: Option<CallId>,
+    outcome: Option<Outcome>,
+}
+
+/// What is known of a peer, at the place of its index.
+#[derive(Clone, Copy, Default)]
+struct PeerSlot {
+    id: Option<PeerId>,
+    news: PeerNews,
+}
+
+/// What events told of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerNews {
+    pub(crate) is_connected: bool,
+    pub(crate) is_closed: bool,
+    /// How often everything that had been accepted was acknowledged, or lost with the session.
+    pub(crate) flushed_count: u64,
+}
+
+/// The side that answers calls.
+pub(crate) struct Service {
+    pub(crate) handler: Arc<dyn Handler>,
+    /// Calls for the thread that receives.
+    pub(crate) inline: VecDeque<IncomingCallId>,
+    /// Calls for the workers.
+    pub(crate) queue: VecDeque<IncomingCallId>,
+    pub(crate) queue_len_max: usize,
+    /// Calls whose handlers run, each with the flag that tells its handler to stop.
+    pub(crate) running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
+    /// Workers that sleep.
+    pub(crate) idle: Vec<Thread>,
+}
+
+impl State {
+    pub(crate) fn new(endpoint: Endpoint<'static>, service: Option<Service>) -> Self {
+        let outgoing = SendBatch::new(endpoint.config().datagram_len_max);
+        Self {
+            endpoint,
+            outgoing,
+            // A socket that is waited for in the receive call fills no more than one buffer.
+            wheel: Some(RecvBatch::new(1)),
+            driver: Watch::Absent,
+            helper: Watch::Absent,
+            calls: Vec::new(),
+            untaken_count: 0,
+            held_until: None,
+            held_count: 0,
+            peers: Vec::new(),
+            messages: VecDeque::new(),
+            streams: VecDeque::new(),
+            failed_count: 0,
+            service,
+            waiters: Vec::new(),
+            is_closed: false,
+        }
+    }
+
+    /// Does what follows every input and command: hears the events, sends the datagrams.
+    pub(crate) fn settle(&mut self, now: Instant, socket: &Socket) {
+        self.hear(now);
+        self.held_until = None;
+        self.held_count = 0;
+        if let Err(error) = self.transmit(now, socket)
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            self.close();
+        }
+    }
+
+    /// As [`State::settle`], for a call that may wait for others to go with it.
+    ///
+    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those
+    /// leave together, by sixteens, so that the other side has work early; the first outcome that has to be waited for
+    /// sends them too, and the helper thread does where nobody ever waits.
+    pub(crate) fn settle_started(&mut self, now: Instant, socket: &Socket) {
+        self.held_count += 1;
+        if self.untaken_count == 0 || self.held_count >= HELD_COUNT_MAX {
+            return self.settle(now, socket);
+        }
+        self.held_until.get_or_insert(now.saturating_add(HELD_TIME_MAX));
+    }
+
+    /// Says whether calls are held back for others to go with them.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held_until.is_some()
+    }
+
+    /// Tells the endpoint that time has passed, if it waits for that.
+    pub(crate) fn handle_due(&mut self, now: Instant) {
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+    }
+
+    /// Sends an empty datagram, which means nothing, to `address`.
+    pub(crate) fn send_empty(&mut self, address: SocketAddr, socket: &Socket) {
+        if self.outgoing.slot().is_some() {
+            self.outgoing.commit(0, address, None, Ecn::NotEct);
+            // The socket's failure shows where it matters.
+            let _ = socket.send(&mut self.outgoing);
+        }
+    }
+
+    /// Returns when somebody has to act.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        earlier(self.endpoint.poll_timeout(), self.held_until)
+    }
+
+    /// Returns the deadline if nobody would act then.
+    pub(crate) fn unwatched_deadline(&self) -> Option<Instant> {
+        self.deadline().filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
+    }
+
+    /// Takes note of a call that somebody will ask about.
+    pub(crate) fn follow(&mut self, call: CallId) {
+        let index = call.index();
+        if self.calls.len() <= index {
+            self.calls.resize(index + 1, Slot::default());
+        }
+        self.calls[index] = Slot { call: Some(call), outcome: None };
+    }
+
+    /// Says whether a followed call has ended.
+    pub(crate) fn has_ended(&self, call: CallId) -> bool {
+        self.calls.get(call.index()).is_some_and(|slot| slot.call == Some(call) && slot.outcome.is_some())
+    }
+
+    /// Takes the outcome of a followed call that has ended, and follows it no longer.
+    pub(crate) fn take_outcome(&mut self, call: CallId) -> Option<Outcome> {
+        let slot = self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call))?;
+        let outcome = slot.outcome.take()?;
+        slot.call = None;
+        self.untaken_count -= 1;
+        Some(outcome)
+    }
+
+    /// Gives up a call that nobody will ask about any more.
+    pub(crate) fn abandon(&mut self, now: Instant, call: CallId) {
+        if let Some(outcome) = self.take_outcome(call) {
+            return self.dispose(now, call, outcome);
+        }
+        if let Some(slot) = self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
+            slot.call = None;
+            // A call that has ended in the meantime needs no cancelling.
+            let _ = self.endpoint.cancel(now, call);
+        }
+    }
+
+    /// Lets go of what an outcome holds in the endpoint.
+    fn dispose(&mut self, now: Instant, call: CallId, outcome: Outcome) {
+        // What is stale already holds nothing.
+        let _ = match outcome {
+            Outcome::Ok(message) | Outcome::ApplicationError(message) => self.endpoint.release(now, message),
+            Outcome::Unknown(_) => self.endpoint.forget(now, call),
+            Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => Ok(()),
+        };
+    }
+
+    pub(crate) fn news_of(&mut self, peer: PeerId) -> &mut PeerNews {
+        let index = peer.index();
+        if self.peers.len() <= index {
+            self.peers.resize(index + 1, PeerSlot::default());
+        }
+        let slot = &mut self.peers[index];
+        if slot.id != Some(peer) {
+            *slot = PeerSlot { id: Some(peer), news: PeerNews::default() };
+        }
+        &mut slot.news
+    }
+
+    /// Closes the conversations with all peers.
+    pub(crate) fn close_peers(&mut self, now: Instant) {
+        for slot in &self.peers {
+            if let Some(peer) = slot.id {
+                // Whoever is gone needs no goodbye.
+                let _ = self.endpoint.close(now, peer, 0);
+            }
+        }
+    }
+
+    /// Ends everything: whoever waits learns that it waits in vain.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+        for waiter in &mut self.waiters {
+            waiter.wake();
+        }
+        for worker in self.service.iter_mut().flat_map(|service| service.idle.drain(..)) {
+            worker.unpark();
+        }
+    }
+
+    /// Puts the current thread among those who wait.
+    pub(crate) fn register(&mut self, interest: Interest) {
+        self.waiters.push(Waiter { thread: thread::current(), interest, is_woken: false });
+    }
+
+    /// Takes the current thread from among those who wait.
+    pub(crate) fn unregister(&mut self) {
+        let current = thread::current().id();
+        if let Some(index) = self.waiters.iter().position(|waiter| waiter.thread.id() == current) {
+            self.waiters.swap_remove(index);
+        }
+    }
+
+    /// Wakes one of those who wait if nobody has the wheel.
+    pub(crate) fn hand_over(&mut self) {
+        if self.wheel.is_some()
+            && let Some(waiter) = self.waiters.iter_mut().find(|waiter| !waiter.is_woken)
+        {
+            waiter.wake();
+        }
+    }
+
+    pub(crate) fn wake(&mut self, interest: Interest) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.interest == interest) {
+            waiter.wake();
+        }
+    }
+
+    /// Hears all that the endpoint has to tell.
+    pub(crate) fn hear(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::CallEnded { call, outcome } => {
+                    self.end_call(now, call, outcome);
+                    self.wake(Interest::Room);
+                }
+                Event::CallReceived { call } => self.queue(now, call),
+                Event::CallCancelled { call } => {
+                    let running = self.service.iter().flat_map(|service| &service.running);
+                    for (_, flag) in running.filter(|(running, _)| *running == call) {
+                        flag.store(true, Ordering::Relaxed);
+                    }
+                }
+                Event::MessageReceived { peer, message, channel } => {
+                    self.messages.push_back((peer, message, channel));
+                    self.wake(Interest::Arrival);
+                }
+                Event::StreamReceived { peer, stream, channel } => {
+                    self.streams.push_back((peer, stream, channel));
+                    self.wake(Interest::Arrival);
+                }
+                Event::Readable { stream } | Event::Writable { stream } => self.wake(Interest::Stream(stream)),
+                Event::MessageAcknowledged { .. } => self.wake(Interest::Room),
+                Event::MessageFailed { .. } => {
+                    self.failed_count += 1;
+                    self.wake(Interest::Room);
+                }
+                Event::Connected { peer } => {
+                    self.news_of(peer).is_connected = true;
+                    self.wake(Interest::Peer(peer));
+                }
+                Event::Flushed { peer } | Event::SessionLost { peer } => {
+                    self.news_of(peer).flushed_count += 1;
+                    self.wake(Interest::Peer(peer));
+                }
+                Event::Closed { peer } => {
+                    let news = self.news_of(peer);
+                    news.flushed_count += 1;
+                    news.is_closed = true;
+                    self.wake(Interest::Peer(peer));
+                    self.wake(Interest::Room);
+                }
+                // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
+                _ => {}
+            }
+        }
+    }
+
+    fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
+        match self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
+            Some(slot) => {
+                slot.outcome = Some(outcome);
+                self.untaken_count += 1;
+                self.wake(Interest::Call(call));
+                self.wake(Interest::AnyCall);
+            }
+            None => self.dispose(now, call, outcome),
+        }
+    }
+
+    /// Finds somebody to run the handler of a call, or refuses it.
+    fn queue(&mut self, now: Instant, call: IncomingCallId) {
+        let execution = match (&self.service, self.endpoint.incoming_call(call)) {
+            (Some(service), Ok(incoming)) => service.handler.execution(&incoming.procedure),
+            (None, _) => Execution::Refuse(NotExecuted::NoSuchProgram),
+            (_, Err(_)) => return,
+        };
+        let refusal = match (execution, &mut self.service) {
+            (Execution::Inline, Some(service)) => return service.inline.push_back(call),
+            (Execution::Pool, Some(service)) if service.queue.len() < service.queue_len_max => {
+                service.queue.push_back(call);
+                if let Some(worker) = service.idle.pop() {
+                    worker.unpark();
+                }
+                return;
+            }
+            (Execution::Refuse(why), _) => why,
+            (Execution::Inline | Execution::Pool, _) => NotExecuted::Busy,
+        };
+        // A call that is over in the meantime needs no refusal.
+        let _ = self.endpoint.refuse(now, call, refusal);
+    }
+
+    /// Sends every datagram that the endpoint has.
+    fn transmit(&mut self, now: Instant, socket: &Socket) -> io::Result<()> {
+        loop {
+            let Some(slot) = self.outgoing.slot() else {
+                socket.send(&mut self.outgoing)?;
+                continue;
+            };
+            let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { break };
+            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
+        }
+        if self.outgoing.is_empty() { Ok(()) } else { socket.send(&mut self.outgoing) }
+    }
+}
+
+impl Service {
+    pub(crate) fn new(handler: Arc<dyn Handler>, queue_len_max: usize, worker_count: usize) -> Self {
+        Self {
+            handler,
+            inline: VecDeque::new(),
+            queue: VecDeque::with_capacity(queue_len_max.min(1024)),
+            queue_len_max,
+            // One more for the thread that receives.
+            running: Vec::with_capacity(worker_count + 1),
+            idle: Vec::with_capacity(worker_count),
+        }
+    }
+}
+
+impl Waiter {
+    fn wake(&mut self) {
+        if !self.is_woken {
+            self.is_woken = true;
+            self.thread.unpark();
+        }
+    }
+}
+
+/// Returns the earlier of two deadlines, of which either may be missing.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Calls that leave together at most while their starter is busy; our choice, as in the core's design: with so few, both
+/// sides stay awake.
+const HELD_COUNT_MAX: usize = 16;
+
+/// How long a started call is held at most; our choice. Only who never waits notices.
+const HELD_TIME_MAX: Duration = Duration::from_millis(1);

@@ -1,0 +1,143 @@
+//! Messages of unknown length, as objects to read from and write to.
+
+use alloc::sync::Arc;
+use core::fmt;
+use std::io::{self, Read, Write};
+
+use posthaste_core::StreamId;
+use posthaste_core::endpoint::{StreamError, Streamed};
+
+use crate::node::{Node, Vain};
+use crate::peer::Received;
+use crate::state::Interest;
+
+/// The writing end of a stream. [`StreamWriter::finish`] ends it; dropped before, it is given up.
+pub struct StreamWriter {
+    node: Arc<Node>,
+    stream: StreamId,
+    is_finished: bool,
+}
+
+impl StreamWriter {
+    pub(crate) const fn new(node: Arc<Node>, stream: StreamId) -> Self {
+        Self { node, stream, is_finished: false }
+    }
+
+    /// Ends the stream: the reader learns that this was all.
+    ///
+    /// # Errors
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) if the reader gave it up.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.is_finished = true;
+        let stream = self.stream;
+        self.node.command(|state, now| state.endpoint.finish(now, stream)).map_err(broken)
+    }
+}
+
+impl Write for StreamWriter {
+    /// Waits until there is room for at least one octet.
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if octets.is_empty() {
+            return Ok(0);
+        }
+        let stream = self.stream;
+        let written = self.node.wait(Interest::Stream(stream), None, |state, now| {
+            match state.endpoint.write(now, stream, octets) {
+                Ok(0) => None,
+                result => Some(result),
+            }
+        });
+        written.map_err(closed)?.map_err(broken)
+    }
+
+    /// Does nothing: what was written is under way.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let stream = self.stream;
+            // A stream that is over needs no giving up.
+            let _ = self.node.command(|state, now| state.endpoint.abandon(now, stream));
+        }
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamWriter").field(&self.stream).finish()
+    }
+}
+
+/// The reading end of a stream. Dropped before its end, it is given up.
+pub struct StreamReader {
+    received: Received,
+    stream: StreamId,
+    is_over: bool,
+}
+
+impl StreamReader {
+    pub(crate) const fn new(received: Received, stream: StreamId) -> Self {
+        Self { received, stream, is_over: false }
+    }
+
+    /// Returns who writes, and on which channel.
+    #[must_use]
+    pub const fn source(&self) -> &Received {
+        &self.received
+    }
+}
+
+impl Read for StreamReader {
+    /// Waits until there is at least one octet, or the end.
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.is_over || out.is_empty() {
+            return Ok(0);
+        }
+        let stream = self.stream;
+        let read = self.received.peer.node.wait(Interest::Stream(stream), None, |state, now| {
+            match state.endpoint.read(now, stream, out) {
+                Ok(Streamed::Pending) => None,
+                result => Some(result),
+            }
+        });
+        match read.map_err(closed)? {
+            Ok(Streamed::Octets(len)) => Ok(len),
+            Ok(Streamed::End | Streamed::Pending) => {
+                self.is_over = true;
+                Ok(0)
+            }
+            Err(error) => {
+                self.is_over = true;
+                Err(broken(error))
+            }
+        }
+    }
+}
+
+impl Drop for StreamReader {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let stream = self.stream;
+            // A stream that is over needs no giving up.
+            let _ = self.received.peer.node.command(|state, now| state.endpoint.abandon(now, stream));
+        }
+    }
+}
+
+impl fmt::Debug for StreamReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamReader").field(&self.stream).finish()
+    }
+}
+
+fn broken(error: StreamError) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
+}
+
+fn closed(_: Vain) -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}

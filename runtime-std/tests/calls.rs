@@ -1,0 +1,364 @@
+//! Calls over real sockets on loopback.
+
+use std::net::{Ipv6Addr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use posthaste_std::{
+    Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, Request, Server,
+    Unknown, wait_any, wire,
+};
+
+#[test]
+fn a_call_brings_back_its_own_reply_over_ipv4() {
+    let server = serve(echo);
+    let client = connect(&server);
+    for text in [&b"hello"[..], b"", &[7; 1000]] {
+        assert_eq!(client.call(1, 1, 7, text).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_call_brings_back_its_own_reply_over_ipv6() {
+    let server = Server::serve_insecure((Ipv6Addr::LOCALHOST, 0), Config::lan(), Inline(echo)).unwrap();
+    let client = connect(&server);
+    assert_eq!(client.call(1, 1, 7, b"hello").unwrap(), b"hello");
+}
+
+#[test]
+fn a_name_leads_to_whichever_of_its_addresses_answers() {
+    let server = serve(echo);
+    let dead = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addresses = [dead.local_addr().unwrap(), server.local_addr()];
+    let client = Client::connect_insecure(&addresses[..], impatient()).unwrap();
+    assert_eq!(client.call(1, 1, 7, b"hello").unwrap(), b"hello");
+}
+
+#[test]
+fn an_error_names_each_address_that_was_tried() {
+    let dead = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let addresses = dead.each_ref().map(|socket| socket.local_addr().unwrap());
+    let error = Client::connect_insecure(&addresses[..], impatient()).unwrap_err();
+    let ConnectError::Unreachable(attempts) = &error else { panic!("{error}") };
+    assert_eq!(attempts.iter().map(|attempt| attempt.address).collect::<Vec<_>>(), addresses);
+    for address in addresses {
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_named_in_the_error() {
+    let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = Client::connect_insecure(address, impatient()).unwrap_err();
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_an_error_of_its_own() {
+    let error = Client::connect_insecure("no-such-host.invalid:1", Config::lan()).unwrap_err();
+    assert!(matches!(error, ConnectError::Name(_)), "{error}");
+}
+
+#[test]
+fn many_threads_share_a_client_and_each_call_is_executed_once_and_gets_its_own_reply() {
+    for is_inline in [true, false] {
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let handler = move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            echo(call, reply)
+        };
+        let server = if is_inline { serve(Inline(handler)) } else { serve(handler) };
+        let client = connect(&server);
+        thread::scope(|scope| {
+            for thread in 0..THREAD_COUNT {
+                let client = client.clone();
+                scope.spawn(move || {
+                    for index in 0..CALL_COUNT {
+                        let question = (thread * CALL_COUNT + index).to_be_bytes();
+                        assert_eq!(client.call(1, 1, 7, &question).unwrap(), question);
+                    }
+                });
+            }
+        });
+        assert_eq!(count.load(Ordering::Relaxed), THREAD_COUNT * CALL_COUNT);
+    }
+}
+
+#[test]
+fn one_thread_keeps_many_calls_under_way() {
+    let server = serve(Inline(echo));
+    let client = connect(&server);
+    let mut open = std::collections::VecDeque::new();
+    for index in 0..2000_u64 {
+        if open.len() == 64 {
+            let (expected, pending): (u64, Pending) = open.pop_front().unwrap();
+            assert_eq!(pending.wait().unwrap(), expected.to_be_bytes());
+        }
+        open.push_back((index, client.start(&Request::new(1, 1, 7, &index.to_be_bytes())).unwrap()));
+    }
+    for (expected, pending) in open {
+        assert_eq!(pending.wait().unwrap(), expected.to_be_bytes());
+    }
+}
+
+#[test]
+fn whichever_of_several_calls_ends_first_can_be_waited_for() {
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let server = serve(move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        if call.arguments() == b"slow" {
+            let _ = gate.lock().unwrap().recv();
+        }
+        echo(call, reply)
+    });
+    let client = connect(&server);
+    let mut calls = [b"slow", b"fast"].map(|text| client.start(&Request::new(1, 1, 7, text)).unwrap()).into_iter().collect::<Vec<_>>();
+    let index = wait_any(&calls);
+    assert_eq!(calls.remove(index).wait().unwrap(), b"fast");
+    release.send(()).unwrap();
+    assert_eq!(calls.remove(wait_any(&calls)).wait().unwrap(), b"slow");
+}
+
+#[test]
+fn an_error_of_the_application_comes_with_its_octets() {
+    let server = serve(|_: &Incoming<'_>, reply: &mut Vec<u8>| {
+        reply.extend_from_slice(b"no");
+        Answer::Error
+    });
+    let error = connect(&server).call(1, 1, 7, b"").unwrap_err();
+    assert!(matches!(&error, CallError::Application(octets) if octets == b"no"), "{error}");
+}
+
+#[test]
+fn a_handler_that_panics_leaves_the_server_alive() {
+    for is_inline in [true, false] {
+        let handler = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+            // Not `panic!`, whose message would clutter the output of the test.
+            if call.arguments() == b"bad" {
+                std::panic::resume_unwind(Box::new(()));
+            }
+            echo(call, reply)
+        };
+        let server = if is_inline { serve(Inline(handler)) } else { serve(handler) };
+        let client = connect(&server);
+        let error = client.call(1, 1, 7, b"bad").unwrap_err();
+        assert!(
+            matches!(&error, CallError::Unknown(unresolved) if unresolved.why() == Unknown::HandlerFailed),
+            "{error}"
+        );
+        drop(error);
+        assert_eq!(client.call(1, 1, 7, b"good").unwrap(), b"good");
+    }
+}
+
+#[test]
+fn a_call_beyond_the_queue_is_refused_as_busy_and_never_runs() {
+    let (release, gate) = mpsc::channel::<()>();
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    let handler = move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        begun.send(()).unwrap();
+        let _ = gate.lock().unwrap().recv();
+        echo(call, reply)
+    };
+    let options = Options { worker_count: 1, queue_len_max: 1, ..Config::lan().into() };
+    let server = Server::serve_insecure("127.0.0.1:0", options, handler).unwrap();
+    let client = connect(&server);
+    let running = client.start(&Request::new(1, 1, 7, b"running")).unwrap();
+    beginnings.recv().unwrap();
+    let queued = client.start(&Request::new(1, 1, 7, b"queued")).unwrap();
+    let error = client.call(1, 1, 7, b"refused").unwrap_err();
+    assert!(
+        matches!(error, CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::Busy))),
+        "{error}"
+    );
+    release.send(()).unwrap();
+    release.send(()).unwrap();
+    assert_eq!(running.wait().unwrap(), b"running");
+    assert_eq!(queued.wait().unwrap(), b"queued");
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_deadline_ends_the_wait_and_the_outcome_can_be_resolved() {
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let server = serve(move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        assert!(call.deadline().is_some());
+        let _ = gate.lock().unwrap().recv();
+        echo(call, reply)
+    });
+    let client = connect(&server);
+    let request = Request { timeout: Some(Duration::from_millis(50)), ..Request::new(1, 1, 7, b"late") };
+    let error = client.call_into(&request, &mut Vec::new()).unwrap_err();
+    let CallError::Unknown(unresolved) = error else { panic!("{error}") };
+    assert_eq!(unresolved.why(), Unknown::Deadline);
+    release.send(()).unwrap();
+    assert_eq!(unresolved.resolve(Duration::from_secs(10)).unwrap(), b"late");
+}
+
+#[test]
+fn a_handler_sees_that_its_call_was_cancelled() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let (ended, ends) = mpsc::channel::<()>();
+    let server = serve(move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        if call.arguments() == b"long" {
+            begun.send(()).unwrap();
+            while !call.is_cancelled() {
+                thread::yield_now();
+            }
+            ended.send(()).unwrap();
+        }
+        echo(call, reply)
+    });
+    let client = connect(&server);
+    let request = Request::new(1, 1, 7, b"long");
+    let pending = client.start(&request).unwrap();
+    beginnings.recv().unwrap();
+    pending.cancel();
+    assert!(matches!(pending.wait().unwrap_err(), CallError::Unknown(it) if it.why() == Unknown::Cancelled));
+    ends.recv().unwrap();
+
+    // To let go of a call cancels it.
+    drop(client.start(&request).unwrap());
+    assert_eq!(client.call(1, 1, 7, b"short").unwrap(), b"short");
+}
+
+#[test]
+fn a_large_call_goes_both_ways() {
+    let server = serve(echo);
+    let client = connect(&server);
+    let question: Vec<u8> = (0..1_000_000_u32).map(|index| (index % 251) as u8).collect();
+    assert!(client.call(1, 1, 7, &question).unwrap() == question);
+}
+
+#[test]
+fn a_server_calls_its_client_on_the_same_conversation() {
+    let server = serve(|call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        let peer = call.peer();
+        *reply = peer.call(2, 1, 1, call.arguments()).unwrap();
+        Answer::Ok
+    });
+    let shout = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        reply.extend(call.arguments().iter().map(u8::to_ascii_uppercase));
+        Answer::Ok
+    };
+    for _ in 0..2 {
+        let client = Client::connect_insecure_with(server.local_addr(), Config::lan(), shout).unwrap();
+        assert_eq!(client.call(1, 1, 7, b"hello").unwrap(), b"HELLO");
+    }
+}
+
+#[test]
+fn a_client_without_a_handler_refuses_calls() {
+    let server = serve(|call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        let error = call.peer().call(2, 1, 1, b"").unwrap_err();
+        reply.extend_from_slice(error.to_string().as_bytes());
+        Answer::Error
+    });
+    let error = connect(&server).call(1, 1, 7, b"").unwrap_err();
+    let CallError::Application(octets) = error else { panic!("{error}") };
+    assert!(String::from_utf8(octets).unwrap().contains("NoSuchProgram"));
+}
+
+#[test]
+fn the_restart_of_a_server_makes_open_calls_unknown_and_the_next_one_succeeds() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let mut config = Config::lan();
+    config.reset_secret = Some([1; 16]);
+    let stuck = move |_: &Incoming<'_>, _: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        let _ = gate.lock().unwrap().recv();
+        Answer::Ok
+    };
+    let first = Server::serve_insecure("127.0.0.1:0", config.clone(), stuck).unwrap();
+    let address = first.local_addr();
+    let client = connect(&first);
+    let pending = client.start(&Request::new(1, 1, 7, b"")).unwrap();
+    beginnings.recv().unwrap();
+    drop(release);
+    drop(first);
+    let error = pending.wait().unwrap_err();
+    assert!(matches!(error, CallError::Unknown(_)), "{error}");
+    drop(error);
+    let _second = Server::serve_insecure(address, config, echo).unwrap();
+    assert_eq!(client.call(1, 1, 7, b"again").unwrap(), b"again");
+}
+
+#[test]
+fn whoever_waits_learns_that_the_client_is_gone() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let server = serve(move |call: &Incoming<'_>, _: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        while !call.is_cancelled() && call.deadline().is_some_and(|deadline| deadline > std::time::Instant::now()) {
+            thread::yield_now();
+        }
+        Answer::Ok
+    });
+    let client = connect(&server);
+    let peer = client.clone();
+    let barrier = Arc::new(Barrier::new(2));
+    let waiting = {
+        let barrier = Arc::clone(&barrier);
+        let peer = std::ops::Deref::deref(&peer).clone();
+        thread::spawn(move || {
+            barrier.wait();
+            peer.call_into(
+                &Request { timeout: Some(Duration::from_secs(5)), ..Request::new(1, 1, 7, b"") },
+                &mut Vec::new(),
+            )
+        })
+    };
+    barrier.wait();
+    beginnings.recv().unwrap();
+    drop((client, peer));
+    assert!(matches!(waiting.join().unwrap().unwrap_err(), CallError::Unknown(_)));
+}
+
+#[test]
+fn a_server_that_shuts_down_lets_its_handlers_finish() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let server = serve(move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        let _ = gate.lock().unwrap().recv();
+        echo(call, reply)
+    });
+    let client = connect(&server);
+    let pending = client.start(&Request::new(1, 1, 7, b"last")).unwrap();
+    beginnings.recv().unwrap();
+    let end = thread::spawn(move || server.shut_down(Duration::from_secs(10)));
+    release.send(()).unwrap();
+    assert_eq!(pending.wait().unwrap(), b"last");
+    end.join().unwrap();
+}
+
+const THREAD_COUNT: u64 = 8;
+const CALL_COUNT: u64 = 200;
+
+fn echo(call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+    reply.extend_from_slice(call.arguments());
+    Answer::Ok
+}
+
+fn serve(handler: impl posthaste_std::Handler) -> Server {
+    Server::serve_insecure("127.0.0.1:0", Config::lan(), handler).unwrap()
+}
+
+fn connect(server: &Server) -> Client {
+    Client::connect_insecure(server.local_addr(), Config::lan()).unwrap()
+}
+
+fn impatient() -> Options {
+    Options { connect_timeout: Duration::from_millis(200), ..Config::lan().into() }
+}
