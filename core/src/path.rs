@@ -9,6 +9,15 @@ use crate::pmtu::PathMtu;
 use crate::rtt::Rtt;
 use crate::storage::List;
 
+/// What was learnt about a path.
+#[derive(Clone, Debug)]
+pub struct Estimates {
+    rtt: Rtt,
+    controller: Controller,
+    pacer: Pacer,
+    mtu: PathMtu,
+}
+
 /// State of one path: a remote address and port, and the local address that datagrams to it come from.
 ///
 /// One controller, one round-trip estimate and one pacer serve all conversations on the path (RFC 8085 §3.1), so that
@@ -33,4 +42,25 @@ pub struct Path {
     pub is_filled: bool,
     /// The peers that use it.
     pub peers: List<OnPath>,
+}
+
+impl Path {
+    /// Returns what was learnt.
+    #[must_use]
+    pub fn estimates(&self) -> Estimates {
+        Estimates {
+            rtt: self.rtt.clone(),
+            controller: self.controller.clone(),
+            pacer: self.pacer.clone(),
+            mtu: self.mtu.clone(),
+        }
+    }
+
+    /// Takes over what was learnt elsewhere, if nothing was learnt here.
+    pub fn adopt(&mut self, known: Estimates) {
+        if !self.rtt.has_sample() {
+            let Estimates { rtt, controller, pacer, mtu } = known;
+            (self.rtt, self.controller, self.pacer, self.mtu) = (rtt, controller, pacer, mtu);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One peer: its session, the conversation that serves it, and what waits to be sent.
 
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::conversation::Conversation;
@@ -71,6 +72,10 @@ pub struct Peer {
     pub ticket: Ticket,
     /// Who the peer must be, as the crypto understands it.
     pub identity: Option<Block>,
+    /// The address that a protected conversation is being moved to.
+    pub moving: Option<Moving>,
+    /// A challenge that is to be answered, where it came from and where it came to.
+    pub response: Option<(SocketAddr, Option<IpAddr>, [u8; 8])>,
     /// The handshake under way, if there is one.
     pub handshake: Option<u32>,
     /// The number of the next datagram of the hello or handshake epoch of a protected conversation.
@@ -154,6 +159,27 @@ pub struct Closing {
     pub received_count: u32,
     /// Whether the CLOSE is to be sent.
     pub is_due: bool,
+}
+
+/// A move under way: the address is challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// Where the newest datagram came from.
+    pub address: SocketAddr,
+    /// Where it came to.
+    pub local: Option<IpAddr>,
+    /// What has to come back from there.
+    pub data: [u8; 8],
+    /// Octets received from there.
+    pub received: u64,
+    /// Octets sent there.
+    pub sent: u64,
+    /// When the challenge is sent, again or for the first time.
+    pub next_at: Instant,
+    /// How often it was sent.
+    pub attempts: u8,
+    /// Whether the answer came.
+    pub is_proven: bool,
 }
 
 /// Why a conversation was closed.

@@ -7,7 +7,8 @@ mod pair;
 use std::time::Duration;
 
 use pair::{Pair, answer};
-use posthaste_core::endpoint::{Event, Request};
+use posthaste_core::Config;
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request};
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -45,4 +46,21 @@ fn a_conversation_can_be_opened_before_there_is_anything_to_send() {
     let peer = pair.dial();
     pair.client.endpoint.connect(pair.now, peer).unwrap();
     assert!(pair.run_until(Duration::from_secs(1), |pair| pair.client.events.contains(&Event::Connected { peer })));
+}
+
+#[test]
+fn an_endpoint_keeps_to_its_own_rate() {
+    let mut config = Config::internet();
+    config.rate_max = Some(1_000_000);
+    let mut pair = Pair::with(config, Config::internet());
+    let peer = pair.dial();
+    let start = pair.now;
+    let octets = vec![7; 500_000];
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&octets) };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    assert!(pair.run_until(Duration::from_secs(10), |pair| {
+        pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. }))
+    }));
+    let took = pair.now.saturating_since(start);
+    assert!((500..700).contains(&took.as_millis()), "{took:?}");
 }

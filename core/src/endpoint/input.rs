@@ -159,7 +159,7 @@ impl Endpoint<'_> {
         };
         let mut scope = self.scope(index).map_err(internal)?;
         // In plain mode an id proves nothing, and a conversation never moves (protocol §4.13).
-        if scope.path.remote != arrival.from {
+        if scope.path.remote != arrival.from && !scope.crypto.is_protected() {
             return Err(Rejected::Unknown);
         }
         match scope.peer.stage {
@@ -175,10 +175,12 @@ impl Endpoint<'_> {
                 return Err(Rejected::Unknown);
             }
         }
-        scope.path.local = scope.path.local.or(arrival.to);
-        let result = scope.on_data_datagram(arrival.ecn, datagram);
+        let result = scope.on_data_datagram(arrival, datagram);
         match result {
             Ok(()) => {
+                if self.finish_move(index).is_err() {
+                    self.break_off(index);
+                }
                 self.settle(index);
                 if self.peers.at(index).is_some_and(|peer| matches!(peer.stage, Stage::Draining { .. })) {
                     self.on_closed(index);
@@ -619,7 +621,7 @@ impl Endpoint<'_> {
 
 impl Scope<'_, '_> {
     /// Takes a datagram of the data epoch.
-    fn on_data_datagram(&mut self, ecn: Ecn, datagram: &mut [u8]) -> Result<(), Rejected> {
+    fn on_data_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Rejected> {
         let now = self.now;
         let field: NumberField =
             unmask_header(self.crypto, self.index, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
@@ -650,7 +652,7 @@ impl Scope<'_, '_> {
         let carrier = Carrier { epoch: Epoch::Data, sender, datagram_len: len };
         let summary = check(frames, carrier).map_err(|violation| Rejected::Violation(violation.code()))?;
         for frame in Frames::new(frames) {
-            match self.on_frame(frame?, generation) {
+            match self.on_frame(arrival, frame?, generation) {
                 Ok(()) => {}
                 Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
                 Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
@@ -663,13 +665,19 @@ impl Scope<'_, '_> {
         } else {
             AckEliciting::Yes
         };
-        self.peer.conversation.ack.on_received(now, number, eliciting, ecn);
+        let is_newest = self.peer.conversation.ack.window().largest().is_none_or(|largest| number > largest);
+        self.peer.conversation.ack.on_received(now, number, eliciting, arrival.ecn);
+        if arrival.from == self.path.remote {
+            self.path.local = self.path.local.or(arrival.to);
+        } else {
+            self.on_elsewhere(arrival, is_newest, len);
+        }
         self.peer.received_at = now;
         self.peer.awaiting_since = if self.peer.conversation.eliciting_count > 0 { Some(now) } else { None };
         Ok(())
     }
 
-    fn on_frame(&mut self, frame: Frame<'_>, generation: Generation) -> Result<(), Fault> {
+    fn on_frame(&mut self, arrival: Arrival, frame: Frame<'_>, generation: Generation) -> Result<(), Fault> {
         match frame {
             Frame::Padding { .. } | Frame::Ping | Frame::Private { .. } => Ok(()),
             Frame::Ack(ack) => self.on_ack(&ack, generation),
@@ -710,8 +718,17 @@ impl Scope<'_, '_> {
                 self.peer.stage = Stage::Draining { until: self.now.saturating_add(wait) };
                 Ok(())
             }
-            // Further ids and moves are for protected conversations.
-            Frame::NewId { .. } | Frame::RetireId { .. } | Frame::Challenge(_) | Frame::Response(_) => Ok(()),
+            // The newest challenge is answered, once, to where it came from (RFC 9000 §8.2.2).
+            Frame::Challenge(data) => {
+                self.peer.response = Some((arrival.from, arrival.to, data));
+                Ok(())
+            }
+            Frame::Response(data) => {
+                self.on_response(arrival.from, data);
+                Ok(())
+            }
+            // Further ids may be ignored (protocol §6.8.2).
+            Frame::NewId { .. } | Frame::RetireId { .. } => Ok(()),
             Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Resume { .. }
                 if self.crypto.is_protected() =>
             {

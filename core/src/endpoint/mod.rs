@@ -4,6 +4,7 @@ mod calls;
 mod commands;
 mod event;
 mod input;
+mod moving;
 mod opening;
 mod receive;
 mod recovery;
@@ -15,6 +16,7 @@ mod usage;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 pub use commands::{
     Answer, Body, CallError, Delivery, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
@@ -69,6 +71,7 @@ pub struct Endpoint<'s> {
     answers: input::Answers,
     counters: Counters,
     swept: u32,
+    rate_free_at: Instant,
     is_draining: bool,
 }
 
@@ -240,6 +243,7 @@ impl<'s> Endpoint<'s> {
             answers: input::Answers::new(),
             counters: Counters::default(),
             swept: 0,
+            rate_free_at: now,
             is_draining: false,
             config,
         })
@@ -300,9 +304,26 @@ impl<'s> Endpoint<'s> {
         assert!(out.len() >= self.config.datagram_len_max, "the buffer holds the longest datagram");
         self.advance(now);
         let out = &mut out[..self.config.datagram_len_max];
-        if let Some(transmit) = self.answers.pop(out) {
-            return Some(transmit);
+        if self.rate_deadline().is_some_and(|at| at > self.now) {
+            return None;
         }
+        let transmit = self.answers.pop(out).or_else(|| self.next_datagram(out))?;
+        self.counters.datagrams_sent += 1;
+        self.counters.octets_sent += transmit.len as u64;
+        if let Some(rate) = self.config.rate_max {
+            let nanos = transmit.len as u64 * 1_000_000_000 / rate.max(1);
+            self.rate_free_at = self.rate_free_at.max(self.now).saturating_add(Duration::from_nanos(nanos));
+        }
+        Some(transmit)
+    }
+
+    /// Returns when the endpoint's own rate lets the next datagram out; a millisecond's worth may leave at once.
+    fn rate_deadline(&self) -> Option<Instant> {
+        self.config.rate_max.map(|_| self.rate_free_at.saturating_sub(RATE_BURST))
+    }
+
+    /// Builds the next datagram of the peer whose turn it is.
+    fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
         while let Some(index) = self.ready.front() {
             match self.transmit(index, out) {
                 Ok(Some(transmit)) => {
@@ -324,10 +345,8 @@ impl<'s> Endpoint<'s> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
-        match (peers, calls) {
-            (Some(peers), Some(calls)) => Some(peers.min(calls)),
-            (peers, calls) => peers.or(calls),
-        }
+        let rate = self.rate_deadline().filter(|_| !self.ready.is_empty());
+        [peers, calls, rate].into_iter().flatten().min()
     }
 
     /// Returns what was counted since the start.
@@ -357,6 +376,12 @@ impl<'s> Endpoint<'s> {
             }
             Stage::Opening(_) => scope.build_hello(out)?.map(|len| (len, Ecn::NotEct)),
             Stage::Open if scope.is_handshake_due() => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
+            Stage::Open if scope.has_aside() => {
+                if let Some(aside) = scope.build_aside(out)? {
+                    return Ok(Some(Transmit { to: aside.to, from: aside.from, ecn: Ecn::NotEct, len: aside.len }));
+                }
+                scope.build_data(out)?.map(|built| (built.len, built.ecn))
+            }
             Stage::Open if scope.peer.notices & peer::Notices::ANSWER != 0 => {
                 Some((scope.build_answer(out)?, Ecn::NotEct))
             }
@@ -366,8 +391,6 @@ impl<'s> Endpoint<'s> {
         };
         let Some((len, ecn)) = built else { return Ok(None) };
         let (to, from) = (scope.path.remote, scope.path.local);
-        self.counters.datagrams_sent += 1;
-        self.counters.octets_sent += len as u64;
         Ok(Some(Transmit { to, from, ecn, len }))
     }
 
@@ -436,6 +459,7 @@ impl<'s> Endpoint<'s> {
             Stage::Open => {
                 scope.peer.notices != 0
                     || scope.is_handshake_due()
+                    || scope.has_aside()
                     || scope.has_work()
                     || scope.peer.conversation.ack.is_due(now)
             }
@@ -535,6 +559,8 @@ impl<'s> Endpoint<'s> {
             outcome: SessionOutcome::Opened,
             ticket: Ticket::NONE,
             identity: None,
+            moving: None,
+            response: None,
             handshake: None,
             long_number: 0,
             ready: Links::UNLINKED,
@@ -625,6 +651,9 @@ impl<'s> Endpoint<'s> {
         matches!(self.config.accept, Accept::Peers)
     }
 }
+
+/// What the rate of the endpoint lets out at once.
+const RATE_BURST: Duration = Duration::from_millis(1);
 
 /// Longer than any server name or key; a number we chose.
 const IDENTITY_LEN_MAX: usize = 1024;

@@ -146,6 +146,7 @@ impl Scope<'_, '_> {
                     self.peer.busy_until,
                     self.peer.stalled_at,
                     self.handshake_deadline(),
+                    self.moving_deadline(),
                     silence,
                 ]
                 .into_iter()
