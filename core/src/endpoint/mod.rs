@@ -416,7 +416,12 @@ impl<'s> Endpoint<'s> {
             Stage::Securing => scope.is_handshake_due(),
             Stage::Opening(_) if scope.peer.handshake.is_some() => scope.is_handshake_due(),
             Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => scope.peer.notices != 0 || scope.is_handshake_due() || scope.has_work() || scope.peer.conversation.ack.is_due(now),
+            Stage::Open => {
+                scope.peer.notices != 0
+                    || scope.is_handshake_due()
+                    || scope.has_work()
+                    || scope.peer.conversation.ack.is_due(now)
+            }
             Stage::Closing(closing) => closing.is_due,
             Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
         }

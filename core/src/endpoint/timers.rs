@@ -241,9 +241,8 @@ impl Scope<'_, '_> {
         while let (Some(index), ..ASK_COUNT_MAX) = (place, count) {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
             let exchange = self.memory.exchanges.at(index).sound()?;
-            let waits = exchange.is_call()
-                && exchange.stage == ExchangeStage::Open
-                && exchange.flow(Lane::Forward).is_none();
+            let waits =
+                exchange.is_call() && exchange.stage == ExchangeStage::Open && exchange.flow(Lane::Forward).is_none();
             if waits {
                 self.notice(index, Notices::ASK)?;
                 count += 1;
