@@ -198,6 +198,13 @@ def flow(o):
     return {"role": ROLES[o.u8(0, 5)], "seq": o.varint()}
 
 
+def reset(o):
+    f = {"frame": "RESET", **flow(o), "reason": o.varint(), "charge": o.varint()}
+    if f["role"] == "ORDERED":
+        f.update(channel=o.varint(), position=o.varint())
+    return f
+
+
 def new_id(o):
     f = {"frame": "NEW_ID", "index": o.varint(low=1)}
     f["retire"] = o.varint(high=f["index"])
@@ -243,7 +250,7 @@ def frame(o):
         0x04: lambda: {"frame": "CREDIT", "limit": o.varint()},
         0x05: lambda: {"frame": "STREAM_CREDIT", **flow(o), "limit": o.varint()},
         0x06: lambda: retired(o),
-        0x07: lambda: {"frame": "RESET", **flow(o), "reason": o.varint(), "charge": o.varint()},
+        0x07: lambda: reset(o),
         0x08: lambda: {"frame": "STOP", **flow(o), "reason": o.varint()},
         0x09: lambda: {"frame": "TAKEN", "channel": o.varint(), "limit": o.varint()},
         0x0A: lambda: {"frame": "CHALLENGE", "data": o.take(8).hex()},

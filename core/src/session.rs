@@ -168,6 +168,13 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Counts from 0 again, in another session.
+    pub const fn begin(&mut self) {
+        (self.next, self.taken, self.is_noticed) = (0, 0, false);
+    }
+}
+
 impl Linked<OfPeer> for Channel {
     fn links(&self) -> Links {
         self.of_peer

@@ -114,6 +114,50 @@ fn a_reply_that_was_given_up_goes_with_its_session() {
     assert_eq!(pair.client.endpoint.usage(), Usage::default());
 }
 
+#[test]
+fn a_channel_goes_on_without_a_message_that_was_given_up() {
+    for (first, second) in [(0, 50), (1, 50), (50, 51)] {
+        let mut pair = Pair::new();
+        let peer = pair.dial();
+        echo(&mut pair, b"open");
+        let sends: Vec<_> = (0..3)
+            .map(|priority| {
+                let body = Body::Copied(&[7; 3000]);
+                let message = Message { delivery: Delivery::Ordered { channel: 1 }, priority, body };
+                pair.client.endpoint.send(pair.now, peer, message).unwrap()
+            })
+            .collect();
+        // What is lost is lost for a while: the RESET comes alone, or before its predecessor.
+        let mut count = 0;
+        pair.fate = Box::new(move |flying| {
+            count += u32::from(flying.from == pair::CLIENT);
+            if flying.from == pair::CLIENT && (first..second).contains(&(count - 1)) {
+                pair::Fate::Lose
+            } else {
+                pair::Fate::Arrive
+            }
+        });
+        if first > 0 {
+            pair.flush();
+        }
+        pair.client.endpoint.cancel_send(pair.now, sends[1]).unwrap();
+        pair.fate = Box::new(|_| pair::Fate::Arrive);
+        pair.run(5 * SECOND);
+        while let Some(message) = pair.server.take(|event| match event {
+            Event::MessageReceived { message, .. } => Some(*message),
+            _ => None,
+        }) {
+            pair.server.endpoint.release(pair.now, message).unwrap();
+        }
+        pair.run(5 * SECOND);
+        let taken = pair.client.take(|event| match event {
+            Event::Taken { count, .. } => Some(*count),
+            _ => None,
+        });
+        assert_eq!(taken, Some(3), "{first} {second}");
+    }
+}
+
 /// Calls the server, which echoes.
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();

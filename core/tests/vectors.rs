@@ -237,8 +237,14 @@ fn frame_meaning(frame: &Frame<'_>) -> Value {
             let listed: Vec<u64> = retired.listed().map(|seq| seq.0).collect();
             json!({ "frame": "RETIRED", "low": retired.low.0, "listed": listed })
         }
-        Frame::Reset { role, seq, reason, charge } => {
-            json!({ "frame": "RESET", "role": role_name(role), "seq": seq.0, "reason": reason, "charge": charge })
+        Frame::Reset { role, seq, reason, charge, place } => {
+            let mut meaning =
+                json!({ "frame": "RESET", "role": role_name(role), "seq": seq.0, "reason": reason, "charge": charge });
+            if let Some((channel, position)) = place {
+                meaning["channel"] = channel.into();
+                meaning["position"] = position.into();
+            }
+            meaning
         }
         Frame::Stop { role, seq, reason } => {
             json!({ "frame": "STOP", "role": role_name(role), "seq": seq.0, "reason": reason })

@@ -7,6 +7,7 @@
 //! - [`LinkConfig`] says what one direction of a path does to datagrams: delay, rate, queue, loss, and so on;
 //! - [`Network`] carries datagrams between addresses over such links, through address changes and eavesdroppers;
 //! - [`World`] runs [`Node`]s on the network, each with its own clock, and checks the contract after every event;
+//! - [`Host`] is the node with the real endpoint, and an [`Application`] on top of it;
 //! - [`Schedule`] draws faults from a seed and [`sweep`] runs a scenario over many seeds, shrinks what fails and
 //!   prints the line that replays it;
 //! - [`sometimes!`] counts how often the interesting happened over all seeds;
@@ -19,6 +20,7 @@ mod amplification;
 mod clock;
 pub mod coverage;
 mod faults;
+mod host;
 mod ideal;
 mod link;
 mod network;
@@ -30,6 +32,7 @@ mod world;
 pub use amplification::Amplification;
 pub use clock::Clock;
 pub use faults::{Fault, LinkFault, Schedule, Side, Way};
+pub use host::{Application, Host};
 pub use ideal::{Controller, Ideal};
 pub use link::{Burst, Corrupt, Duplicate, EcnPolicy, LinkConfig, Outage, Ppm};
 pub use network::{Counters, Datagram, Delivery, Network, Replay, Tap};

@@ -688,7 +688,7 @@ impl Scope<'_, '_> {
             }
             Frame::StreamCredit { role, seq, limit } => self.on_stream_credit(role, seq.0, limit),
             Frame::Retired(retired) => self.on_retired(&retired),
-            Frame::Reset { role, seq, charge, .. } => self.on_reset(role, seq.0, charge),
+            Frame::Reset { role, seq, charge, place, .. } => self.on_reset(role, seq.0, charge, place),
             Frame::Stop { role, seq, reason } => self.on_stop(role, seq.0, reason),
             Frame::Taken { channel, limit } => {
                 self.on_taken(channel, limit);

@@ -345,7 +345,8 @@ impl<'s> Endpoint<'s> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
-        let rate = self.rate_deadline().filter(|_| !self.ready.is_empty());
+        // Due already, it is for `poll_transmit` to see.
+        let rate = self.rate_deadline().filter(|at| *at > self.now && !self.ready.is_empty());
         [peers, calls, rate].into_iter().flatten().min()
     }
 

@@ -16,8 +16,8 @@ use crate::storage::Key;
 use crate::time::Instant;
 use crate::token::resume_proof;
 use crate::wire::{
-    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, ResetToken, Role,
-    Semantics, SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
+    CHECKSUM_LEN, ConversationId, Epoch, Frame, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, ResetReason, ResetToken,
+    Role, Semantics, SessionOutcome, SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
 impl Scope<'_, '_> {
@@ -238,7 +238,7 @@ impl Scope<'_, '_> {
                         return self.end_unsent(index, NotExecuted::TooLarge { limit });
                     }
                     exchange.stage = ExchangeStage::Over;
-                    self.remove_outgoing(index, lane)?;
+                    self.reset_outgoing(index, lane, ResetReason::TooLarge)?;
                     return self.tell(index, News::FAILED);
                 }
                 Kind::Whole => {}
@@ -314,16 +314,41 @@ impl Scope<'_, '_> {
             }
             self.lose_exchange(index, why)?;
         }
-        while let Some(index) = self.peer.session.channels.pop_front(&mut self.memory.channels) {
-            let key = self.memory.channels.key_of(index).sound()?;
-            self.memory.channels.remove(key).sound()?;
-        }
+        self.begin_channels()?;
         self.peer.session.charged_by_us = 0;
         self.peer.session.granted_to_us = HELLO_CREDIT;
         self.peer.session.next_seq = seq;
         self.peer.flush_to = None;
         self.peer.is_draining = false;
         self.peer.news |= peer::News::SESSION_LOST;
+        Ok(())
+    }
+
+    /// Begins anew all channels on which we have something to send, for the messages that go on in the next session, and
+    /// removes the others.
+    fn begin_channels(&mut self) -> Result<(), Broken> {
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            self.memory.channels.at_mut(index).sound()?.begin();
+        }
+        let mut place = self.peer.session.ours.front();
+        while let Some(index) = place {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            let Some((key, position)) = &mut self.memory.exchanges.at_mut(index).sound()?.channel else { continue };
+            let channel = self.memory.channels.get_mut(*key).sound()?;
+            *position = channel.next;
+            channel.next += 1;
+        }
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            if self.memory.channels.at(index).sound()?.next == 0 {
+                self.peer.session.channels.remove(&mut self.memory.channels, index);
+                let key = self.memory.channels.key_of(index).sound()?;
+                self.memory.channels.remove(key).sound()?;
+            }
+        }
         Ok(())
     }
 
@@ -388,6 +413,7 @@ impl Scope<'_, '_> {
             self.memory.orphan(index)?;
         }
         self.peer.session.next_seq = 0;
+        self.begin_channels()?;
         while let Some(index) = self.peer.session.unnumbered.front() {
             self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index);
             self.remove_outgoing(index, Lane::Forward)?;

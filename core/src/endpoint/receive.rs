@@ -3,7 +3,7 @@
 use super::scope::{Fault, Scope};
 use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
 use crate::incoming::{Incoming, Refused};
-use crate::memory::{Purpose, Sound};
+use crate::memory::{Broken, Purpose, Sound};
 use crate::outgoing::Kind;
 use crate::session::{ChannelUse, OpenList};
 use crate::storage::Key;
@@ -205,6 +205,13 @@ impl Scope<'_, '_> {
         if position < channel.next {
             return Err(Fault::Violation(CloseCode::Fragment));
         }
+        Ok(self.hold_place(index, key, position)?)
+    }
+
+    /// Keeps a message, or the place of one that its sender gave up, until its turn on its channel.
+    fn hold_place(&mut self, index: u32, key: Key, position: u64) -> Result<(), Broken> {
+        let now = self.now;
+        let channel = self.memory.channels.get_mut(key).sound()?;
         // Kept in order of position; what arrives is nearly always the last.
         let mut place = channel.held.back();
         while let Some(before) = place {
@@ -219,11 +226,11 @@ impl Scope<'_, '_> {
             None => channel.held.push_front(&mut self.memory.exchanges, index),
         }
         self.exchange(index)?.enter(Stage::Held, now);
-        Ok(self.release_held(key)?)
+        self.release_held(key)
     }
 
     /// Hands over the messages of a channel whose turn has come.
-    pub(super) fn release_held(&mut self, key: Key) -> Result<(), crate::memory::Broken> {
+    pub(super) fn release_held(&mut self, key: Key) -> Result<(), Broken> {
         loop {
             let channel = self.memory.channels.get_mut(key).sound()?;
             let Some(index) = channel.held.front() else { return Ok(()) };
@@ -231,10 +238,16 @@ impl Scope<'_, '_> {
             if exchange.channel.is_none_or(|(_, position)| position != channel.next) {
                 return Ok(());
             }
-            let flow = exchange.flow(Lane::Forward).sound()?;
-            let is_stream = self.memory.incoming.at(flow).sound()?.kind == Kind::Stream;
+            let flow = exchange.flow(Lane::Forward);
             channel.held.remove(&mut self.memory.exchanges, index);
             let now = self.now;
+            let Some(flow) = flow else {
+                channel.next += 1;
+                self.exchange(index)?.enter(Stage::Over, now);
+                self.finish(index)?;
+                continue;
+            };
+            let is_stream = self.memory.incoming.at(flow).sound()?.kind == Kind::Stream;
             self.exchange(index)?.enter(Stage::Ready, now);
             self.tell(index, News::MESSAGE_RECEIVED)?;
             if is_stream {
@@ -374,7 +387,13 @@ impl Scope<'_, '_> {
     }
 
     /// Acts on RESET: the peer has given up a flow that it was sending to us.
-    pub(super) fn on_reset(&mut self, role: Role, seq: u64, charge: u64) -> Result<(), Fault> {
+    pub(super) fn on_reset(
+        &mut self,
+        role: Role,
+        seq: u64,
+        charge: u64,
+        place: Option<(u64, u64)>,
+    ) -> Result<(), Fault> {
         let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
         let index = if leads_forward(role) {
             if self.peer.session.is_retired(seq) {
@@ -403,12 +422,15 @@ impl Scope<'_, '_> {
         let stage = self.exchange(index)?.stage;
         let is_announced = self.memory.incoming.at(flow).sound()?.is_announced;
         match (stage, lane) {
-            (Stage::Arriving | Stage::Held, Lane::Forward) => {
+            (Stage::Held, Lane::Forward) => {
+                // Its place on the channel remains, and is passed over.
                 self.remove_incoming(index, lane)?;
-                let channel = self.exchange(index)?.channel;
-                self.exchange(index)?.stage = Stage::Over;
-                self.leave_channel(index)?;
-                self.skip_position(channel)?;
+                let (key, _) = self.exchange(index)?.channel.sound()?;
+                return Ok(self.release_held(key)?);
+            }
+            (Stage::Arriving, Lane::Forward) => {
+                self.remove_incoming(index, lane)?;
+                return self.pass_over(index, place);
             }
             _ if is_announced => {
                 // The application learns it when it reads on.
@@ -427,26 +449,17 @@ impl Scope<'_, '_> {
         Ok(self.finish(index)?)
     }
 
-    fn leave_channel(&mut self, index: u32) -> Result<(), crate::memory::Broken> {
-        let exchange = self.memory.exchanges.at(index).sound()?;
-        if exchange.held.is_linked()
-            && let Some((key, _)) = exchange.channel
-        {
-            let channel = self.memory.channels.get_mut(key).sound()?;
-            channel.held.remove(&mut self.memory.exchanges, index);
+    /// Ends a message that its sender gave up before all of it arrived; its channel goes on without it.
+    fn pass_over(&mut self, index: u32, place: Option<(u64, u64)>) -> Result<(), Fault> {
+        if let Some((name, position)) = place {
+            let key = self.channel(name, ChannelUse::Incoming)?;
+            if position >= self.memory.channels.get(key).sound()?.next {
+                self.exchange(index)?.channel = Some((key, position));
+                return Ok(self.hold_place(index, key, position)?);
+            }
         }
-        Ok(())
-    }
-
-    /// Goes past a message of a channel that its sender gave up.
-    fn skip_position(&mut self, channel: Option<(Key, u64)>) -> Result<(), crate::memory::Broken> {
-        let Some((key, position)) = channel else { return Ok(()) };
-        let channel = self.memory.channels.get_mut(key).sound()?;
-        if channel.next == position {
-            channel.next += 1;
-            self.release_held(key)?;
-        }
-        Ok(())
+        self.exchange(index)?.stage = Stage::Over;
+        Ok(self.finish(index)?)
     }
 
     /// Acts on STOP: the peer wants no more of a flow that we send.

@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::session::{Channel, ChannelUse};
 use crate::storage::Key;
 use crate::time::Instant;
-use crate::wire::{CloseCode, ResetReason};
+use crate::wire::{CloseCode, ResetReason, Role};
 
 /// What the work on one peer may touch.
 pub(super) struct Scope<'a, 's> {
@@ -112,8 +112,9 @@ impl Scope<'_, '_> {
         exchange.reasons[lane as usize] = reason.code() as u8;
         let is_numbered = exchange.seq.is_some();
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
-        let is_begun = outgoing.sent > 0 || outgoing.is_end_sent;
-        if !is_begun || outgoing.is_acknowledged() || !is_numbered {
+        // The peer waits for every position of a channel, also for one of which it has seen nothing.
+        let is_awaited = outgoing.sent > 0 || outgoing.is_end_sent || outgoing.role == Role::Ordered;
+        if !is_awaited || outgoing.is_acknowledged() || !is_numbered {
             return self.remove_outgoing(index, lane);
         }
         if outgoing.is_reset {

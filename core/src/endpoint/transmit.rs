@@ -419,7 +419,13 @@ impl Scope<'_, '_> {
                     Some(flow) => self.memory.outgoing.at(flow).sound()?.charged,
                     None => 0,
                 };
-                Some(Frame::Reset { role, seq, reason, charge })
+                let place = match (role, exchange.channel) {
+                    (Role::Ordered, Some((key, position))) => {
+                        Some((self.memory.channels.get(key).sound()?.name, position))
+                    }
+                    _ => None,
+                };
+                Some(Frame::Reset { role, seq, reason, charge, place })
             }
             Notices::STOP => Some(Frame::Stop { role, seq, reason }),
             _ => match flow {

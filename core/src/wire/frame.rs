@@ -53,6 +53,8 @@ pub enum Frame<'a> {
         reason: u64,
         /// What the flow has charged in all, in octets.
         charge: u64,
+        /// The channel of an ORDERED message and its position there; `None` in every other role.
+        place: Option<(u64, u64)>,
     },
     /// The receiver of a flow wants no more of it.
     Stop {
@@ -310,7 +312,10 @@ impl<'a> Frame<'a> {
             Self::Credit { limit } => 1 + len_of(*limit),
             Self::StreamCredit { seq, limit, .. } => 2 + len_of(seq.0) + len_of(*limit),
             Self::Retired(retired) => retired.encoded_len(),
-            Self::Reset { seq, reason, charge, .. } => 2 + len_of(seq.0) + len_of(*reason) + len_of(*charge),
+            Self::Reset { seq, reason, charge, place, .. } => {
+                let place_len = place.map_or(0, |(channel, position)| len_of(channel) + len_of(position));
+                2 + len_of(seq.0) + len_of(*reason) + len_of(*charge) + place_len
+            }
             Self::Stop { seq, reason, .. } => 2 + len_of(seq.0) + len_of(*reason),
             Self::Taken { channel, limit } => 1 + len_of(*channel) + len_of(*limit),
             Self::Challenge(_) | Self::Response(_) => 1 + 8,
@@ -388,12 +393,16 @@ impl<'a> Frame<'a> {
             CREDIT => Self::Credit { limit: reader.varint()? },
             STREAM_CREDIT => Self::StreamCredit { role: role(reader)?, seq: seq(reader)?, limit: reader.varint()? },
             Retired::KIND => Self::Retired(Retired::decode(reader)?),
-            RESET => Self::Reset {
-                role: role(reader)?,
-                seq: seq(reader)?,
-                reason: reader.varint()?,
-                charge: reader.varint()?,
-            },
+            RESET => {
+                let role = role(reader)?;
+                Self::Reset {
+                    role,
+                    seq: seq(reader)?,
+                    reason: reader.varint()?,
+                    charge: reader.varint()?,
+                    place: if role == Role::Ordered { Some((reader.varint()?, reader.varint()?)) } else { None },
+                }
+            }
             STOP => Self::Stop { role: role(reader)?, seq: seq(reader)?, reason: reader.varint()? },
             TAKEN => Self::Taken { channel: reader.varint()?, limit: reader.varint()? },
             CHALLENGE => Self::Challenge(*reader.array()?),
@@ -437,10 +446,13 @@ impl<'a> Frame<'a> {
                 encode_flow(role, seq, writer)?;
                 writer.varint(limit)
             }
-            Self::Reset { role, seq, reason, charge } => {
+            Self::Reset { role, seq, reason, charge, place } => {
                 encode_flow(role, seq, writer)?;
                 writer.varint(reason)?;
-                writer.varint(charge)
+                writer.varint(charge)?;
+                let Some((channel, position)) = place else { return Ok(()) };
+                writer.varint(channel)?;
+                writer.varint(position)
             }
             Self::Stop { role, seq, reason } => {
                 encode_flow(role, seq, writer)?;

@@ -292,7 +292,7 @@ fn plain_frame((choice, octets, (a, b, c, d), (short, x, y), role): (usize, Vec<
         1 => Frame::Ping,
         2 => Frame::Credit { limit: a },
         3 => Frame::StreamCredit { role, seq, limit: b },
-        4 => Frame::Reset { role, seq, reason: b, charge: c },
+        4 => Frame::Reset { role, seq, reason: b, charge: c, place: (role == Role::Ordered).then_some((d, a)) },
         5 => Frame::Stop { role, seq, reason: b },
         6 => Frame::Taken { channel: a, limit: b },
         7 => Frame::Challenge(short),

@@ -1,0 +1,153 @@
+//! The real endpoint as a node: what an adapter is on a real network, without socket and clock.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use posthaste_core::endpoint::{self, Event};
+use posthaste_core::{Config, Endpoint, Instant, Storage};
+
+use crate::rng::Rng;
+use crate::world::{Arrival, Node, Transmit};
+
+/// What runs on top of an endpoint: a handler of its events with a timer of its own.
+///
+/// The time that it is given never goes back within one life, whatever the node's clock does.
+pub trait Application {
+    /// Begins, at the start and after each crash.
+    fn on_start(&mut self, now: Instant, endpoint: &mut Endpoint<'static>);
+
+    /// Takes an event.
+    fn on_event(&mut self, now: Instant, endpoint: &mut Endpoint<'static>, event: Event);
+
+    /// Takes notice that the time of [`next_at`](Self::next_at) has come, which then lies later.
+    fn on_timer(&mut self, now: Instant, endpoint: &mut Endpoint<'static>);
+
+    /// Returns when [`on_timer`](Self::on_timer) is due.
+    fn next_at(&self) -> Option<Instant>;
+}
+
+/// An endpoint and the application that uses it.
+pub struct Host<A> {
+    endpoint: Endpoint<'static>,
+    application: A,
+    address: SocketAddr,
+    config: Config,
+    seed: u64,
+    /// How often it has started.
+    life: u64,
+    now: Instant,
+}
+
+impl<A: Application> Host<A> {
+    /// Starts an application with an endpoint at `address`. Each life of it has a seed of its own, drawn from `seed`.
+    ///
+    /// # Panics
+    /// If `config` is out of range.
+    #[must_use]
+    pub fn new(address: SocketAddr, config: Config, seed: u64, application: A) -> Self {
+        let endpoint = start(&config, seed, 0, Instant::ORIGIN);
+        let mut host = Self { endpoint, application, address, config, seed, life: 0, now: Instant::ORIGIN };
+        host.application.on_start(host.now, &mut host.endpoint);
+        host.drain_events();
+        host
+    }
+
+    /// Returns the application.
+    #[must_use]
+    pub const fn application(&self) -> &A {
+        &self.application
+    }
+
+    /// Returns the endpoint.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint<'static> {
+        &self.endpoint
+    }
+
+    /// Lets the application use its endpoint, outside of any event.
+    pub fn act<R>(&mut self, now: Instant, act: impl FnOnce(&mut A, Instant, &mut Endpoint<'static>) -> R) -> R {
+        self.advance(now);
+        let result = act(&mut self.application, self.now, &mut self.endpoint);
+        self.drain_events();
+        result
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn drain_events(&mut self) {
+        while let Some(event) = self.endpoint.poll_event() {
+            self.application.on_event(self.now, &mut self.endpoint, event);
+        }
+    }
+}
+
+impl<A: Application> Node for Host<A> {
+    fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &mut [u8]) {
+        self.advance(now);
+        let arrival = endpoint::Arrival { from: arrival.from, to: Some(arrival.to.ip()), ecn: arrival.ecn };
+        // Whatever was wrong with it is counted, and `check` looks at the counters.
+        let _ = self.endpoint.handle_datagram(now, arrival, datagram);
+        self.drain_events();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.endpoint.handle_timeout(now);
+        self.drain_events();
+        if self.application.next_at().is_some_and(|at| at <= self.now) {
+            self.application.on_timer(self.now, &mut self.endpoint);
+            self.drain_events();
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
+        let transmit = self.endpoint.poll_transmit(now, out)?;
+        Some(Transmit { from: self.address, to: transmit.to, ecn: transmit.ecn, len: transmit.len })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.endpoint.poll_timeout(), self.application.next_at()].into_iter().flatten().min()
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.life += 1;
+        self.now = now;
+        self.endpoint = start(&self.config, self.seed, self.life, now);
+        self.application.on_start(now, &mut self.endpoint);
+        self.drain_events();
+    }
+
+    fn check(&self, _now: Instant) {
+        let counters = self.endpoint.counters();
+        assert_eq!(counters.broken, 0, "an invariant of the endpoint at {} is broken", self.address);
+        // Nobody in a simulation breaks the rules on purpose.
+        assert_eq!(counters.violations, 0, "the endpoint at {} takes its peer for a liar", self.address);
+        let (usage, config) = (self.endpoint.usage(), &self.config);
+        let is_bounded = usage.peers as usize <= config.peer_count_max
+            && usage.exchanges as usize <= config.exchange_count_max
+            && usage.datagrams as usize <= config.sent_datagram_count_max
+            && usage.frames as usize <= config.sent_frame_count_max
+            && usage.payload_octets <= config.payload_memory;
+        assert!(is_bounded, "more than the limits allow: {usage:?}");
+    }
+}
+
+impl<A> fmt::Debug for Host<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("address", &self.address).field("life", &self.life).finish_non_exhaustive()
+    }
+}
+
+fn start(config: &Config, seed: u64, life: u64, now: Instant) -> Endpoint<'static> {
+    let mut dice = Rng::at(seed, ENDPOINT, life);
+    let mut octets = [0; 32];
+    for chunk in octets.chunks_mut(8) {
+        chunk.copy_from_slice(&dice.next_u64().to_le_bytes());
+    }
+    Endpoint::new_insecure(config.clone(), Storage::owned(config), octets, now).expect("the configuration is in range")
+}
+
+/// The random stream of endpoints' seeds.
+const ENDPOINT: u64 = 0xe9d9_0147;

@@ -1,0 +1,145 @@
+//! The real endpoint under faults drawn from seeds: whatever happens, what was promised holds (docs/semantics.md).
+
+mod client;
+mod ledger;
+mod server;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use client::Client;
+use ledger::Book;
+use posthaste_core::endpoint::{Event, Usage};
+use posthaste_core::{Config, Endpoint, Instant};
+use posthaste_sim::{Application, Fault, Host, LinkConfig, Network, NodeId, Rng, Schedule, Trace, World, sometimes, sweep};
+use server::Server;
+
+/// 2 000 seeds, or 100 000 with `POSTHASTE_NIGHTLY` in the environment.
+#[test]
+fn what_is_promised_holds_under_faults() {
+    let count = if std::env::var_os("POSTHASTE_NIGHTLY").is_some() { 100_000 } else { 2_000 };
+    sweep(0..count, scenario);
+}
+
+/// Either part in one run.
+enum Role {
+    Client(Client),
+    Server(Server),
+}
+
+fn scenario(schedule: &Schedule) -> Trace {
+    let seed = schedule.seed;
+    let mut dice = Rng::at(seed, CAMPAIGN, 0);
+    let mut world: World<Host<Role>> = World::new(Network::new(seed, LinkConfig::default()));
+    let book = Book::default();
+    let config = config();
+    let server_address: SocketAddr = "10.0.0.1:4000".parse().expect("an address");
+    let role = Role::Server(Server::new(book.clone(), seed));
+    let server = world.add(server_address, Host::new(server_address, config.clone(), derive(seed, 0), role));
+    world.guard(server);
+    let count = dice.within(1, 60);
+    let span = schedule.heal_at.saturating_since(Instant::ORIGIN);
+    let clients: Vec<NodeId> = (0..dice.within(1, 2))
+        .map(|index| {
+            let address = SocketAddr::new([10, 0, 1, index as u8].into(), 5000);
+            let role = Role::Client(Client::new(book.clone(), seed, index, server_address, count, span));
+            world.add(address, Host::new(address, config.clone(), derive(seed, 1 + index), role))
+        })
+        .collect();
+    schedule.install(&mut world, &clients, server);
+
+    world.run_until(after(schedule.heal_at, 30));
+    for client in &clients {
+        world.command(*client, |host, now| {
+            host.act(now, |role, now, endpoint| {
+                if let Role::Client(client) = role {
+                    client.check(now);
+                    if schedule_is_kind(schedule) {
+                        client.assert_flushed();
+                    }
+                    client.close(now, endpoint);
+                }
+            });
+        });
+    }
+    book.borrow().check();
+    world.run_until(after(schedule.heal_at, 30 + 60));
+    for client in &clients {
+        assert_eq!(world.node(*client).endpoint().usage(), Usage::default(), "the client keeps something");
+    }
+    assert_eq!(world.node(server).endpoint().usage(), Usage::default(), "the server keeps something");
+    let counters = *world.node(server).endpoint().counters();
+    sometimes!(counters.stateless_answers > 0, "an address was proven by a retry");
+    sometimes!(counters.repeated > 0, "a datagram came twice");
+    sometimes!(counters.no_room > 0, "there was no room for what a datagram brought");
+    sometimes!(counters.not_authentic > 0, "a damaged datagram was found out");
+    sometimes!(book.borrow().count() > 0, "something was sent at all");
+    world.trace()
+}
+
+/// Says whether no fault of a schedule can cost a session.
+fn schedule_is_kind(schedule: &Schedule) -> bool {
+    schedule.faults.iter().all(|fault| !matches!(fault, Fault::Crash { .. } | Fault::JumpAhead { .. }))
+}
+
+impl Application for Role {
+    fn on_start(&mut self, now: Instant, endpoint: &mut Endpoint<'static>) {
+        match self {
+            Self::Client(client) => client.on_start(now, endpoint),
+            Self::Server(server) => server.on_start(now, endpoint),
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, endpoint: &mut Endpoint<'static>, event: Event) {
+        match self {
+            Self::Client(client) => client.on_event(now, endpoint, event),
+            Self::Server(server) => server.on_event(now, endpoint, event),
+        }
+    }
+
+    fn on_timer(&mut self, now: Instant, endpoint: &mut Endpoint<'static>) {
+        match self {
+            Self::Client(client) => client.on_timer(now, endpoint),
+            Self::Server(server) => server.on_timer(now, endpoint),
+        }
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        match self {
+            Self::Client(client) => client.next_at(),
+            Self::Server(server) => server.next_at(),
+        }
+    }
+}
+
+/// Small pools, so that they run full, and leases that end within a run.
+fn config() -> Config {
+    let mut config = Config::internet();
+    config.peer_count_max = 16;
+    config.session_count_per_address_max = 8;
+    config.used_ticket_count_max = 64;
+    config.exchange_count_max = 128;
+    config.exchange_window = 32;
+    config.message_len_max = 32 * 1024;
+    config.credit = 64 * 1024;
+    config.stream_window = 16 * 1024;
+    config.payload_memory = 512 * 1024;
+    config.sent_datagram_count_max = 512;
+    config.sent_frame_count_max = 1024;
+    config.channel_count_max = 8;
+    config.channel_total_max = 32;
+    config.datagram_len_max = 1472;
+    config.idle_timeout = Duration::from_secs(20);
+    config.lease = Duration::from_secs(40);
+    config
+}
+
+fn after(at: Instant, seconds: u64) -> Instant {
+    at.saturating_add(Duration::from_secs(seconds))
+}
+
+fn derive(seed: u64, index: u64) -> u64 {
+    Rng::at(seed, CAMPAIGN, 1 + index).next_u64()
+}
+
+const CAMPAIGN: u64 = 0xca3b;
