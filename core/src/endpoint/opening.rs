@@ -308,22 +308,51 @@ impl Scope<'_, '_> {
                 if let Some(flow) = flow {
                     self.rewind(flow)?;
                 }
+                // Part of a reply that had arrived belongs to an execution in the session that is lost.
+                self.remove_incoming(index, Lane::Backward)?;
+                self.exchange(index)?.done = 0;
                 self.memory.renumber(index, seq)?;
                 seq += 1;
                 continue;
             }
             self.lose_exchange(index, why)?;
         }
-        while let Some(index) = self.peer.session.channels.pop_front(&mut self.memory.channels) {
-            let key = self.memory.channels.key_of(index).sound()?;
-            self.memory.channels.remove(key).sound()?;
-        }
+        self.end_channels()?;
         self.peer.session.charged_by_us = 0;
         self.peer.session.granted_to_us = HELLO_CREDIT;
         self.peer.session.next_seq = seq;
         self.peer.flush_to = None;
         self.peer.is_draining = false;
         self.peer.news |= peer::News::SESSION_LOST;
+        Ok(())
+    }
+
+    /// Lets go of the channels of a session that is over; what still waits to be sent counts its positions anew.
+    fn end_channels(&mut self) -> Result<(), Broken> {
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            let channel = self.memory.channels.at_mut(index).sound()?;
+            (channel.next, channel.taken, channel.is_noticed) = (0, 0, false);
+        }
+        let mut place = self.peer.session.ours.front();
+        while let Some(index) = place {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            if let Some((key, position)) = &mut self.memory.exchanges.at_mut(index).sound()?.channel {
+                let channel = self.memory.channels.get_mut(*key).sound()?;
+                *position = channel.next;
+                channel.next += 1;
+            }
+        }
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            if self.memory.channels.at(index).sound()?.next == 0 {
+                self.peer.session.channels.remove(&mut self.memory.channels, index);
+                let key = self.memory.channels.key_of(index).sound()?;
+                self.memory.channels.remove(key).sound()?;
+            }
+        }
         Ok(())
     }
 
@@ -395,7 +424,7 @@ impl Scope<'_, '_> {
             self.tell(index, News::FAILED)?;
             self.memory.orphan(index)?;
         }
-        Ok(())
+        self.end_channels()
     }
 
     /// Takes back what a hello carried whose token was refused.
