@@ -1,34 +1,40 @@
 //! Time as the core sees it: a number that the caller hands in.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// Nanoseconds since an origin the caller picks. Arithmetic saturates.
 ///
 /// 2^64 ns are 584 years, so saturation is reached only by a caller's mistake, and then the clock
 /// stands still and nothing wraps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(u64);
+///
+/// `Option<Instant>` takes 8 octets, too: a peer's slot holds many deadlines that are mostly not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(
+    /// One more than the nanoseconds, so that zero is left for `None`.
+    NonZeroU64,
+);
 
 impl Instant {
     /// The origin of the caller's clock.
-    pub const ORIGIN: Self = Self(0);
+    pub const ORIGIN: Self = Self(NonZeroU64::MIN);
 
-    /// Makes an instant from nanoseconds since the origin.
+    /// Makes an instant from nanoseconds since the origin, at most 2^64 - 2.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// Returns the nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// Returns the instant `duration` later.
@@ -40,7 +46,14 @@ impl Instant {
     /// Returns the instant `duration` earlier, at the earliest the origin.
     #[must_use]
     pub const fn saturating_sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        Self::from_nanos(self.as_nanos().saturating_sub(nanos(duration)))
+    }
+}
+
+impl Default for Instant {
+    /// [`Instant::ORIGIN`].
+    fn default() -> Self {
+        Self::ORIGIN
     }
 }
 
@@ -54,6 +67,14 @@ pub const fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_absent_instant_takes_no_room_of_its_own() {
+        assert_eq!(size_of::<Option<Instant>>(), 8);
+        for nanos in [0, 1, u64::MAX - 1] {
+            assert_eq!(Instant::from_nanos(nanos).as_nanos(), nanos);
+        }
+    }
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {

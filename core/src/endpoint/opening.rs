@@ -308,6 +308,9 @@ impl Scope<'_, '_> {
                 if let Some(flow) = flow {
                     self.rewind(flow)?;
                 }
+                // Part of a reply that had arrived belongs to an execution in the session that is lost.
+                self.remove_incoming(index, Lane::Backward)?;
+                self.exchange(index)?.done = 0;
                 self.memory.renumber(index, seq)?;
                 seq += 1;
                 continue;

@@ -175,7 +175,7 @@ impl Scope<'_, '_> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         // A repetition completes nothing: its flow is still held, and its exchange has moved on.
         match (lane, exchange.stage, exchange.is_call()) {
-            (Lane::Backward, Stage::Open | Stage::Unknown, _) => self.on_reply(index, flow),
+            (Lane::Backward, Stage::Open | Stage::Unknown, true) => self.on_reply(index, flow),
             (Lane::Forward, Stage::Arriving, true) => self.on_request(index, flow),
             (Lane::Forward, Stage::Arriving, false) => self.on_message(index),
             _ => Ok(()),
