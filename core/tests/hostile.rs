@@ -16,7 +16,7 @@ use forger::{FORGER, Forger, descending, repair};
 use pair::{CLIENT, Pair, SERVER};
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{
-    Answer, Arrival, Body, Delivery, Event, Message, Remote, Reply, Request, Rejected, Streamed, Streams, Usage,
+    Answer, Arrival, Body, Delivery, Event, Message, Rejected, Remote, Reply, Request, Streamed, Streams, Usage,
 };
 use posthaste_core::random::Random;
 use posthaste_core::wire::{
@@ -47,11 +47,8 @@ fn a_datagram_that_is_not_authentic_changes_counters_only() {
         }
         for _ in 0..count.min(2000) {
             let now = victims.now;
-            let (host, from) = if random.below(2) == 0 {
-                (&mut victims.server, CLIENT)
-            } else {
-                (&mut victims.client, SERVER)
-            };
+            let (host, from) =
+                if random.below(2) == 0 { (&mut victims.server, CLIENT) } else { (&mut victims.client, SERVER) };
             let from = if random.below(4) == 0 { FORGER } else { from };
             let (mut octets, tampered) = if random.below(2) == 0 {
                 (garbage(&mut random), true)
@@ -446,7 +443,8 @@ impl Siege {
             if self.victim.usage() == empty {
                 return;
             }
-            self.now = self.victim.poll_timeout().unwrap_or(self.now).max(self.now.saturating_add(Duration::from_secs(1)));
+            self.now =
+                self.victim.poll_timeout().unwrap_or(self.now).max(self.now.saturating_add(Duration::from_secs(1)));
             self.victim.handle_timeout(self.now);
         }
         panic!("something is left behind: {:?}", self.victim.usage());
@@ -604,11 +602,7 @@ fn data<'a>(flow: Flow<'a>, form: Form, data: &'a [u8]) -> Frame<'a> {
 /// Draws a number below `bound`, or, the wilder the likelier, one at an edge.
 fn number(random: &mut Random, wildness: u64, bound: u64) -> u64 {
     let edges = [0, 1, bound - 1, bound, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 62) - 1];
-    if random.below(40) < wildness * wildness {
-        edges[random.below(8) as usize]
-    } else {
-        random.below(bound)
-    }
+    if random.below(40) < wildness * wildness { edges[random.below(8) as usize] } else { random.below(bound) }
 }
 
 /// Returns octets of chance, sometimes behind a first octet that looks right.

@@ -94,7 +94,8 @@ fn copies_from_elsewhere_move_nobody_and_draw_at_most_three_times_their_octets()
         }
         pair.run_until(Duration::from_secs(10), |pair| {
             pair.server.echo(pair.now);
-            drawn += pair.network.iter().filter(|flying| flying.to == attacker).map(|it| it.octets.len()).sum::<usize>();
+            drawn +=
+                pair.network.iter().filter(|flying| flying.to == attacker).map(|it| it.octets.len()).sum::<usize>();
             pair.network.retain(|flying| flying.to != attacker);
             pair.client.events.pop_front().is_some()
         });

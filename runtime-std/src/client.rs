@@ -71,8 +71,7 @@ impl Client {
     fn try_address(address: SocketAddr, options: &Options, handler: Option<Arc<dyn Handler>>) -> io::Result<Self> {
         let mut options = options.clone();
         options.config.accept = Accept::Nobody;
-        let any: IpAddr =
-            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let threads = Node::open(SocketAddr::new(any, 0), &options, handler)?;
         let node = threads.node();
         let remote = Remote { address, identity: &[] };

@@ -176,7 +176,8 @@ impl Node {
         now: Instant,
         until: Option<Instant>,
     ) -> MutexGuard<'n, State> {
-        let is_server = state.service.is_some() && self.helper.get().is_some_and(|it| it.id() == thread::current().id());
+        let is_server =
+            state.service.is_some() && self.helper.get().is_some_and(|it| it.id() == thread::current().id());
         assert!(!is_server, "an inline handler waits for what only its own thread can receive");
         state.register(interest);
         self.watch(&mut state);

@@ -116,7 +116,10 @@ fn whichever_of_several_calls_ends_first_can_be_waited_for() {
         echo(call, reply)
     });
     let client = connect(&server);
-    let mut calls = [b"slow", b"fast"].map(|text| client.start(&Request::new(1, 1, 7, text)).unwrap()).into_iter().collect::<Vec<_>>();
+    let mut calls = [b"slow", b"fast"]
+        .map(|text| client.start(&Request::new(1, 1, 7, text)).unwrap())
+        .into_iter()
+        .collect::<Vec<_>>();
     let index = wait_any(&calls);
     assert_eq!(calls.remove(index).wait().unwrap(), b"fast");
     release.send(()).unwrap();
@@ -175,10 +178,7 @@ fn a_call_beyond_the_queue_is_refused_as_busy_and_never_runs() {
     beginnings.recv().unwrap();
     let queued = client.start(&Request::new(1, 1, 7, b"queued")).unwrap();
     let error = client.call(1, 1, 7, b"refused").unwrap_err();
-    assert!(
-        matches!(error, CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::Busy))),
-        "{error}"
-    );
+    assert!(matches!(error, CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::Busy))), "{error}");
     release.send(()).unwrap();
     release.send(()).unwrap();
     assert_eq!(running.wait().unwrap(), b"running");

@@ -175,7 +175,8 @@ impl Client {
         };
         match endpoint.call(now, peer, request) {
             Ok(call) => {
-                let timeout = timeout.map(|timeout| if timeout.is_zero() { endpoint.config().call_timeout } else { timeout });
+                let timeout =
+                    timeout.map(|timeout| if timeout.is_zero() { endpoint.config().call_timeout } else { timeout });
                 let deadline = timeout.map(|timeout| now.saturating_add(timeout));
                 let open = OpenCall { id, procedure: number, len, deadline, resolve_count: 0, is_open: true };
                 self.calls.insert(call, open);
@@ -294,8 +295,14 @@ impl Client {
             }
             Outcome::NotExecuted(why) => {
                 sometimes!(why == NotExecuted::NeverSent, "a call was never sent");
-                sometimes!(why == NotExecuted::Refused(wire::NotExecuted::Cancelled), "a cancelled call left a tombstone");
-                sometimes!(why == NotExecuted::Refused(wire::NotExecuted::Resolved), "a resolved call left a tombstone");
+                sometimes!(
+                    why == NotExecuted::Refused(wire::NotExecuted::Cancelled),
+                    "a cancelled call left a tombstone"
+                );
+                sometimes!(
+                    why == NotExecuted::Refused(wire::NotExecuted::Resolved),
+                    "a resolved call left a tombstone"
+                );
                 sometimes!(
                     why == NotExecuted::Refused(wire::NotExecuted::DeadlinePassed),
                     "a call was refused because its deadline had passed"

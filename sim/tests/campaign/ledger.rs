@@ -110,7 +110,10 @@ impl Ledger {
         let call = self.calls.get_mut(&id).expect("only what was called ends");
         let is_open = call.outcomes.iter().all(|earlier| *earlier == Verdict::Unknown);
         assert!(is_open, "call {id} ended {:?} and then {verdict:?}", call.outcomes);
-        sometimes!(call.outcomes.contains(&Verdict::Unknown) && verdict != Verdict::Unknown, "an unknown call was resolved");
+        sometimes!(
+            call.outcomes.contains(&Verdict::Unknown) && verdict != Verdict::Unknown,
+            "an unknown call was resolved"
+        );
         call.outcomes.push(verdict);
         let (is_once, count) = (call.semantics != Semantics::AtLeastOnce, call.executed_count);
         match verdict {

@@ -11,7 +11,9 @@ use client::Client;
 use ledger::Book;
 use posthaste_core::endpoint::{Event, Usage};
 use posthaste_core::{Config, Endpoint, Instant};
-use posthaste_sim::{Application, Fault, Host, LinkConfig, Network, NodeId, Rng, Schedule, Trace, World, sometimes, sweep};
+use posthaste_sim::{
+    Application, Fault, Host, LinkConfig, Network, NodeId, Rng, Schedule, Trace, World, sometimes, sweep,
+};
 use server::Server;
 
 /// 2 000 seeds, or 100 000 with `POSTHASTE_NIGHTLY` in the environment.

@@ -53,7 +53,9 @@ impl Server {
         let Ok(incoming) = endpoint.incoming_call(call) else { return };
         let kind = incoming.procedure.procedure / 4;
         if kind == procedure::REFUSED {
-            endpoint.refuse(now, call, NotExecuted::NoSuchProcedure).expect("a call that has just arrived has not begun");
+            endpoint
+                .refuse(now, call, NotExecuted::NoSuchProcedure)
+                .expect("a call that has just arrived has not begun");
             return;
         }
         // A queue before the handler, sometimes.

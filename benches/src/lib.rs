@@ -1,0 +1,141 @@
+//! What the benches share: two endpoints in memory, with nothing between them but a buffer.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+use posthaste_core::config::PathMtuDiscovery;
+use posthaste_core::ecn::Ecn;
+use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, Message, Remote, Request};
+use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage};
+
+/// A client and a server that hand each other datagrams at once, on a clock that ticks a microsecond a datagram.
+pub struct Pair {
+    now: Instant,
+    client: Endpoint<'static>,
+    server: Endpoint<'static>,
+    peer: PeerId,
+    buffer: Vec<u8>,
+}
+
+/// How long the datagrams between the two may be.
+#[derive(Clone, Copy, Debug)]
+pub enum DatagramLen {
+    /// What an Ethernet carries.
+    Ethernet = 1472,
+    /// What the loopback carries.
+    Loopback = 65_507,
+}
+
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1000);
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2000);
+
+impl Pair {
+    /// Makes the two, with a conversation between them.
+    ///
+    /// # Panics
+    /// If that does not work.
+    #[must_use]
+    pub fn new(datagram_len: DatagramLen) -> Self {
+        let mut config = Config::lan();
+        config.path_mtu_discovery = PathMtuDiscovery::Known(datagram_len as usize);
+        let now = Instant::from_nanos(1);
+        let endpoint = |seed| {
+            let storage = Storage::owned(&config);
+            Endpoint::new_insecure(config.clone(), storage, [seed; 32], now).expect("the configuration is valid")
+        };
+        let (mut client, server) = (endpoint(1), endpoint(2));
+        let peer = client.peer(now, &Remote { address: SERVER, identity: &[] }).expect("a slot is free");
+        let mut pair = Self { now, client, server, peer, buffer: vec![0; config.datagram_len_max] };
+        // Long enough for the round-trip time, the aliases and the windows to settle.
+        for _ in 0..1000 {
+            pair.echo(64, &[7; 32]);
+        }
+        pair
+    }
+
+    /// Makes `count` calls at once, and takes all replies; returns how many datagrams that took.
+    ///
+    /// # Panics
+    /// If a call is not answered with its own octets.
+    pub fn echo(&mut self, count: usize, octets: &[u8]) -> usize {
+        for _ in 0..count {
+            self.client.call(self.now, self.peer, Request::new(1, 1, 1, octets)).expect("there is room for the calls");
+        }
+        let (mut answered, mut datagram_count) = (0, 0);
+        while answered < count {
+            datagram_count += self.carry();
+            while let Some(event) = self.server.poll_event() {
+                if let Event::CallReceived { call } = event {
+                    self.server.begin(self.now, call).expect("the call is fresh");
+                    self.server.reply(self.now, call, Answer::Ok, octets, &[]).expect("the call is open");
+                }
+            }
+            while let Some(event) = self.client.poll_event() {
+                if let Event::CallEnded { outcome, .. } = event {
+                    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+                    assert_eq!(self.client.payload(reply).expect("the reply is there").len(), octets.len());
+                    self.client.release(self.now, reply).expect("the reply is there");
+                    answered += 1;
+                }
+            }
+        }
+        datagram_count
+    }
+
+    /// Sends one message and has it received.
+    ///
+    /// # Panics
+    /// If it does not arrive.
+    pub fn send(&mut self, octets: &[u8]) {
+        let message = Message { delivery: Delivery::Ordered { channel: 0 }, priority: 1, body: Body::Copied(octets) };
+        self.client.send(self.now, self.peer, message).expect("there is room for the message");
+        loop {
+            self.carry();
+            while self.client.poll_event().is_some() {}
+            while let Some(event) = self.server.poll_event() {
+                if let Event::MessageReceived { message, .. } = event {
+                    self.server.release(self.now, message).expect("the message is there");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Carries datagrams until neither has one to send; at a standstill, time goes on to the next deadline.
+    fn carry(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            let before = count;
+            count += carry_one_way(&mut self.now, &mut self.client, &mut self.server, CLIENT, &mut self.buffer);
+            count += carry_one_way(&mut self.now, &mut self.server, &mut self.client, SERVER, &mut self.buffer);
+            if count == before {
+                break;
+            }
+        }
+        if count == 0 {
+            let next = [self.client.poll_timeout(), self.server.poll_timeout()].into_iter().flatten().min();
+            self.now = self.now.max(next.expect("something is awaited"));
+            self.client.handle_timeout(self.now);
+            self.server.handle_timeout(self.now);
+        }
+        count
+    }
+}
+
+/// Carries all datagrams that one side has to send; returns how many.
+fn carry_one_way(
+    now: &mut Instant,
+    from: &mut Endpoint<'_>,
+    to: &mut Endpoint<'_>,
+    source: SocketAddr,
+    buffer: &mut [u8],
+) -> usize {
+    let mut count = 0;
+    while let Some(transmit) = from.poll_transmit(*now, buffer) {
+        *now = now.saturating_add(Duration::from_micros(1));
+        let arrival = Arrival { from: source, to: None, ecn: Ecn::NotEct };
+        to.handle_datagram(*now, arrival, &mut buffer[..transmit.len]).expect("nothing is lost or damaged");
+        count += 1;
+    }
+    count
+}
