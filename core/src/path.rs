@@ -49,7 +49,7 @@ impl Path {
     #[must_use]
     pub fn estimates(&self) -> Estimates {
         Estimates {
-            rtt: self.rtt.clone(),
+            rtt: self.rtt,
             controller: self.controller.clone(),
             pacer: self.pacer.clone(),
             mtu: self.mtu.clone(),

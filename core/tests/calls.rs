@@ -4,7 +4,7 @@
 #[path = "support/pair.rs"]
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use pair::{Pair, answer};
 use posthaste_core::Config;

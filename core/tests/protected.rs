@@ -4,8 +4,8 @@
 #[path = "support/pair.rs"]
 mod pair;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use core::net::SocketAddr;
+use core::time::Duration;
 
 use pair::{Fate, Pair, SERVER, answer};
 use posthaste_core::Config;

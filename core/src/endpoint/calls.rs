@@ -32,16 +32,15 @@ impl Scope<'_, '_> {
         }
         let exchange = self.exchange(index)?;
         exchange.outcome = outcome;
-        match outcome {
-            Outcome::Unknown(_) => exchange.enter(Stage::Unknown, now),
-            _ => {
-                exchange.enter(Stage::Over, now);
-                self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
-                if matches!(outcome, Outcome::NotExecuted(_)) {
-                    self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
-                    self.exchange(index)?.done |= 1 << Lane::Downward as u8;
-                }
-            }
+        if matches!(outcome, Outcome::Unknown(_)) {
+            exchange.enter(Stage::Unknown, now);
+            return self.tell(index, News::ENDED);
+        }
+        exchange.enter(Stage::Over, now);
+        self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
+        if matches!(outcome, Outcome::NotExecuted(_)) {
+            self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
+            self.exchange(index)?.done |= 1 << Lane::Downward as u8;
         }
         self.tell(index, News::ENDED)
     }
@@ -189,13 +188,8 @@ impl Scope<'_, '_> {
         let is_wanted = !exchange.is_retired && !is_one_way;
         let stopped_reply = exchange.reasons[Lane::Backward as usize] != 0;
         if !is_wanted || stopped_reply {
-            let shared = Outgoing { body, metadata, ..Outgoing::new(index, Role::Reply, Kind::Whole, 0) };
-            if let Body::Held(block) = shared.body {
-                self.memory.arena.free(block);
-            }
-            if let Some(block) = metadata {
-                self.memory.arena.free(block);
-            }
+            self.let_go(body);
+            self.let_go(metadata.map_or(Body::Empty, Body::Held));
             return self.finish(index);
         }
         let outgoing = Outgoing {
@@ -259,10 +253,9 @@ impl Scope<'_, '_> {
 
     /// Acts on ASK: the runtime answers, whatever the handler does (protocol §7.6).
     pub(super) fn on_ask(&mut self, seq: u64) -> Result<(), Fault> {
+        // If nothing of it has arrived, its datagrams were lost, and loss recovery brings them again.
         match self.memory.find(self.index, Party::Them, seq) {
             Some(index) => Ok(self.notice(index, Notices::PROGRESS)?),
-            None if self.peer.session.is_retired(seq) => Ok(()),
-            // Nothing of it has arrived: its datagrams were lost, and loss recovery brings them again.
             None => Ok(()),
         }
     }

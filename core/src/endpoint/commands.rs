@@ -713,13 +713,12 @@ impl Scope<'_, '_> {
         if let Some((channel, _)) = channel {
             self.memory.channels.get_mut(channel).sound()?.next += 1;
         }
-        let newest = match delivery {
-            Delivery::Newest { key } => {
-                let order = self.peer.session.next_order;
-                self.peer.session.next_order += 1;
-                (key, order)
-            }
-            _ => (0, 0),
+        let newest = if let Delivery::Newest { key } = delivery {
+            let order = self.peer.session.next_order;
+            self.peer.session.next_order += 1;
+            (key, order)
+        } else {
+            (0, 0)
         };
         if !is_reliable {
             self.peer.session.unnumbered.push_back(&mut self.memory.exchanges, key.index);
@@ -869,7 +868,7 @@ impl Scope<'_, '_> {
         Some((body, len))
     }
 
-    fn let_go(&mut self, body: outgoing::Body) {
+    pub(super) fn let_go(&mut self, body: outgoing::Body) {
         if let outgoing::Body::Held(block) = body {
             self.memory.arena.free(block);
         }
@@ -902,13 +901,11 @@ impl Scope<'_, '_> {
     /// Returns the lowest offset of a stream that is not acknowledged.
     fn base_of(&self, flow: u32) -> Result<u64, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        Ok(match outgoing.frames.front() {
-            Some(frame) => match self.memory.frames.at(frame).sound()?.content {
-                crate::sent::Content::Run { offset, .. } => offset,
-                _ => return Err(Broken),
-            },
-            None => outgoing.sent,
-        })
+        let Some(frame) = outgoing.frames.front() else { return Ok(outgoing.sent) };
+        let crate::sent::Content::Run { offset, .. } = self.memory.frames.at(frame).sound()?.content else {
+            return Err(Broken);
+        };
+        Ok(offset)
     }
 
     fn read(&mut self, stream: StreamId, flow: u32, out: &mut [u8]) -> Result<Result<Streamed, StreamError>, Broken> {

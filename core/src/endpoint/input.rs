@@ -469,11 +469,15 @@ impl Endpoint<'_> {
         let now = scope.now;
         scope.peer.received_at = now;
         for frame in Frames::new(frames) {
-            let applied = match frame? {
-                Frame::Data(data) => scope.on_data(&data),
-                Frame::Retired(retired) => scope.on_retired(&retired),
-                Frame::Cancel { seq: Seq(seq) } => scope.on_cancel(seq),
-                _ => Ok(()),
+            let frame = frame?;
+            let applied = if let Frame::Data(data) = frame {
+                scope.on_data(&data)
+            } else if let Frame::Retired(retired) = frame {
+                scope.on_retired(&retired)
+            } else if let Frame::Cancel { seq: Seq(seq) } = frame {
+                scope.on_cancel(seq)
+            } else {
+                Ok(())
             };
             match applied {
                 Ok(()) => {}
@@ -528,10 +532,11 @@ impl Endpoint<'_> {
         let mut parameters = None;
         let mut session: Option<frame::Session<'_>> = None;
         for frame in Frames::new(frames) {
-            match frame? {
-                Frame::Parameters(items) => parameters = Some(Parameters::decode(items)?),
-                Frame::Session(found) => session = Some(found),
-                _ => {}
+            let frame = frame?;
+            if let Frame::Parameters(items) = frame {
+                parameters = Some(Parameters::decode(items)?);
+            } else if let Frame::Session(found) = frame {
+                session = Some(found);
             }
         }
         let (Some(parameters), Some(session)) = (parameters, session) else {

@@ -42,10 +42,8 @@ impl Scope<'_, '_> {
         if let Some(flow) = exchange.flow(lane) {
             let incoming = self.memory.incoming.at(flow).sound()?;
             let agrees = incoming.kind == kind && (kind == Kind::Stream || incoming.end == end);
-            let channel = match data.flow {
-                Flow::Ordered { channel, position, .. } => Some((channel, position)),
-                _ => None,
-            };
+            let channel =
+                if let Flow::Ordered { channel, position, .. } = data.flow { Some((channel, position)) } else { None };
             let known =
                 exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
             if !agrees || channel != known {

@@ -260,13 +260,14 @@ impl Scope<'_, '_> {
     pub(super) fn on_handshake_frames(&mut self, epoch: Epoch, frames: &[u8]) -> Result<(), Fault> {
         self.peer.received_at = self.now;
         for frame in Frames::new(frames) {
-            match frame.map_err(|_| Fault::Violation(CloseCode::Malformed))? {
-                Frame::Handshake { offset, data } => self.on_handshake(epoch, offset, data)?,
+            let frame = frame.map_err(|_| Fault::Violation(CloseCode::Malformed))?;
+            if let Frame::Handshake { offset, data } = frame {
+                self.on_handshake(epoch, offset, data)?;
+            } else if let Frame::HandshakeAck { epoch: acked, offset } = frame
                 // What an epoch that proves nothing says of one that does is not believed.
-                Frame::HandshakeAck { epoch: acked, offset } if acked as u8 <= epoch as u8 => {
-                    self.on_handshake_ack(acked, offset)?;
-                }
-                _ => {}
+                && acked as u8 <= epoch as u8
+            {
+                self.on_handshake_ack(acked, offset)?;
             }
         }
         Ok(())

@@ -95,12 +95,9 @@ impl Endpoint<'_> {
         let index = self.swept;
         let now = self.now;
         let Some(peer) = self.peers.at(index) else { return };
-        let is_over = match peer.stage {
-            Stage::Open | Stage::Suspended if peer.side == Side::Server => {
-                peer.received_at.saturating_add(self.config.lease) <= now
-            }
-            _ => false,
-        };
+        let is_over = peer.side == Side::Server
+            && matches!(peer.stage, Stage::Open | Stage::Suspended)
+            && peer.received_at.saturating_add(self.config.lease) <= now;
         if is_over {
             self.with(index, |scope| {
                 scope.end_all(Unknown::SessionLost)?;

@@ -2,10 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this file")]
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
-use std::vec::Vec;
+extern crate alloc;
+
+use alloc::collections::VecDeque;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use posthaste_core::crypto::Crypto;
 use posthaste_core::ecn::Ecn;
@@ -176,10 +177,9 @@ impl Host {
     pub fn echo(&mut self, now: Instant) -> usize {
         use posthaste_core::endpoint::Answer;
         let mut count = 0;
-        while let Some(call) = self.take(|event| match event {
-            Event::CallReceived { call } => Some(*call),
-            _ => None,
-        }) {
+        while let Some(call) =
+            self.take(|event| if let Event::CallReceived { call } = event { Some(*call) } else { None })
+        {
             self.endpoint.begin(now, call).unwrap();
             let arguments = self.endpoint.incoming_call(call).unwrap().arguments.to_vec();
             self.endpoint.reply(now, call, Answer::Ok, &arguments, &[]).unwrap();
@@ -194,10 +194,9 @@ pub fn answer(pair: &mut Pair) -> (CallId, Vec<u8>) {
     let mut result = None;
     let done = pair.run_until(Duration::from_secs(10), |pair| {
         pair.server.echo(pair.now);
-        result = pair.client.take(|event| match event {
-            Event::CallEnded { call, outcome } => Some((*call, *outcome)),
-            _ => None,
-        });
+        result = pair
+            .client
+            .take(|event| if let Event::CallEnded { call, outcome } = event { Some((*call, *outcome)) } else { None });
         result.is_some()
     });
     assert!(
