@@ -281,8 +281,13 @@ impl State {
         for waiter in &mut self.waiters {
             waiter.wake();
         }
-        for worker in self.service.iter_mut().flat_map(|service| service.idle.drain(..)) {
-            worker.unpark();
+        if let Some(service) = &mut self.service {
+            for worker in service.idle.drain(..) {
+                worker.unpark();
+            }
+            for (_, flag) in &service.running {
+                flag.store(true, Ordering::Relaxed);
+            }
         }
     }
 
