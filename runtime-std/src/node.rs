@@ -251,11 +251,12 @@ impl Node {
     /// The helper thread where calls are answered: keeps the wheel and sleeps in the socket.
     fn serve(self: &Arc<Self>) {
         let mut desk = Desk::new();
+        let mut wheel = RecvBatch::new(1);
         let mut state = self.lock();
-        let Some(mut wheel) = state.wheel.take() else { return };
         while !state.is_closed {
             let now = self.clock.now();
             state.handle_due(now);
+            state = self.answer_inline(state, &mut desk);
             state.settle(now, &self.socket);
             let deadline = state.deadline();
             state.driver = Watch::Until(deadline);
@@ -267,23 +268,32 @@ impl Node {
                 state.close();
             }
             let now = self.clock.now();
-            let mut done_count = 0;
             while let Some(datagram) = wheel.next_datagram() {
                 let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
                 // As for a driver.
                 let _ = state.endpoint.handle_datagram(now, arrival, datagram.payload);
-                state.hear(now);
-                while let Some(call) = state.service.as_mut().and_then(|service| service.inline.pop_front()) {
-                    state = desk.answer(self, state, call);
-                    done_count += 1;
-                    if done_count % REPLY_COUNT_MAX == 0 {
-                        // The caller has work while the rest is done here.
-                        state.settle(now, &self.socket);
-                    }
-                }
+                state = self.answer_inline(state, &mut desk);
             }
         }
-        state.wheel = Some(wheel);
+    }
+
+    /// Runs the handlers of the calls that arrived for this thread.
+    fn answer_inline<'n>(
+        self: &'n Arc<Self>,
+        mut state: MutexGuard<'n, State>,
+        desk: &mut Desk,
+    ) -> MutexGuard<'n, State> {
+        let mut count = 0;
+        state.hear(self.clock.now());
+        while let Some(call) = state.service.as_mut().and_then(|service| service.inline.pop_front()) {
+            state = desk.answer(self, state, call);
+            count += 1;
+            if count % REPLY_COUNT_MAX == 0 {
+                // The caller has work while the rest is done here.
+                state.settle(self.clock.now(), &self.socket);
+            }
+        }
+        state
     }
 
     /// A worker thread: runs handlers, one call after the other.

@@ -20,7 +20,7 @@ use crate::handler::{Execution, Handler};
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint<'static>,
     outgoing: SendBatch,
-    /// The wheel: whoever took it sleeps in the socket and drives for all.
+    /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
     pub(crate) wheel: Option<RecvBatch>,
     /// What the driver does.
     pub(crate) driver: Watch,
@@ -135,8 +135,8 @@ impl State {
             endpoint,
             outgoing,
             // A socket that is waited for in the receive call fills no more than one buffer.
-            wheel: Some(RecvBatch::new(1)),
-            driver: Watch::Absent,
+            wheel: service.is_none().then(|| RecvBatch::new(1)),
+            driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
             calls: Vec::new(),
             untaken_count: 0,
@@ -281,8 +281,13 @@ impl State {
         for waiter in &mut self.waiters {
             waiter.wake();
         }
-        for worker in self.service.iter_mut().flat_map(|service| service.idle.drain(..)) {
-            worker.unpark();
+        if let Some(service) = &mut self.service {
+            for worker in service.idle.drain(..) {
+                worker.unpark();
+            }
+            for (_, flag) in &service.running {
+                flag.store(true, Ordering::Relaxed);
+            }
         }
     }
 

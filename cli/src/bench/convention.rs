@@ -1,9 +1,10 @@
 //! How the two processes of a measurement talk to the one that measures: options in, lines out.
 //!
 //! ```text
-//! server --addr A                          prints READY when it listens, serves until it is killed
-//! client --addr A --work echo --size OCTETS --inflight COUNT [--warm SECONDS] [--secs SECONDS] [--calls COUNT]
-//! client --addr A --work bulk --msg OCTETS                   [--warm SECONDS] [--secs SECONDS] [--bytes OCTETS]
+//! server --addr A [--runtime NAME]         prints READY when it listens, serves until it is killed
+//! client --addr A [--runtime NAME]
+//!        --work echo --size OCTETS --inflight COUNT [--warm SECONDS] [--secs SECONDS] [--calls COUNT]
+//!        --work bulk --msg OCTETS                   [--warm SECONDS] [--secs SECONDS] [--bytes OCTETS]
 //!     connects, warms up, prints WARM, reads GO, works until a limit is reached, prints
 //!     DONE calls=N secs=S p50=US p99=US p999=US     or     DONE bytes=N secs=S
 //! ```
@@ -22,8 +23,10 @@ use std::process;
 use std::thread;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
+use super::runtime::Runtime;
 use crate::failure::{Code, Failure};
 use crate::output;
 
@@ -119,6 +122,12 @@ impl<'a> Options<'a> {
     /// Returns the address of `--addr`.
     pub(super) fn addr(&self) -> Result<SocketAddr, Failure> {
         self.required("addr")
+    }
+
+    /// Returns the adapter that `--runtime` names.
+    pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
+        let name = self.required::<String>("runtime")?;
+        Runtime::from_str(&name, false).map_err(|_| usage(format_args!("'{name}' is no value for --runtime")))
     }
 
     /// Reads what a client is told.

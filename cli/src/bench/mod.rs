@@ -7,6 +7,7 @@ mod baseline;
 mod convention;
 mod driver;
 mod machine;
+mod runtime;
 mod stats;
 
 use clap::Subcommand;
@@ -19,6 +20,10 @@ pub(crate) enum BenchCommand {
     /// One end of a baseline, as the bench convention wants it.
     #[command(hide = true)]
     BaselinePeer(baseline::PeerArgs),
+    /// Answer the client of a measurement, as the bench convention wants it.
+    Server(runtime::PeerArgs),
+    /// Call the server of a measurement, as the bench convention wants it.
+    Client(runtime::PeerArgs),
 }
 
 /// Runs one of the measurements.
@@ -26,5 +31,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     match command {
         BenchCommand::Baseline(args) => baseline::run(args),
         BenchCommand::BaselinePeer(args) => baseline::run_peer(args),
+        BenchCommand::Server(args) => runtime::serve(args),
+        BenchCommand::Client(args) => runtime::run_client(args),
     }
 }

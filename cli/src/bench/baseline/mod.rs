@@ -15,6 +15,7 @@ use self::table::Table;
 use super::convention::{ClientOptions, Options, Work};
 use super::driver::{self, Contestant};
 use super::machine::Cores;
+use super::runtime::Runtime;
 use super::stats;
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -35,6 +36,9 @@ pub(crate) struct BaselineArgs {
     /// Calls kept open where there are many
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = parse_inflight)]
     inflight: NonZeroUsize,
+    /// Measure this adapter beside the plain sockets
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<Runtime>,
 }
 
 /// Be one end of a plain-socket measurement.
@@ -87,9 +91,12 @@ pub(crate) fn run_peer(args: &PeerArgs) -> Result<(), Failure> {
 }
 
 fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
-    let peer = |role: &str, transport: &str, options: &str| {
-        let words = ["bench", "baseline-peer", role, transport].into_iter().chain(options.split_whitespace());
-        core::iter::once(program).chain(words).map(str::to_owned).collect()
+    let command = |words: &str| [program].into_iter().chain(words.split_whitespace()).map(str::to_owned).collect();
+    let peer = |role: &str, transport: &str, options: &str| match args.runtime {
+        Some(runtime) if runtime.name() == transport => {
+            command(&format!("bench {role} --runtime {transport} {options}"))
+        }
+        _ => command(&format!("bench baseline-peer {role} {transport} {options}")),
     };
     let secs = args.block.0.as_secs_f64();
     let contestant = |name: String, transport: &str, work: &str| Contestant {
@@ -102,8 +109,16 @@ fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
         contestant(format!("{transport} echo, {inflight} in flight"), transport, &work)
     };
     let many = args.inflight.get();
-    let bulk = contestant("tcp bulk".to_owned(), "tcp", &format!("--work bulk --msg {BULK_LEN}"));
-    vec![echo("udp", 1), echo("tcp", 1), echo("udp", many), echo("tcp", many), bulk]
+    let bulk = |transport: &str| {
+        contestant(format!("{transport} bulk"), transport, &format!("--work bulk --msg {BULK_LEN}"))
+    };
+    let mut contestants = vec![echo("udp", 1), echo("tcp", 1), echo("udp", many), echo("tcp", many)];
+    if let Some(runtime) = args.runtime {
+        let name = runtime.name();
+        contestants.extend([echo(name, 1), echo("udp", 1), echo(name, many), echo("tcp", many), bulk(name)]);
+    }
+    contestants.push(bulk("tcp"));
+    contestants
 }
 
 fn parse_block_count(text: &str) -> Result<usize, String> {

@@ -1,0 +1,161 @@
+//! The ends on `runtime-std`, written as a user would.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use std::io::{stdin, stdout};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use posthaste_std::wire::Description;
+use posthaste_std::{
+    Answer, CallError, Client, Config, Delivery, Execution, Handler, Incoming, Options, Request, Server, wire,
+};
+use posthaste_udp::TryOffload;
+
+use super::{CHANNEL, COUNT, ECHO, PROGRAM, VERSION};
+use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
+use crate::failure::{Code, Failure};
+
+/// Answers calls and takes messages until it is killed.
+pub(super) fn serve(address: SocketAddr) -> Result<(), Failure> {
+    let taken = Arc::new(Taken::default());
+    let server = Server::serve_insecure(address, options(), Answering(Arc::clone(&taken)))
+        .map_err(|error| Failure::local(format_args!("cannot listen on {address}"), &error))?;
+    convention::announce_ready(&mut stdout())?;
+    let mut message = Vec::new();
+    while server.receive_into(&mut message, None).is_ok() {
+        taken.add(message.len() as u64);
+    }
+    Err(Failure::new(Code::Local, "the socket failed"))
+}
+
+/// Works as the options say.
+pub(super) fn run_client(client_options: &ClientOptions) -> Result<(), Failure> {
+    let client = Client::connect_insecure(client_options.addr, options())
+        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    let mut sent_len = 0;
+    convention::run_client(client_options, stdin().lock(), &mut stdout(), |limit, latency| match client_options.work {
+        Work::Echo { size, inflight } if inflight.get() == 1 => call_in_turn(&client, size.get(), limit, latency),
+        Work::Echo { size, inflight } => call_ahead(&client, size.get(), inflight.get(), limit, latency),
+        Work::Bulk { msg } => send(&client, msg.get(), limit, &mut sent_len),
+    })
+}
+
+fn options() -> Options {
+    let mut options = Options::from(Config::lan());
+    if !super::joins_datagrams() {
+        options.socket.gso = TryOffload::Never;
+    }
+    options
+}
+
+/// One call after the other.
+fn call_in_turn(client: &Client, size: usize, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
+    let arguments = vec![0x5a; size];
+    let request = Request::new(PROGRAM, VERSION, ECHO, &arguments);
+    let mut reply = Vec::new();
+    let mut count = 0;
+    let mut begun_at = Instant::now();
+    while limit.left(begun_at, count) > 0 {
+        client.call_into(&request, &mut reply).map_err(|error| failed(&error))?;
+        count += 1;
+        let ended_at = Instant::now();
+        latency.record(ended_at - begun_at);
+        begun_at = ended_at;
+    }
+    Ok(count)
+}
+
+/// Keeps `inflight` calls open, and waits for the oldest.
+fn call_ahead(
+    client: &Client,
+    size: usize,
+    inflight: usize,
+    limit: Limit,
+    latency: &mut Latency,
+) -> Result<u64, Failure> {
+    let arguments = vec![0x5a; size];
+    let request = Request::new(PROGRAM, VERSION, ECHO, &arguments);
+    let mut reply = Vec::new();
+    let mut open = VecDeque::with_capacity(inflight);
+    let mut count = 0;
+    let mut now = Instant::now();
+    loop {
+        while open.len() < inflight && limit.left(now, count) > 0 {
+            let pending = client.start(&request).map_err(|error| failed(&CallError::Refused(error)))?;
+            open.push_back((now, pending));
+            count += 1;
+        }
+        let Some((begun_at, pending)) = open.pop_front() else { return Ok(count) };
+        pending.wait_into(&mut reply).map_err(|error| failed(&error))?;
+        now = Instant::now();
+        latency.record(now - begun_at);
+    }
+}
+
+/// Sends messages, and learns how many octets the server's application got.
+fn send(client: &Client, len: usize, limit: Limit, sent_len: &mut u64) -> Result<u64, Failure> {
+    let message = vec![0x5a; len];
+    let before = *sent_len;
+    loop {
+        let left = limit.left(Instant::now(), *sent_len - before);
+        if left == 0 {
+            break;
+        }
+        let part = &message[..usize::try_from(left).unwrap_or(usize::MAX).min(len)];
+        client
+            .send(Delivery::Ordered { channel: CHANNEL }, part)
+            .map_err(|error| Failure::new(Code::Local, format_args!("cannot send: {error}")))?;
+        *sent_len += part.len() as u64;
+    }
+    client.call(PROGRAM, VERSION, COUNT, &sent_len.to_be_bytes()).map_err(|error| failed(&error))?;
+    Ok(*sent_len - before)
+}
+
+fn failed(error: &CallError) -> Failure {
+    Failure::new(Code::Local, format_args!("a call failed: {error}"))
+}
+
+/// What the server's application got in messages.
+#[derive(Default)]
+struct Taken {
+    len: Mutex<u64>,
+    grown: Condvar,
+}
+
+impl Taken {
+    fn add(&self, len: u64) {
+        *self.len.lock().unwrap_or_else(PoisonError::into_inner) += len;
+        self.grown.notify_all();
+    }
+
+    fn wait_for(&self, expected: u64) {
+        let taken = self.len.lock().unwrap_or_else(PoisonError::into_inner);
+        // A poisoned count is as good as another.
+        drop(self.grown.wait_while(taken, |taken| *taken < expected));
+    }
+}
+
+/// The server's procedures.
+struct Answering(Arc<Taken>);
+
+impl Handler for Answering {
+    fn execution(&self, procedure: &Description) -> Execution {
+        match procedure.procedure {
+            ECHO => Execution::Inline,
+            COUNT => Execution::Pool,
+            _ => Execution::Refuse(wire::NotExecuted::NoSuchProcedure),
+        }
+    }
+
+    fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+        if call.procedure().procedure == ECHO {
+            reply.extend_from_slice(call.arguments());
+            return Answer::Ok;
+        }
+        let Ok(expected) = call.arguments().try_into() else { return Answer::Error };
+        self.0.wait_for(u64::from_be_bytes(expected));
+        Answer::Ok
+    }
+}
