@@ -40,6 +40,8 @@ pub struct Path {
     pub in_flight: u64,
     /// Whether a datagram was sent that a larger path MTU would have let be longer.
     pub is_filled: bool,
+    /// Whether the pacer held a datagram back since the last one went out.
+    pub is_held: bool,
     /// The peers that use it.
     pub peers: List<OnPath>,
 }

@@ -157,7 +157,7 @@ impl Scope<'_, '_> {
         if !self.has_work() {
             return None;
         }
-        self.path.pacer.until(self.now, self.path.mtu.current()).filter(|at| *at > self.now)
+        self.pacing_until().filter(|at| *at > self.now)
     }
 
     /// Returns when to ask what became of the open calls (protocol §7.6).

@@ -131,7 +131,9 @@ impl Scope<'_, '_> {
         conversation.eliciting_count += 1;
         conversation.eliciting_sent_at = now;
         conversation.sent.push_back(&mut self.memory.datagrams, record);
-        let is_app_limited = !has_more && self.path.controller.allows(self.path.in_flight, len);
+        // Who waited for the pacer was not limited by the application (RFC 9002 §7.8).
+        let was_held = core::mem::take(&mut self.path.is_held);
+        let is_app_limited = !has_more && !was_held && self.path.controller.allows(self.path.in_flight, len);
         let datagram = self.memory.datagrams.at_mut(record).sound()?;
         datagram.len = len as u32;
         datagram.is_eliciting = true;
@@ -184,13 +186,14 @@ impl Scope<'_, '_> {
     }
 
     /// Returns how long the next datagram may be: 0 if the window or the pacer holds it back.
-    fn allowance(&self, out_len: usize) -> usize {
+    fn allowance(&mut self, out_len: usize) -> usize {
         let full = self.datagram_len_max(out_len);
         if self.peer.conversation.probes_due > 0 {
             // Short, so that a black hole for longer ones does not swallow the probes too (RFC 8899 §4.3).
             return full.min(DATAGRAM_LEN_MIN);
         }
-        if self.path.pacer.until(self.now, full).is_some() {
+        if self.pacing_until().is_some() {
+            self.path.is_held = true;
             return 0;
         }
         if self.path.controller.allows(self.path.in_flight, full) {
@@ -199,6 +202,14 @@ impl Scope<'_, '_> {
         let left = self.path.controller.window().saturating_sub(self.path.in_flight);
         let allowed = usize::try_from(left).unwrap_or(usize::MAX).min(full);
         if allowed >= ALLOWANCE_MIN && self.path.controller.allows(self.path.in_flight, allowed) { allowed } else { 0 }
+    }
+
+    /// Returns when the pacer lets the next datagram out, if not at once.
+    ///
+    /// Asked for a short datagram: with that for the longest, small calls would be let out one at a time where the quantum
+    /// has room for hundreds. What a longer one takes too much is a debt that the next one waits for.
+    pub(super) fn pacing_until(&self) -> Option<Instant> {
+        self.path.pacer.until(self.now, DATAGRAM_LEN_MIN)
     }
 
     /// Returns the longest datagram that the path carries and the peer takes.
