@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use pair::Pair;
 use posthaste_core::Outcome;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request, Usage};
+use posthaste_core::ecn::Ecn;
+use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -156,6 +157,37 @@ fn a_channel_goes_on_without_a_message_that_was_given_up() {
         });
         assert_eq!(taken, Some(3), "{first} {second}");
     }
+}
+
+/// Its number has one octet, and would be taken for the one 256 later.
+#[test]
+fn a_copy_that_comes_two_hundred_datagrams_late_is_not_taken_for_another() {
+    let mut pair = Pair::new();
+    echo(&mut pair, b"open");
+    let copies = pair.client.sent.len();
+    for _ in 0..200 {
+        echo(&mut pair, b"next");
+    }
+    let arrival = Arrival { from: pair::CLIENT, to: None, ecn: Ecn::NotEct };
+    for index in copies..copies + 20 {
+        let mut octets = pair.client.sent[index].clone();
+        let result = pair.server.endpoint.handle_datagram(pair.now, arrival, &mut octets);
+        assert_eq!(result, Err(Rejected::NotAuthentic));
+    }
+}
+
+#[test]
+fn many_short_frames_make_a_datagram_long_enough_for_them() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"") };
+    for _ in 0..500 {
+        pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    }
+    pair.run(SECOND);
+    assert_eq!(pair.server.endpoint.counters().violations, 0);
+    assert_eq!(pair.server.events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count(), 500);
 }
 
 /// Calls the server, which echoes.

@@ -80,8 +80,11 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         let is_eliciting = writer.len() > quiet_len;
-        // Header protection takes its sample behind the longest number (protocol §3.10).
-        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {
+        // Header protection takes its sample behind the longest number (protocol §3.10), and many frames need a datagram of
+        // some length (protocol §5.1).
+        let len_min = (8 * writer.frame_count()).saturating_sub(7 + tag_len).max(ShortHeader::NUMBER_OFFSET + 4);
+        if writer.len() < len_min {
+            Frame::Padding { len: len_min - writer.len() }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];
