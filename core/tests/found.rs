@@ -190,6 +190,32 @@ fn many_short_frames_make_a_datagram_long_enough_for_them() {
     assert_eq!(pair.server.events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count(), 500);
 }
 
+#[test]
+fn an_unreliable_message_that_the_window_has_no_room_for_is_not_cut() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    for _ in 0..30 {
+        let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(&[7; 1000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    pair.run(SECOND);
+    assert_eq!(pair.server.endpoint.counters().violations, 0);
+    assert_eq!(pair.server.events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count(), 30);
+}
+
+#[test]
+fn after_the_end_of_a_peer_was_told_time_goes_on() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.fate = Box::new(|_| pair::Fate::Lose);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"nobody")).unwrap();
+    let is_closed =
+        pair.run_until(60 * SECOND, |pair| pair.client.events.iter().any(|it| matches!(it, Event::Closed { .. })));
+    assert!(is_closed);
+    assert!(pair.client.endpoint.poll_timeout().is_none_or(|at| at > pair.now));
+}
+
 /// Calls the server, which echoes.
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();

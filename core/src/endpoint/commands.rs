@@ -979,4 +979,4 @@ impl Scope<'_, '_> {
 }
 
 /// Room for header, head and tag of a datagram with one unreliable message.
-const UNRELIABLE_OVERHEAD: u64 = 64;
+pub(super) const UNRELIABLE_OVERHEAD: u64 = 64;

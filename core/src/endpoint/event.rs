@@ -1,5 +1,7 @@
 //! What the application is told.
 
+use core::time::Duration;
+
 use super::Endpoint;
 use crate::exchange::{Exchange, Lane, News, Stage as ExchangeStage};
 use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StreamId};
@@ -224,7 +226,8 @@ impl Endpoint<'_> {
         entry.news &= !bit;
         if bit == peer::News::CLOSED && !matches!(entry.stage, Stage::Closing(_) | Stage::Draining { .. }) {
             // Nobody holds the slot any more.
-            entry.stage = Stage::Draining { until: now };
+            // Not at once: the time that comes next lies after now, always.
+            entry.stage = Stage::Draining { until: now.saturating_add(Duration::from_nanos(1)) };
         }
         self.leave_eventful(index)?;
         self.set_deadline(index);

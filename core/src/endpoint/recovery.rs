@@ -331,7 +331,7 @@ impl Scope<'_, '_> {
     }
 
     /// Ends a message that is not sent twice.
-    fn on_unreliable_lost(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+    pub(super) fn on_unreliable_lost(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         self.reset_outgoing(index, lane, ResetReason::Cancelled)?;
         let exchange = self.exchange(index)?;
         if !exchange.is_call() && exchange.stage == Stage::Open {

@@ -1,5 +1,6 @@
 //! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
 
+use super::commands::UNRELIABLE_OVERHEAD;
 use super::scope::Scope;
 use crate::config::DATAGRAM_LEN_MIN;
 use crate::conversation::AliasState;
@@ -54,6 +55,8 @@ impl Scope<'_, '_> {
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
         // A pure acknowledgement is not held back by the window (RFC 9002 §7).
         let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
+        // What the window has left is not worth a piece of a message; what a probe has is.
+        let may_cut = limit == self.datagram_len_max(out.len()) || self.peer.conversation.probes_due > 0;
         let Some(number) = self.peek_number() else { return Ok(None) };
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
         let truncated = self.truncate(number);
@@ -73,7 +76,7 @@ impl Scope<'_, '_> {
         {
             self.write_retired(&mut writer);
             quiet_len = writer.len();
-            self.write_work(record, &mut writer, limit == self.datagram_len_max(limit))?;
+            self.write_work(record, &mut writer, may_cut)?;
         }
         if writer.len() == header_len {
             self.forget_record(record)?;
@@ -271,7 +274,7 @@ impl Scope<'_, '_> {
     }
 
     /// Writes everything that counts against the window, most urgent first.
-    fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, is_full_len: bool) -> Result<(), Broken> {
+    fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         if self.peer.conversation.probes_due > 0 {
             self.prepare_probe()?;
         }
@@ -291,7 +294,7 @@ impl Scope<'_, '_> {
             // Each flow once: those that have more go behind the others.
             let mut count = self.peer.queues[priority].len();
             while let (1.., Some(flow)) = (count, self.peer.queues[priority].front()) {
-                if self.write_fresh(record, flow, writer, is_full_len)? != Added::Yes {
+                if self.write_fresh(record, flow, writer, may_cut)? != Added::Yes {
                     return Ok(());
                 }
                 count -= 1;
@@ -486,7 +489,7 @@ impl Scope<'_, '_> {
         record: u32,
         flow: u32,
         writer: &mut Writer<'_>,
-        is_full_len: bool,
+        may_cut: bool,
     ) -> Result<Added, Broken> {
         if self.memory.frames.len() >= self.memory.frames.capacity() {
             return Ok(Added::Full);
@@ -501,8 +504,16 @@ impl Scope<'_, '_> {
         if len == 0 && last == Last::No {
             return Ok(Added::Blocked);
         }
-        let (written, last, alias) = match self.write_run(flow, offset, len, last, is_full_len, writer)? {
+        // A message that may get lost is never cut (protocol §6.16.4).
+        let is_cuttable = outgoing.exchange_is_numbered();
+        let (index, total) = (outgoing.exchange, outgoing.len);
+        let (written, last, alias) = match self.write_run(flow, offset, len, last, may_cut && is_cuttable, writer)? {
             Ok(written) => written,
+            Err(Added::Full) if !is_cuttable && total + UNRELIABLE_OVERHEAD > self.path.mtu.current() as u64 => {
+                // The path's MTU has become too small for it.
+                self.on_unreliable_lost(index, Lane::Forward)?;
+                return Ok(Added::Yes);
+            }
             Err(added) => return Ok(added),
         };
         let content = Content::Run { flow, offset, len: written, last, alias };
