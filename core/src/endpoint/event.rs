@@ -1,7 +1,5 @@
 //! What the application is told.
 
-use core::time::Duration;
-
 use super::Endpoint;
 use crate::exchange::{Exchange, Lane, News, Stage as ExchangeStage};
 use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StreamId};
@@ -226,8 +224,7 @@ impl Endpoint<'_> {
         entry.news &= !bit;
         if bit == peer::News::CLOSED && !matches!(entry.stage, Stage::Closing(_) | Stage::Draining { .. }) {
             // Nobody holds the slot any more.
-            // Not at once: the time that comes next lies after now, always.
-            entry.stage = Stage::Draining { until: now.saturating_add(Duration::from_nanos(1)) };
+            entry.stage = Stage::Draining { until: now };
         }
         self.leave_eventful(index)?;
         self.set_deadline(index);

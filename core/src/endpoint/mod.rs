@@ -472,7 +472,8 @@ impl<'s> Endpoint<'s> {
     fn set_deadline(&mut self, index: u32) {
         let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
         match deadline {
-            Some(at) => self.peer_deadlines.set(index, at),
+            // What is due already is for the timeout that comes next, and that comes later than now: time always goes on.
+            Some(at) => self.peer_deadlines.set(index, at.max(self.now.saturating_add(Duration::from_nanos(1)))),
             None => self.peer_deadlines.clear(index),
         }
     }
