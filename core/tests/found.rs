@@ -7,9 +7,10 @@ mod pair;
 use std::time::Duration;
 
 use pair::Pair;
-use posthaste_core::Outcome;
+use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
+use posthaste_core::{Config, Outcome};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -214,6 +215,34 @@ fn after_the_end_of_a_peer_was_told_time_goes_on() {
         pair.run_until(60 * SECOND, |pair| pair.client.events.iter().any(|it| matches!(it, Event::Closed { .. })));
     assert!(is_closed);
     assert!(pair.client.endpoint.poll_timeout().is_none_or(|at| at > pair.now));
+}
+
+/// Four of them fit into the credit; the fifth waits for it in front of the rest of the first.
+#[test]
+fn what_has_begun_goes_on_behind_what_waits_for_credit() {
+    let mut config = Config::internet();
+    config.message_len_max = 64 * 1024;
+    config.credit = 256 * 1024;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    for _ in 0..8 {
+        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    let mut count = 0;
+    pair.run_until(20 * SECOND, |pair| {
+        while let Some(message) = pair.server.take(|event| match event {
+            Event::MessageReceived { message, .. } => Some(*message),
+            _ => None,
+        }) {
+            pair.server.endpoint.release(pair.now, message).unwrap();
+            count += 1;
+        }
+        count == 8
+    });
+    assert_eq!(count, 8);
 }
 
 /// Calls the server, which echoes.

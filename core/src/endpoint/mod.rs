@@ -540,6 +540,7 @@ impl<'s> Endpoint<'s> {
             conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, limits, &mut self.random),
             parameters: Parameters::default(),
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
+            begun: [const { List::new() }; peer::PRIORITY_COUNT],
             lost: List::new(),
             noticed: List::new(),
             notices: 0,

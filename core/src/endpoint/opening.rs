@@ -458,6 +458,10 @@ impl Scope<'_, '_> {
     /// Makes a flow as if nothing of it had been sent.
     fn rewind(&mut self, flow: u32) -> Result<(), Broken> {
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.queued.is_linked() {
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        }
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.sent = 0;
         outgoing.is_end_sent = false;

@@ -72,8 +72,7 @@ impl Scope<'_, '_> {
     pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.has_fresh() && !outgoing.queued.is_linked() {
-            let queue = usize::from(outgoing.priority);
-            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
         }
         Ok(())
     }
@@ -98,7 +97,7 @@ impl Scope<'_, '_> {
         self.memory.drop_body(flow)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.queued.is_linked() {
-            self.peer.queues[usize::from(outgoing.priority)].remove(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         let key = self.memory.outgoing.key_of(flow).sound()?;
         self.memory.outgoing.remove(key).sound()?;
@@ -122,8 +121,7 @@ impl Scope<'_, '_> {
         }
         outgoing.is_reset = true;
         if outgoing.queued.is_linked() {
-            let queue = usize::from(outgoing.priority);
-            self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;

@@ -79,6 +79,8 @@ impl Scope<'_, '_> {
             self.write_work(record, &mut writer, may_cut)?;
         }
         if writer.len() == header_len {
+            // A gap in the numbers would look like a loss to both sides.
+            self.peer.conversation.return_number(number);
             self.forget_record(record)?;
             return Ok(None);
         }
@@ -212,10 +214,14 @@ impl Scope<'_, '_> {
         self.path.mtu.current().min(usize::from(self.peer.parameters.datagram_len_max)).min(out_len)
     }
 
+    fn has_fresh(&self) -> bool {
+        self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
+    }
+
     /// Says whether there is something to send that counts against the window.
     pub(super) fn has_work(&self) -> bool {
         !self.peer.lost.is_empty()
-            || self.peer.queues.iter().any(|queue| !queue.is_empty())
+            || self.has_fresh()
             || !self.peer.noticed.is_empty()
             || self.peer.notices & !peer::Notices::ANSWER != 0
             || self.peer.conversation.probes_due > 0
@@ -290,22 +296,69 @@ impl Scope<'_, '_> {
         if added != Added::Yes {
             return Ok(());
         }
+        let mut may_begin = true;
+        // What has begun and what has not take turns to go first, so that neither waits for the end of the other.
+        let begins_first = self.memory.datagrams.at(record).sound()?.number.is_multiple_of(2);
         for priority in 0..peer::PRIORITY_COUNT {
-            // Each flow once: those that have more go behind the others.
-            let mut count = self.peer.queues[priority].len();
-            while let (1.., Some(flow)) = (count, self.peer.queues[priority].front()) {
-                if self.write_fresh(record, flow, writer, may_cut)? != Added::Yes {
+            for begins in [begins_first, !begins_first] {
+                let added = match begins {
+                    true if may_begin => self.write_beginnings(record, priority, writer, may_cut)?,
+                    true => Added::Yes,
+                    false => self.write_begun(record, priority, writer, may_cut)?,
+                };
+                if added == Added::Full {
                     return Ok(());
                 }
-                count -= 1;
+                may_begin &= added != Added::Blocked;
             }
         }
         Ok(())
     }
 
+    /// Writes flows that begin, in order, until one may not.
+    fn write_beginnings(
+        &mut self,
+        record: u32,
+        priority: usize,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
+        while let Some(flow) = self.peer.queues[priority].front() {
+            let added = self.write_fresh(record, flow, writer, may_cut)?;
+            if added != Added::Yes {
+                return Ok(added);
+            }
+        }
+        Ok(Added::Yes)
+    }
+
+    /// Writes more of flows that have begun, each once: those that have still more go behind the others.
+    fn write_begun(
+        &mut self,
+        record: u32,
+        priority: usize,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
+        let mut count = self.peer.begun[priority].len();
+        while let (1.., Some(flow)) = (count, self.peer.begun[priority].front()) {
+            match self.write_fresh(record, flow, writer, may_cut)? {
+                Added::Yes => {}
+                Added::Full => return Ok(Added::Full),
+                Added::Blocked => {
+                    // A stream that waits for the session's credit.
+                    self.peer.begun[priority].remove(&mut self.memory.outgoing, flow);
+                    self.peer.begun[priority].push_back(&mut self.memory.outgoing, flow);
+                }
+            }
+            count -= 1;
+        }
+        Ok(Added::Yes)
+    }
+
     /// Lets a probe carry what has waited longest for an acknowledgement, if nothing else is to be sent (RFC 9002 §6.2.4).
     fn prepare_probe(&mut self) -> Result<(), Broken> {
-        let is_empty = self.peer.lost.is_empty() && self.peer.queues.iter().all(List::is_empty);
+        let is_empty = self.peer.lost.is_empty() && !self.has_fresh();
         if !is_empty {
             return Ok(());
         }
@@ -518,6 +571,8 @@ impl Scope<'_, '_> {
         };
         let content = Content::Run { flow, offset, len: written, last, alias };
         let frame = self.add_frame(record, content)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.frames.push_back(&mut self.memory.frames, frame);
         outgoing.sent += u64::from(written);
@@ -530,12 +585,7 @@ impl Scope<'_, '_> {
             self.peer.session.charged_by_us += charge - outgoing.charged;
             outgoing.charged = charge;
         }
-        let queue = usize::from(outgoing.priority);
-        let has_more = outgoing.has_fresh();
-        self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
-        if has_more {
-            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
-        }
+        self.queue(flow)?;
         Ok(Added::Yes)
     }
 
