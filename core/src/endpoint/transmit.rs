@@ -49,8 +49,15 @@ impl Scope<'_, '_> {
         let allowance = self.allowance(out.len());
         let has_work = allowance > 0 && self.has_work();
         let is_ack_due = self.peer.conversation.ack.is_due(now);
+        // Before the work: a bulk transfer, which gains the most by longer datagrams, always has some.
+        if allowance > 0
+            && self.peer.conversation.probes_due == 0
+            && let Some(probe) = self.build_mtu_probe(out)?
+        {
+            return Ok(Some(probe));
+        }
         if !has_work && !is_ack_due {
-            return if allowance > 0 { self.build_mtu_probe(out) } else { Ok(None) };
+            return Ok(None);
         }
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
         // A pure acknowledgement is not held back by the window (RFC 9002 §7).
