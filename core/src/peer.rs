@@ -67,6 +67,8 @@ pub struct Peer {
     pub ask_count: u32,
     /// How many of our calls are open.
     pub open_call_count: u32,
+    /// How many replies of ours are not acknowledged.
+    pub open_reply_count: u32,
     /// How long the server keeps the session without traffic.
     pub lease: Duration,
     /// Server: the number of the hello that is to be answered.

@@ -380,7 +380,8 @@ impl Scope<'_, '_> {
         if conversation.eliciting_count == 0 {
             return None;
         }
-        let interval_max = if self.peer.open_call_count > 0 {
+        let is_in_call = self.peer.open_call_count > 0 || self.peer.open_reply_count > 0;
+        let interval_max = if is_in_call {
             self.config.probe_interval_max.min(PROBE_INTERVAL_IN_CALL_MAX)
         } else {
             self.config.probe_interval_max

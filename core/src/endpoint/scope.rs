@@ -63,6 +63,7 @@ impl Scope<'_, '_> {
     pub(super) fn add_outgoing(&mut self, outgoing: Outgoing, lane: Lane) -> Result<u32, Broken> {
         let exchange = outgoing.exchange;
         let flow = self.memory.outgoing.insert(outgoing).sound()?.index;
+        self.peer.open_reply_count += u32::from(lane == Lane::Backward);
         self.exchange(exchange)?.flows[lane as usize] = Some(flow);
         self.queue(flow)?;
         Ok(flow)
@@ -93,6 +94,7 @@ impl Scope<'_, '_> {
     /// Removes a flow that we sent, and its memory.
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
+        self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
