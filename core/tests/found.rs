@@ -245,6 +245,29 @@ fn what_has_begun_goes_on_behind_what_waits_for_credit() {
     assert_eq!(count, 8);
 }
 
+/// The reply is lost, and the caller asks again before the callee probes.
+#[test]
+fn a_request_that_comes_again_is_answered_again() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"again")).unwrap();
+    pair.flush();
+    let request = pair.client.sent.len();
+    pair.fate = Box::new(|flying| if flying.from == pair::SERVER { pair::Fate::Lose } else { pair::Fate::Arrive });
+    pair.run_until(SECOND, |pair| pair.server.echo(pair.now) == 1);
+    let replies = pair.server.sent.len();
+    pair.run_until(SECOND, |pair| pair.client.sent.len() > request);
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    let asked_again_at = pair.now;
+    let is_answered = pair.run_until(SECOND, |pair| {
+        pair.client.events.iter().any(|event| matches!(event, Event::CallEnded { outcome: Outcome::Ok(_), .. }))
+    });
+    assert!(is_answered && pair.server.sent.len() > replies);
+    assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
+}
+
 /// Calls the server, which echoes.
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();
