@@ -117,6 +117,11 @@ impl Conversation {
         number
     }
 
+    /// Takes back the number that was taken last: nothing was sent under it.
+    pub const fn return_number(&mut self, number: u64) {
+        self.next_number = number;
+    }
+
     /// Says whether a number was never given to a datagram, as far as it is remembered.
     #[must_use]
     pub fn was_skipped(&self, low: u64, high: u64) -> bool {

@@ -119,6 +119,12 @@ impl Outgoing {
         self.sent < end || (self.is_ended && self.sent == self.len)
     }
 
+    /// Says whether the flow waits for nobody's leave to go on: something of it was sent, or it needs none.
+    #[must_use]
+    pub const fn is_begun(&self) -> bool {
+        self.sent > 0 || self.is_end_sent || !self.exchange_is_numbered()
+    }
+
     /// Says whether the flow belongs to a numbered exchange, and so charges credit.
     #[must_use]
     pub const fn exchange_is_numbered(&self) -> bool {

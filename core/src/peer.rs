@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
-use crate::outgoing::Queued;
+use crate::outgoing::{Outgoing, Queued};
 use crate::path::Path;
 use crate::sent::InLost;
 use crate::session::Session;
@@ -29,7 +29,12 @@ pub struct Peer {
     /// What the peer announced, or what holds until it did.
     pub parameters: Parameters,
     /// Flows with something to send that never was, by priority.
+    ///
+    /// These wait for the peer's credit and window, in order: what is behind the first must not take the room that it waits for.
     pub queues: [List<Queued>; PRIORITY_COUNT],
+    /// Flows that have begun and have more to send, by priority. They need no further credit, so nothing may hold them up: the
+    /// credit that others wait for comes back when they are done.
+    pub begun: [List<Queued>; PRIORITY_COUNT],
     /// Frames that were lost.
     pub lost: List<InLost>,
     /// Exchanges with something to announce.
@@ -62,6 +67,8 @@ pub struct Peer {
     pub ask_count: u32,
     /// How many of our calls are open.
     pub open_call_count: u32,
+    /// How many replies of ours are not acknowledged.
+    pub open_reply_count: u32,
     /// How long the server keeps the session without traffic.
     pub lease: Duration,
     /// Server: the number of the hello that is to be answered.
@@ -280,6 +287,14 @@ pub enum OnPath {}
 /// Marks the list of exchanges with something to announce.
 #[derive(Debug)]
 pub enum Noticed {}
+
+impl Peer {
+    /// Returns the queue that a flow is in, or belongs into.
+    pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
+        let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };
+        &mut queues[usize::from(flow.priority)]
+    }
+}
 
 /// The peers of an endpoint and the paths they use.
 pub type Peers<'s> = Slots<'s, Peer>;

@@ -7,8 +7,10 @@ mod pair;
 use std::time::Duration;
 
 use pair::Pair;
-use posthaste_core::Outcome;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request, Usage};
+use posthaste_core::config::PathMtuDiscovery;
+use posthaste_core::ecn::Ecn;
+use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
+use posthaste_core::{Config, Outcome};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -156,6 +158,114 @@ fn a_channel_goes_on_without_a_message_that_was_given_up() {
         });
         assert_eq!(taken, Some(3), "{first} {second}");
     }
+}
+
+/// Its number has one octet, and would be taken for the one 256 later.
+#[test]
+fn a_copy_that_comes_two_hundred_datagrams_late_is_not_taken_for_another() {
+    let mut pair = Pair::new();
+    echo(&mut pair, b"open");
+    let copies = pair.client.sent.len();
+    for _ in 0..200 {
+        echo(&mut pair, b"next");
+    }
+    let arrival = Arrival { from: pair::CLIENT, to: None, ecn: Ecn::NotEct };
+    for index in copies..copies + 20 {
+        let mut octets = pair.client.sent[index].clone();
+        let result = pair.server.endpoint.handle_datagram(pair.now, arrival, &mut octets);
+        assert_eq!(result, Err(Rejected::NotAuthentic));
+    }
+}
+
+#[test]
+fn many_short_frames_make_a_datagram_long_enough_for_them() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"") };
+    for _ in 0..500 {
+        pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    }
+    pair.run(SECOND);
+    assert_eq!(pair.server.endpoint.counters().violations, 0);
+    assert_eq!(pair.server.events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count(), 500);
+}
+
+#[test]
+fn an_unreliable_message_that_the_window_has_no_room_for_is_not_cut() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    for _ in 0..30 {
+        let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(&[7; 1000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    pair.run(SECOND);
+    assert_eq!(pair.server.endpoint.counters().violations, 0);
+    assert_eq!(pair.server.events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count(), 30);
+}
+
+#[test]
+fn after_the_end_of_a_peer_was_told_time_goes_on() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.fate = Box::new(|_| pair::Fate::Lose);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"nobody")).unwrap();
+    let is_closed =
+        pair.run_until(60 * SECOND, |pair| pair.client.events.iter().any(|it| matches!(it, Event::Closed { .. })));
+    assert!(is_closed);
+    assert!(pair.client.endpoint.poll_timeout().is_none_or(|at| at > pair.now));
+}
+
+/// Four of them fit into the credit; the fifth waits for it in front of the rest of the first.
+#[test]
+fn what_has_begun_goes_on_behind_what_waits_for_credit() {
+    let mut config = Config::internet();
+    config.message_len_max = 64 * 1024;
+    config.credit = 256 * 1024;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    for _ in 0..8 {
+        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    let mut count = 0;
+    pair.run_until(20 * SECOND, |pair| {
+        while let Some(message) = pair.server.take(|event| match event {
+            Event::MessageReceived { message, .. } => Some(*message),
+            _ => None,
+        }) {
+            pair.server.endpoint.release(pair.now, message).unwrap();
+            count += 1;
+        }
+        count == 8
+    });
+    assert_eq!(count, 8);
+}
+
+/// The reply is lost, and the caller asks again before the callee probes.
+#[test]
+fn a_request_that_comes_again_is_answered_again() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"again")).unwrap();
+    pair.flush();
+    let request = pair.client.sent.len();
+    pair.fate = Box::new(|flying| if flying.from == pair::SERVER { pair::Fate::Lose } else { pair::Fate::Arrive });
+    pair.run_until(SECOND, |pair| pair.server.echo(pair.now) == 1);
+    let replies = pair.server.sent.len();
+    pair.run_until(SECOND, |pair| pair.client.sent.len() > request);
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    let asked_again_at = pair.now;
+    let is_answered = pair.run_until(SECOND, |pair| {
+        pair.client.events.iter().any(|event| matches!(event, Event::CallEnded { outcome: Outcome::Ok(_), .. }))
+    });
+    assert!(is_answered && pair.server.sent.len() > replies);
+    assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
 }
 
 /// Calls the server, which echoes.

@@ -3,7 +3,8 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use posthaste_core::endpoint::{self, Event};
+use posthaste_core::endpoint::{self, Event, Rejected};
+use posthaste_core::wire::CloseCode;
 use posthaste_core::{Config, Endpoint, Instant, Storage};
 
 use crate::rng::Rng;
@@ -36,6 +37,8 @@ pub struct Host<A> {
     /// How often it has started.
     life: u64,
     now: Instant,
+    /// For which offence a conversation was last closed.
+    violation: Option<CloseCode>,
 }
 
 impl<A: Application> Host<A> {
@@ -46,7 +49,8 @@ impl<A: Application> Host<A> {
     #[must_use]
     pub fn new(address: SocketAddr, config: Config, seed: u64, application: A) -> Self {
         let endpoint = start(&config, seed, 0, Instant::ORIGIN);
-        let mut host = Self { endpoint, application, address, config, seed, life: 0, now: Instant::ORIGIN };
+        let now = Instant::ORIGIN;
+        let mut host = Self { endpoint, application, address, config, seed, life: 0, now, violation: None };
         host.application.on_start(host.now, &mut host.endpoint);
         host.drain_events();
         host
@@ -87,8 +91,9 @@ impl<A: Application> Node for Host<A> {
     fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &mut [u8]) {
         self.advance(now);
         let arrival = endpoint::Arrival { from: arrival.from, to: Some(arrival.to.ip()), ecn: arrival.ecn };
-        // Whatever was wrong with it is counted, and `check` looks at the counters.
-        let _ = self.endpoint.handle_datagram(now, arrival, datagram);
+        if let Err(Rejected::Violation(code)) = self.endpoint.handle_datagram(now, arrival, datagram) {
+            self.violation = Some(code);
+        }
         self.drain_events();
     }
 
@@ -123,7 +128,7 @@ impl<A: Application> Node for Host<A> {
         let counters = self.endpoint.counters();
         assert_eq!(counters.broken, 0, "an invariant of the endpoint at {} is broken", self.address);
         // Nobody in a simulation breaks the rules on purpose.
-        assert_eq!(counters.violations, 0, "the endpoint at {} takes its peer for a liar", self.address);
+        assert_eq!(self.violation, None, "the endpoint at {} takes its peer for a liar", self.address);
         let (usage, config) = (self.endpoint.usage(), &self.config);
         let is_bounded = usage.peers as usize <= config.peer_count_max
             && usage.exchanges as usize <= config.exchange_count_max

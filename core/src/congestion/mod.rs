@@ -292,8 +292,10 @@ impl Controller {
     }
 
     fn reduce(&mut self, now: Instant, in_flight: u64) {
-        // What was in flight, not the window, is what the path proved unable to carry; probes may have exceeded the window.
-        let in_flight = in_flight.min(self.window);
+        // What was in flight, not the window, is what the path proved unable to carry; probes may have exceeded the window. Where
+        // it is the window but for a part of a datagram, it is the window: of ten datagrams, the part would matter.
+        let is_full = in_flight.saturating_add(self.datagram_len) > self.window;
+        let in_flight = if is_full { self.window } else { in_flight };
         let threshold = match &mut self.law {
             Law::StopAndWait | Law::Fixed => return,
             Law::NewReno(reno) => reno.on_congestion(in_flight),

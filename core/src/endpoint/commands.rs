@@ -742,9 +742,9 @@ impl Scope<'_, '_> {
     /// Drops what waits to be sent and is older than a newest-only message with the same key.
     fn drop_older(&mut self, key: u64) -> Result<(), Broken> {
         for priority in 0..PRIORITY_COUNT {
-            let mut place = self.peer.queues[priority].front();
+            let mut place = self.peer.begun[priority].front();
             while let Some(flow) = place {
-                place = self.peer.queues[priority].next(&self.memory.outgoing, flow);
+                place = self.peer.begun[priority].next(&self.memory.outgoing, flow);
                 let outgoing = self.memory.outgoing.at(flow).sound()?;
                 if outgoing.role == Role::Newest && outgoing.newest.0 == key {
                     let exchange = outgoing.exchange;
@@ -976,4 +976,4 @@ impl Scope<'_, '_> {
 }
 
 /// Room for header, head and tag of a datagram with one unreliable message.
-const UNRELIABLE_OVERHEAD: u64 = 64;
+pub(super) const UNRELIABLE_OVERHEAD: u64 = 64;

@@ -472,7 +472,8 @@ impl<'s> Endpoint<'s> {
     fn set_deadline(&mut self, index: u32) {
         let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
         match deadline {
-            Some(at) => self.peer_deadlines.set(index, at),
+            // What is due already is for the timeout that comes next, and that comes later than now: time always goes on.
+            Some(at) => self.peer_deadlines.set(index, at.max(self.now.saturating_add(Duration::from_nanos(1)))),
             None => self.peer_deadlines.clear(index),
         }
     }
@@ -539,6 +540,7 @@ impl<'s> Endpoint<'s> {
             conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, limits, &mut self.random),
             parameters: Parameters::default(),
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
+            begun: [const { List::new() }; peer::PRIORITY_COUNT],
             lost: List::new(),
             noticed: List::new(),
             notices: 0,
@@ -555,6 +557,7 @@ impl<'s> Endpoint<'s> {
             asked_at: Instant::ORIGIN,
             ask_count: 0,
             open_call_count: 0,
+            open_reply_count: 0,
             lease: self.config.lease,
             hello_number: 0,
             outcome: SessionOutcome::Opened,

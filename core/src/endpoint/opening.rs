@@ -97,7 +97,8 @@ impl Scope<'_, '_> {
         let number_offset = header.number_offset();
         seal_datagram(self.crypto, self.index, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
             .map_err(|_| Broken)?;
-        let timeout = self.config.initial_rtt.saturating_mul(3).saturating_mul(1 << opening.hello_count.min(16));
+        // Three times the round trip that is assumed, before the first sample (protocol §4.10).
+        let timeout = self.path.rtt.probe_timeout(Duration::ZERO).saturating_mul(1 << opening.hello_count.min(16));
         let mut sent_at = opening.sent_at;
         sent_at[opening.hello_count as usize % 4] = now;
         self.peer.stage = Stage::Opening(Opening {
@@ -458,6 +459,10 @@ impl Scope<'_, '_> {
     /// Makes a flow as if nothing of it had been sent.
     fn rewind(&mut self, flow: u32) -> Result<(), Broken> {
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.queued.is_linked() {
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        }
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.sent = 0;
         outgoing.is_end_sent = false;

@@ -327,7 +327,11 @@ impl Scope<'_, '_> {
         if is_request && is_known && exchange.fingerprint != 0 && exchange.fingerprint != crc32c(data.data) {
             return Err(Fault::Violation(CloseCode::FalseRetry));
         }
-        Ok(())
+        match exchange.flow(Lane::Backward) {
+            // Who asks again has not got the reply, unless it is under way.
+            Some(reply) if is_request && is_known => Ok(self.repeat_overdue(reply)?),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the peer's word for which of its exchanges are retired (protocol §6.4).

@@ -331,7 +331,7 @@ impl Scope<'_, '_> {
     }
 
     /// Ends a message that is not sent twice.
-    fn on_unreliable_lost(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+    pub(super) fn on_unreliable_lost(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         self.reset_outgoing(index, lane, ResetReason::Cancelled)?;
         let exchange = self.exchange(index)?;
         if !exchange.is_call() && exchange.stage == Stage::Open {
@@ -380,7 +380,8 @@ impl Scope<'_, '_> {
         if conversation.eliciting_count == 0 {
             return None;
         }
-        let interval_max = if self.peer.open_call_count > 0 {
+        let is_in_call = self.peer.open_call_count > 0 || self.peer.open_reply_count > 0;
+        let interval_max = if is_in_call {
             self.config.probe_interval_max.min(PROBE_INTERVAL_IN_CALL_MAX)
         } else {
             self.config.probe_interval_max
@@ -403,6 +404,21 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Queues what of a flow has waited for an acknowledgement for longer than a round trip.
+    pub(super) fn repeat_overdue(&mut self, flow: u32) -> Result<(), Broken> {
+        let mut place = self.memory.outgoing.at(flow).sound()?.frames.front();
+        while let Some(frame) = place {
+            place = self.memory.outgoing.at(flow).sound()?.frames.next(&self.memory.frames, frame);
+            let datagram = self.memory.datagrams.at(self.memory.frames.at(frame).sound()?.datagram);
+            let is_overdue =
+                datagram.is_some_and(|datagram| datagram.sent_at.saturating_add(self.path.rtt.smoothed()) <= self.now);
+            if is_overdue && !self.memory.outgoing.at(flow).sound()?.is_unreliable {
+                self.queue_lost(frame)?;
+            }
+        }
+        Ok(())
+    }
+
     /// As [`Scope::queue_frames`], but leaves what is sent only once.
     pub(super) fn queue_runs(&mut self, index: u32) -> Result<(), Broken> {
         let mut place = self.memory.datagrams.at(index).sound()?.frames.front();
@@ -420,6 +436,6 @@ impl Scope<'_, '_> {
     }
 }
 
-/// While a call is open, probes come at least this often, so that it ends well at 75 % loss too; a number we chose by a
-/// simulation of 20 000 calls: 0.999 instead of 0.98 answered within 10 s.
-const PROBE_INTERVAL_IN_CALL_MAX: Duration = Duration::from_millis(400);
+/// While a call is open, on either side, probes come at least this often, so that it ends well at 75 % loss too; a number we chose
+/// by simulation of 4000 calls at 50 % loss each way: the 99th percentile is 0.9 s, and 1.2 s with 400 ms.
+const PROBE_INTERVAL_IN_CALL_MAX: Duration = Duration::from_millis(250);

@@ -63,6 +63,7 @@ impl Scope<'_, '_> {
     pub(super) fn add_outgoing(&mut self, outgoing: Outgoing, lane: Lane) -> Result<u32, Broken> {
         let exchange = outgoing.exchange;
         let flow = self.memory.outgoing.insert(outgoing).sound()?.index;
+        self.peer.open_reply_count += u32::from(lane == Lane::Backward);
         self.exchange(exchange)?.flows[lane as usize] = Some(flow);
         self.queue(flow)?;
         Ok(flow)
@@ -72,8 +73,7 @@ impl Scope<'_, '_> {
     pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.has_fresh() && !outgoing.queued.is_linked() {
-            let queue = usize::from(outgoing.priority);
-            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
         }
         Ok(())
     }
@@ -94,11 +94,12 @@ impl Scope<'_, '_> {
     /// Removes a flow that we sent, and its memory.
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
+        self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.queued.is_linked() {
-            self.peer.queues[usize::from(outgoing.priority)].remove(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         let key = self.memory.outgoing.key_of(flow).sound()?;
         self.memory.outgoing.remove(key).sound()?;
@@ -122,8 +123,7 @@ impl Scope<'_, '_> {
         }
         outgoing.is_reset = true;
         if outgoing.queued.is_linked() {
-            let queue = usize::from(outgoing.priority);
-            self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;

@@ -29,10 +29,6 @@ impl Endpoint<'_> {
         }
         while let Some(index) = self.peer_deadlines.pop_due(now) {
             self.on_peer_timeout(index);
-            // Progress: whatever is still due at once waits for a moment of its own.
-            if self.peer_deadlines.get(index).is_some_and(|at| at <= now) {
-                self.peer_deadlines.set(index, now.saturating_add(Duration::from_nanos(1)));
-            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
 
+use super::commands::UNRELIABLE_OVERHEAD;
 use super::scope::Scope;
 use crate::config::DATAGRAM_LEN_MIN;
 use crate::conversation::AliasState;
@@ -48,12 +49,21 @@ impl Scope<'_, '_> {
         let allowance = self.allowance(out.len());
         let has_work = allowance > 0 && self.has_work();
         let is_ack_due = self.peer.conversation.ack.is_due(now);
+        // Before the work: a bulk transfer, which gains the most by longer datagrams, always has some.
+        if allowance > 0
+            && self.peer.conversation.probes_due == 0
+            && let Some(probe) = self.build_mtu_probe(out)?
+        {
+            return Ok(Some(probe));
+        }
         if !has_work && !is_ack_due {
-            return if allowance > 0 { self.build_mtu_probe(out) } else { Ok(None) };
+            return Ok(None);
         }
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
         // A pure acknowledgement is not held back by the window (RFC 9002 §7).
         let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
+        // What the window has left is not worth a piece of a message; what a probe has is.
+        let may_cut = limit == self.datagram_len_max(out.len()) || self.peer.conversation.probes_due > 0;
         let Some(number) = self.peek_number() else { return Ok(None) };
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
         let truncated = self.truncate(number);
@@ -73,15 +83,20 @@ impl Scope<'_, '_> {
         {
             self.write_retired(&mut writer);
             quiet_len = writer.len();
-            self.write_work(record, &mut writer, limit == self.datagram_len_max(limit))?;
+            self.write_work(record, &mut writer, may_cut)?;
         }
         if writer.len() == header_len {
+            // A gap in the numbers would look like a loss to both sides.
+            self.peer.conversation.return_number(number);
             self.forget_record(record)?;
             return Ok(None);
         }
         let is_eliciting = writer.len() > quiet_len;
-        // Header protection takes its sample behind the longest number (protocol §3.10).
-        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {
+        // Header protection takes its sample behind the longest number (protocol §3.10), and many frames need a datagram of
+        // some length (protocol §5.1).
+        let len_min = (8 * writer.frame_count()).saturating_sub(7 + tag_len).max(ShortHeader::NUMBER_OFFSET + 4);
+        if writer.len() < len_min {
+            Frame::Padding { len: len_min - writer.len() }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];
@@ -217,10 +232,14 @@ impl Scope<'_, '_> {
         self.path.mtu.current().min(usize::from(self.peer.parameters.datagram_len_max)).min(out_len)
     }
 
+    fn has_fresh(&self) -> bool {
+        self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
+    }
+
     /// Says whether there is something to send that counts against the window.
     pub(super) fn has_work(&self) -> bool {
         !self.peer.lost.is_empty()
-            || self.peer.queues.iter().any(|queue| !queue.is_empty())
+            || self.has_fresh()
             || !self.peer.noticed.is_empty()
             || self.peer.notices & !peer::Notices::ANSWER != 0
             || self.peer.conversation.probes_due > 0
@@ -279,7 +298,7 @@ impl Scope<'_, '_> {
     }
 
     /// Writes everything that counts against the window, most urgent first.
-    fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, is_full_len: bool) -> Result<(), Broken> {
+    fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         if self.peer.conversation.probes_due > 0 {
             self.prepare_probe()?;
         }
@@ -295,22 +314,69 @@ impl Scope<'_, '_> {
         if added != Added::Yes {
             return Ok(());
         }
+        let mut may_begin = true;
+        // What has begun and what has not take turns to go first, so that neither waits for the end of the other.
+        let begins_first = self.memory.datagrams.at(record).sound()?.number.is_multiple_of(2);
         for priority in 0..peer::PRIORITY_COUNT {
-            // Each flow once: those that have more go behind the others.
-            let mut count = self.peer.queues[priority].len();
-            while let (1.., Some(flow)) = (count, self.peer.queues[priority].front()) {
-                if self.write_fresh(record, flow, writer, is_full_len)? != Added::Yes {
+            for begins in [begins_first, !begins_first] {
+                let added = match begins {
+                    true if may_begin => self.write_beginnings(record, priority, writer, may_cut)?,
+                    true => Added::Yes,
+                    false => self.write_begun(record, priority, writer, may_cut)?,
+                };
+                if added == Added::Full {
                     return Ok(());
                 }
-                count -= 1;
+                may_begin &= added != Added::Blocked;
             }
         }
         Ok(())
     }
 
+    /// Writes flows that begin, in order, until one may not.
+    fn write_beginnings(
+        &mut self,
+        record: u32,
+        priority: usize,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
+        while let Some(flow) = self.peer.queues[priority].front() {
+            let added = self.write_fresh(record, flow, writer, may_cut)?;
+            if added != Added::Yes {
+                return Ok(added);
+            }
+        }
+        Ok(Added::Yes)
+    }
+
+    /// Writes more of flows that have begun, each once: those that have still more go behind the others.
+    fn write_begun(
+        &mut self,
+        record: u32,
+        priority: usize,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
+        let mut count = self.peer.begun[priority].len();
+        while let (1.., Some(flow)) = (count, self.peer.begun[priority].front()) {
+            match self.write_fresh(record, flow, writer, may_cut)? {
+                Added::Yes => {}
+                Added::Full => return Ok(Added::Full),
+                Added::Blocked => {
+                    // A stream that waits for the session's credit.
+                    self.peer.begun[priority].remove(&mut self.memory.outgoing, flow);
+                    self.peer.begun[priority].push_back(&mut self.memory.outgoing, flow);
+                }
+            }
+            count -= 1;
+        }
+        Ok(Added::Yes)
+    }
+
     /// Lets a probe carry what has waited longest for an acknowledgement, if nothing else is to be sent (RFC 9002 §6.2.4).
     fn prepare_probe(&mut self) -> Result<(), Broken> {
-        let is_empty = self.peer.lost.is_empty() && self.peer.queues.iter().all(List::is_empty);
+        let is_empty = self.peer.lost.is_empty() && !self.has_fresh();
         if !is_empty {
             return Ok(());
         }
@@ -494,7 +560,7 @@ impl Scope<'_, '_> {
         record: u32,
         flow: u32,
         writer: &mut Writer<'_>,
-        is_full_len: bool,
+        may_cut: bool,
     ) -> Result<Added, Broken> {
         if self.memory.frames.len() >= self.memory.frames.capacity() {
             return Ok(Added::Full);
@@ -509,12 +575,22 @@ impl Scope<'_, '_> {
         if len == 0 && last == Last::No {
             return Ok(Added::Blocked);
         }
-        let (written, last, alias) = match self.write_run(flow, offset, len, last, is_full_len, writer)? {
+        // A message that may get lost is never cut (protocol §6.16.4).
+        let is_cuttable = outgoing.exchange_is_numbered();
+        let (index, total) = (outgoing.exchange, outgoing.len);
+        let (written, last, alias) = match self.write_run(flow, offset, len, last, may_cut && is_cuttable, writer)? {
             Ok(written) => written,
+            Err(Added::Full) if !is_cuttable && total + UNRELIABLE_OVERHEAD > self.path.mtu.current() as u64 => {
+                // The path's MTU has become too small for it.
+                self.on_unreliable_lost(index, Lane::Forward)?;
+                return Ok(Added::Yes);
+            }
             Err(added) => return Ok(added),
         };
         let content = Content::Run { flow, offset, len: written, last, alias };
         let frame = self.add_frame(record, content)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.frames.push_back(&mut self.memory.frames, frame);
         outgoing.sent += u64::from(written);
@@ -527,12 +603,7 @@ impl Scope<'_, '_> {
             self.peer.session.charged_by_us += charge - outgoing.charged;
             outgoing.charged = charge;
         }
-        let queue = usize::from(outgoing.priority);
-        let has_more = outgoing.has_fresh();
-        self.peer.queues[queue].remove(&mut self.memory.outgoing, flow);
-        if has_more {
-            self.peer.queues[queue].push_back(&mut self.memory.outgoing, flow);
-        }
+        self.queue(flow)?;
         Ok(Added::Yes)
     }
 

@@ -161,6 +161,7 @@ impl<'a> Reader<'a> {
 pub struct Writer<'a> {
     out: &'a mut [u8],
     len: usize,
+    frame_count: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -168,7 +169,26 @@ impl<'a> Writer<'a> {
     #[inline]
     #[must_use]
     pub const fn new(out: &'a mut [u8]) -> Self {
-        Self { out, len: 0 }
+        Self { out, len: 0, frame_count: 0 }
+    }
+
+    /// Writes one frame, or nothing.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if it does not fit, or if a datagram that fills the buffer may have no more frames (protocol §5.1).
+    pub fn frame<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, NoRoom>) -> Result<T, NoRoom> {
+        if self.frame_count >= self.out.len().div_ceil(8) {
+            return Err(NoRoom);
+        }
+        let written = self.whole(write)?;
+        self.frame_count += 1;
+        Ok(written)
+    }
+
+    /// Returns how many frames were written.
+    #[must_use]
+    pub const fn frame_count(&self) -> usize {
+        self.frame_count
     }
 
     /// Writes one octet.

@@ -289,13 +289,15 @@ impl<'a> Frame<'a> {
     /// [`NoRoom`] if it does not fit; nothing is written then.
     #[inline]
     pub fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.whole(|writer| {
+        if let Self::Padding { len } = *self {
+            // The last frame: there is always room for it in the count.
+            return writer.whole(|writer| encode_padding(len, writer));
+        }
+        writer.frame(|writer| {
             if let Self::Data(data) = self {
                 data.encode(writer)
             } else if let Self::Ack(ack) = self {
                 ack.encode(writer)
-            } else if let Self::Padding { len } = *self {
-                encode_padding(len, writer)
             } else {
                 self.encode_other(writer)
             }

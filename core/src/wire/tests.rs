@@ -425,7 +425,8 @@ fn decode_all(octets: &[u8]) {
 
 /// Writes the frames of `octets` again, which gives the same octets if they are frames.
 fn written_again(octets: &[u8]) {
-    let mut out = vec![0; octets.len()];
+    // As long as a datagram must be that holds the shortest of frames.
+    let mut out = vec![0; 8 * octets.len()];
     let mut writer = Writer::new(&mut out);
     for frame in Frames::new(octets) {
         let Ok(frame) = frame else { return };

@@ -178,7 +178,10 @@ impl Ledger {
                 && message.server_crash_count == self.server_crash_count;
             assert!(!is_due || message.delivered_count == 1, "message {id} is acknowledged and was not delivered");
             let is_lost = message.outcome == Some(Verdict::Failed) && message.is_reliable && !message.is_cancelled;
-            assert!(!is_lost || self.lost_session_count > 0, "message {id} failed in a session that lives");
+            assert!(
+                !is_lost || self.lost_session_count > 0,
+                "message {id} failed in a session that lives: {message:?}"
+            );
         }
     }
 
