@@ -104,6 +104,7 @@ struct Siege {
     /// How wild the numbers of the running conversations are, 0 to 3.
     wildness: u64,
     is_client_open: bool,
+    is_server_open: bool,
     application: Application,
     out: Vec<u8>,
     tally: std::collections::BTreeMap<String, u32>,
@@ -137,6 +138,7 @@ impl Siege {
             peer: None,
             wildness: 0,
             is_client_open: false,
+            is_server_open: false,
             application: Application::default(),
             out: vec![0; 65_536],
             tally: Default::default(),
@@ -147,7 +149,7 @@ impl Siege {
         match self.random.below(16) {
             0 => self.pass_time(),
             1..=3 => self.act(),
-            4 => self.acknowledge(),
+            4 | 5 => self.acknowledge(),
             _ => self.lie(),
         }
         self.collect();
@@ -182,7 +184,12 @@ impl Siege {
         }
         while let Some(transmit) = self.victim.poll_transmit(self.now, &mut self.out) {
             let forger = if transmit.to == FORGER { &mut self.client } else { &mut self.server };
-            if let Some((number, _)) = forger.read(&self.out[..transmit.len]) {
+            if let Some((number, frames)) = forger.read(&self.out[..transmit.len]) {
+                for frame in frames.flatten() {
+                    if let Frame::Data(Data { flow: Flow::Request { seq, .. }, .. }) = frame {
+                        forger.called.push(seq.0);
+                    }
+                }
                 forger.received.push(number);
                 let forgotten = forger.received.len().saturating_sub(64);
                 forger.received.drain(..forgotten);
@@ -195,12 +202,13 @@ impl Siege {
     }
 
     fn lie(&mut self) {
-        let is_client = self.random.below(3) > 0;
+        let is_client = self.is_client_open && self.random.below(3) > 0;
+        let called = if is_client { &self.client.called } else { &self.server.called };
         let mut frames = Vec::new();
         let mut scratch = [0; 1500];
         let mut writer = Writer::new(&mut scratch);
         for _ in 0..=self.random.below(4) {
-            write_lie(&mut self.random, self.wildness, &mut writer);
+            write_lie(&mut self.random, self.wildness, called, &mut writer);
         }
         frames.extend_from_slice(writer.written());
         let forger = if is_client { &mut self.client } else { &mut self.server };
@@ -211,9 +219,8 @@ impl Siege {
         }
         let r = forger.deliver(&mut self.victim, self.now, datagram.clone());
         if matches!(r, Err(Rejected::Violation(_) | Rejected::Unknown)) {
-            if is_client {
-                self.is_client_open = false;
-            }
+            self.is_client_open &= !is_client;
+            self.is_server_open &= is_client;
         }
         *self.tally.entry(format!("{r:?}")).or_default() += 1;
         if self.random.below(16) == 0 {
@@ -225,7 +232,7 @@ impl Siege {
 
     /// Opens anew what the lies have closed.
     fn reopen(&mut self) {
-        if self.random.below(8) != 0 {
+        if (self.is_client_open && self.is_server_open) || self.random.below(8) != 0 {
             return;
         }
         self.collect();
@@ -263,13 +270,16 @@ impl Siege {
             for answer in self.client.drain(&mut self.victim, now) {
                 self.client.take_answer(&answer);
             }
-            (self.client.number, self.client.received) = (0, Vec::new());
+            (self.client.number, self.client.received, self.client.called) = (0, Vec::new(), Vec::new());
         }
         if let Ok(peer) = self.victim.peer(now, &Remote { address: LIAR, identity: &[] }) {
             self.peer = Some(peer);
         }
         let parameters = self.parameters();
-        self.server.accept(&mut self.victim, now, &parameters);
+        if let Some(peer) = self.peer {
+            let _ = self.victim.call(now, peer, Request::new(1, 1, 1, &[5; 40]));
+        }
+        self.is_server_open |= self.server.accept(&mut self.victim, now, &parameters);
     }
 
     fn parameters(&mut self) -> Parameters {
@@ -489,7 +499,7 @@ fn pick<T: Copy>(random: &mut Random, things: &mut Vec<T>, fate: Fate) -> Option
 }
 
 /// Writes one frame, which may be nonsense; leaves it out if it does not fit.
-fn write_lie(random: &mut Random, wildness: u64, writer: &mut Writer<'_>) {
+fn write_lie(random: &mut Random, wildness: u64, called: &[u64], writer: &mut Writer<'_>) {
     let seq = Seq(number(random, wildness, 24));
     let role = [Role::Message, Role::Ordered, Role::Request, Role::Reply, Role::Upward, Role::Downward]
         [random.below(6) as usize];
@@ -534,7 +544,7 @@ fn write_lie(random: &mut Random, wildness: u64, writer: &mut Writer<'_>) {
             }
             _ => Ok(()),
         },
-        _ => write_data(random, wildness, seq.0, octets, writer),
+        _ => write_data(random, wildness, seq.0, called, octets, writer),
     };
 }
 
@@ -542,6 +552,7 @@ fn write_data(
     random: &mut Random,
     wildness: u64,
     seq: u64,
+    called: &[u64],
     octets: &[u8],
     writer: &mut Writer<'_>,
 ) -> Result<(), wire::NoRoom> {
@@ -549,7 +560,11 @@ fn write_data(
     let role = if wildness > 1 { random.below(8) } else { seq % 8 };
     let offset = if random.below(3) == 0 { 0 } else { number(random, wildness, 1200) };
     let total = if wildness > 1 { number(random, wildness, 2000) } else { 1800 };
-    let seq = if matches!(role, 3 | 5) && wildness < 3 { random.below(6) } else { seq };
+    let seq = match called.get(random.below(called.len() as u64) as usize) {
+        Some(seq) if matches!(role, 3 | 5) => *seq,
+        None if matches!(role, 3 | 5) && wildness < 3 => return Ok(()),
+        _ => seq,
+    };
     let form = match if wildness > 2 { random.below(4) } else { seq / 8 } {
         _ if wildness < 3 && role == 7 => Form::Entire,
         0 | 1 if wildness < 3 && matches!(role, 4 | 5) => Form::Stream { offset },

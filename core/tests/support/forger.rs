@@ -30,6 +30,8 @@ pub struct Forger {
     pub number: u64,
     /// The numbers of the victim's datagrams that reached us.
     pub received: Vec<u64>,
+    /// The numbers of the victim's calls that reached us.
+    pub called: Vec<u64>,
 }
 
 impl Forger {
@@ -44,6 +46,7 @@ impl Forger {
             ticket: Vec::new(),
             number: 0,
             received: Vec::new(),
+            called: Vec::new(),
         }
     }
 
@@ -69,7 +72,7 @@ impl Forger {
         self.deliver(victim, now, hello).unwrap();
         let answers = self.drain(victim, now);
         assert!(answers.iter().any(|answer| self.take_answer(answer)), "no answer to a hello with a good token");
-        (self.number, self.received) = (0, Vec::new());
+        (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
     }
 
     /// Answers the hello of a client that knocked here.
@@ -85,7 +88,7 @@ impl Forger {
         let Some((from, number)) = hello else { return false };
         self.theirs = from;
         self.ours.0[7] = self.ours.0[7].wrapping_add(1);
-        (self.number, self.received) = (0, Vec::new());
+        (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
         let answer = self.answer(number, parameters);
         self.deliver(victim, now, answer).is_ok()
     }
