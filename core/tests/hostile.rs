@@ -2,7 +2,6 @@
 //!
 //! Each test rains `POSTHASTE_HOSTILE_COUNT` datagrams from `POSTHASTE_HOSTILE_SEED`; in release mode ten million take minutes.
 #![cfg(feature = "alloc")]
-#![expect(dead_code, reason = "the shared supports serve several tests")]
 
 #[path = "support/forger.rs"]
 mod forger;
@@ -517,9 +516,9 @@ fn write_lie(random: &mut Random, wildness: u64, called: &[u64], writer: &mut Wr
         2 => Frame::Credit { limit: number(random, wildness, 1 << 24) }.encode(writer),
         3 => Frame::StreamCredit { role, seq, limit: number(random, wildness, 1 << 24) }.encode(writer),
         4 | 5 => {
-            let place = (role == Role::Ordered).then(|| (random.below(4), random.below(8)));
-            Frame::Reset { role, seq, reason: random.below(6), charge: number(random, wildness, 700), place }
-                .encode(writer)
+            let place = (role == Role::Ordered).then(|| (seq.0 % 3, number(random, wildness, 4)));
+            let charge = number(random, wildness, 700);
+            Frame::Reset { role, seq, reason: random.below(6), charge, place }.encode(writer)
         }
         6 | 7 => Frame::Stop { role, seq, reason: random.below(6) }.encode(writer),
         8 => Frame::Taken { channel: random.below(4), limit: number(random, wildness, 8) }.encode(writer),

@@ -363,8 +363,7 @@ impl Scope<'_, '_> {
         // A reply that the application was told of stays until it releases it, unless it gave it up.
         let reply = exchange.flow(Lane::Backward).and_then(|flow| self.memory.incoming.at(flow));
         let is_told = matches!(exchange.outcome, Outcome::Ok(_) | Outcome::ApplicationError(_));
-        let has_reply =
-            stage == ExchangeStage::Over && is_told && reply.is_some_and(|reply| !reply.is_abandoned);
+        let has_reply = stage == ExchangeStage::Over && is_told && reply.is_some_and(|reply| !reply.is_abandoned);
         exchange.done = u8::MAX;
         exchange.stopped = 0;
         self.remove_outgoing(index, Lane::Forward)?;

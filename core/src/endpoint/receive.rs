@@ -415,7 +415,9 @@ impl Scope<'_, '_> {
             index
         };
         let exchange = self.memory.exchanges.at(index).sound()?;
-        if Exchange::is_marked(exchange.done, lane) {
+        // The reply of a one-way call is nothing that could end.
+        let is_nothing = !lane.leads_forward() && exchange.flow(lane).is_none() && !exchange.awaits(lane);
+        if Exchange::is_marked(exchange.done, lane) || is_nothing {
             return Ok(());
         }
         // All of it is here, and perhaps in use: there is nothing left to give up.
