@@ -157,7 +157,12 @@ impl Forger {
     }
 
     /// Says something to the victim.
-    pub(crate) fn say(&mut self, victim: &mut Endpoint<'_>, now: Instant, frames: &[Frame<'_>]) -> Result<(), Rejected> {
+    pub(crate) fn say(
+        &mut self,
+        victim: &mut Endpoint<'_>,
+        now: Instant,
+        frames: &[Frame<'_>],
+    ) -> Result<(), Rejected> {
         let datagram = self.datagram(frames);
         self.deliver(victim, now, datagram)
     }
