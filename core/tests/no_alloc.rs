@@ -1,11 +1,12 @@
 //! The core allocates nothing: in memory that the caller lends, and after it was made in memory of its own.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the events that concern it")]
 
 #[path = "support/heap.rs"]
 mod heap;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Delivery, Event, Remote, Request, Streamed};

@@ -6,8 +6,8 @@ mod forger;
 #[path = "support/heap.rs"]
 mod heap;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use forger::{FORGER, Forger, build, items_of, repair};
 use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Rejected, Remote, SendError};
@@ -682,7 +682,7 @@ fn out_of_order(forger: &mut Forger, distance: u64) -> Vec<Vec<u8>> {
     vec![numbered(forger, 5000), numbered(forger, 5000 - distance)]
 }
 
-fn acknowledging(forger: &mut Forger, range: std::ops::RangeInclusive<u64>) -> Vec<u8> {
+fn acknowledging(forger: &mut Forger, range: core::ops::RangeInclusive<u64>) -> Vec<u8> {
     forger.datagram_with(|writer| {
         Ack::write(0, [range], None, writer).unwrap();
     })

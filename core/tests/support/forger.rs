@@ -1,8 +1,9 @@
 //! A peer that speaks the protocol by hand, and so can say whatever it likes.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::vec::Vec;
+#![allow(dead_code, reason = "each test program uses a part of this file")]
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::RangeInclusive;
 
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Rejected};

@@ -1,7 +1,8 @@
 //! An allocator that counts what one thread allocates while it is watched.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
