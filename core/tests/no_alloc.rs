@@ -1,4 +1,5 @@
 //! The core allocates nothing: in memory that the caller lends, and after it was made in memory of its own.
+#![expect(clippy::disallowed_types, reason = "the memory of a test is static, and is lent through a lock")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the events that concern it")]
 
 #[path = "support/heap.rs"]
