@@ -166,6 +166,32 @@ impl Config {
         config
     }
 
+    /// The preset for machines without an allocator: a few peers and short messages, in less than 90 KiB.
+    #[must_use]
+    pub const fn bare() -> Self {
+        Self {
+            peer_count_max: 4,
+            session_count_per_address_max: 2,
+            handshake_count_max: 0,
+            used_ticket_count_max: 8,
+            exchange_count_max: 48,
+            exchange_window: 16,
+            message_len_max: 4096,
+            credit: 8192,
+            stream_window: 4096,
+            payload_memory: 32_768,
+            hole_count_max: 8,
+            sent_datagram_count_max: 32,
+            sent_frame_count_max: 64,
+            channel_count_max: 4,
+            channel_total_max: 8,
+            metadata_len_max: 64,
+            datagram_len_max: 1200,
+            path_mtu_discovery: PathMtuDiscovery::Off,
+            ..Self::internet()
+        }
+    }
+
     /// Returns the largest congestion window that makes sense: what the peer may ever grant.
     pub(crate) const fn window_max(&self) -> u64 {
         self.payload_memory as u64
@@ -279,6 +305,7 @@ mod tests {
     fn the_presets_are_valid() {
         assert_eq!(Config::internet().check(), Ok(()));
         assert_eq!(Config::lan().check(), Ok(()));
+        assert_eq!(Config::bare().check(), Ok(()));
     }
 
     #[test]

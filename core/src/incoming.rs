@@ -200,3 +200,123 @@ impl Ring<'_> {
         self.memory[start..start + first] == octets[..first] && self.memory[..octets.len() - first] == octets[first..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::random::Random;
+    use crate::storage::{RangeNode, Store};
+
+    /// Teardrop and its kin: whatever fragments come in whatever order, the octets are those of the message, or the fragment that
+    /// says otherwise is refused.
+    #[test]
+    fn all_orders_of_up_to_five_fragments_give_the_message_or_a_contradiction() {
+        // Each of the ten ranges between the quarters of a message of 16 octets, true and false.
+        let ranges: Vec<_> = (0..4).flat_map(|start| (start + 1..=4).map(move |end| 4 * start..4 * end)).collect();
+        let kind_count = 2 * ranges.len();
+        for length in 1..=5 {
+            // With five fragments, only the first and the last may be false: else there are three million orders.
+            for order in 0..kind_count.pow(length) {
+                let kinds: Vec<_> = (0..length).map(|place| order / kind_count.pow(place) % kind_count).collect();
+                let middle = kinds.get(1..kinds.len().saturating_sub(1)).unwrap_or(&[]);
+                if length == 5 && middle.iter().any(|kind| *kind >= ranges.len()) {
+                    continue;
+                }
+                with_flow(Kind::Whole, 16, |flow, arena, pool| {
+                    let mut model = Model::default();
+                    for kind in &kinds {
+                        let range = ranges[kind % ranges.len()].clone();
+                        let octets: Vec<_> =
+                            range.clone().map(|at| octet(at) ^ u8::from(*kind >= ranges.len())).collect();
+                        let result = flow.put(arena, pool, range.start, &octets, 4);
+                        assert_eq!(result, model.put(range.start, &octets), "{kinds:?}");
+                        assert_eq!(
+                            (flow.prefix, flow.highest),
+                            (model.prefix(), model.octets.len() as u64),
+                            "{kinds:?}"
+                        );
+                    }
+                    for (at, held) in model.octets.iter().enumerate() {
+                        let block = flow.body.unwrap();
+                        assert!(held.is_none_or(|octet| arena.bytes(block)[at] == octet), "{kinds:?}");
+                    }
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_read_as_it_was_written_whatever_the_order() {
+        let mut random = Random::new([5; 32]);
+        for _ in 0..2000 {
+            with_flow(Kind::Stream, 48, |flow, arena, pool| {
+                let mut model = Model::default();
+                let mut read = 0;
+                while read < 300 {
+                    // The credit never reaches beyond the ring.
+                    let start = read + random.below(48);
+                    let len = random.below(read + 48 - start) + 1;
+                    let octets: Vec<_> = (start..start + len).map(octet).collect();
+                    if flow.put(arena, pool, start, &octets, 3) == Ok(()) {
+                        model.put(start, &octets).unwrap();
+                    }
+                    assert_eq!(flow.prefix, model.prefix());
+                    let mut out = [0; 20];
+                    let count = flow.read(arena, &mut out[..random.below(20) as usize]);
+                    assert!(out[..count].iter().copied().eq((read..).map(octet).take(count)));
+                    read += count as u64;
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn one_hole_more_than_allowed_changes_nothing() {
+        with_flow(Kind::Whole, 16, |flow, arena, pool| {
+            for start in [2, 6] {
+                flow.put(arena, pool, start, &[octet(start)], 2).unwrap();
+            }
+            assert_eq!(flow.put(arena, pool, 10, &[octet(10)], 2), Err(Refused::NoRoom));
+            assert_eq!(flow.highest, 7);
+            flow.put(arena, pool, 7, &[octet(7)], 2).unwrap();
+        });
+    }
+
+    /// What has arrived, octet by octet.
+    #[derive(Default)]
+    struct Model {
+        octets: Vec<Option<u8>>,
+    }
+
+    impl Model {
+        fn put(&mut self, start: u64, octets: &[u8]) -> Result<(), Refused> {
+            let (start, end) = (start as usize, start as usize + octets.len());
+            let held = self.octets.iter().skip(start);
+            if held.zip(octets).any(|(held, octet)| held.is_some_and(|held| held != *octet)) {
+                return Err(Refused::Contradiction);
+            }
+            self.octets.resize(self.octets.len().max(end), None);
+            self.octets[start..end].iter_mut().zip(octets).for_each(|(place, octet)| *place = Some(*octet));
+            Ok(())
+        }
+
+        fn prefix(&self) -> u64 {
+            self.octets.iter().take_while(|octet| octet.is_some()).count() as u64
+        }
+    }
+
+    fn octet(at: u64) -> u8 {
+        (at * 7 + 1) as u8
+    }
+
+    fn with_flow(kind: Kind, len: usize, test: impl FnOnce(&mut Incoming, &mut Arena<'_>, &mut RangePool<'_>)) {
+        let (mut region, mut tree, mut nodes) = ([0; 64], [0; 4], [RangeNode::EMPTY; 8]);
+        let mut arena = Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut []));
+        let mut pool = RangePool::new(Store::lent(&mut nodes));
+        let body = arena.alloc(len);
+        let end = (kind == Kind::Whole).then_some(len as u64);
+        test(&mut Incoming::new(0, kind, end, body, Instant::ORIGIN), &mut arena, &mut pool);
+    }
+}

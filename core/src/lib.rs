@@ -15,6 +15,7 @@ pub mod crypto;
 pub mod ecn;
 pub mod endpoint;
 pub mod exchange;
+pub mod footprint;
 pub mod handshake;
 pub mod ids;
 pub mod incoming;
@@ -39,6 +40,7 @@ pub mod wire;
 
 pub use config::{Config, ConfigError};
 pub use endpoint::Endpoint;
+pub use footprint::memory_bound;
 pub use ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
 pub use memory::Storage;
 pub use outcome::{NotExecuted, Outcome, Unknown};

@@ -260,8 +260,8 @@ impl Linked<Eventful> for Exchange {
 
 /// Memory for an endpoint: lent by the caller, or (feature `alloc`) allocated once by [`Storage::owned`].
 ///
-/// The lengths are limits: what does not fit is refused. [`Storage::owned`] shows how many of each a [`Config`] asks for; fewer
-/// are allowed where the limit may be lower, and [`Endpoint::new`](crate::Endpoint::new) refuses only what cannot work.
+/// The lengths are limits: what does not fit is refused. [`Counts`](crate::footprint::Counts) tells how many of each a [`Config`]
+/// asks for, and [`storage_for!`](crate::storage_for) declares arrays of so many; fewer are allowed where the limit may be lower, and [`Endpoint::new`](crate::Endpoint::new) refuses only what cannot work.
 pub struct Storage<'s> {
     /// One for each peer.
     pub peers: Store<'s, Slot<crate::peer::Peer>>,
@@ -337,32 +337,30 @@ impl Storage<'static> {
     /// Allocates what `config` asks for.
     #[must_use]
     pub fn owned(config: &Config) -> Self {
-        let peers = config.peer_count_max;
-        let exchanges = config.exchange_count_max;
-        let buckets = |count: usize| Store::owned_with(count.next_power_of_two(), |_| 0);
+        let counts = crate::footprint::Counts::of(config);
         Self {
-            peers: Store::owned(peers),
-            paths: Store::owned(peers),
-            path_buckets: buckets(peers),
-            path_links: Store::owned(peers),
-            peer_deadlines: Store::owned(peers),
-            exchanges: Store::owned(exchanges),
-            exchange_buckets: buckets(exchanges),
-            exchange_links: Store::owned(exchanges),
-            call_deadlines: Store::owned(exchanges),
-            outgoing: Store::owned(exchanges),
-            incoming: Store::owned(exchanges),
-            datagrams: Store::owned(config.sent_datagram_count_max),
-            frames: Store::owned(config.sent_frame_count_max),
-            channels: Store::owned(config.channel_total_max),
-            handshakes: Store::owned(config.handshake_count_max),
-            ranges: Store::owned(exchanges.min(4096).max(config.hole_count_max)),
-            payload: Store::owned(config.payload_memory),
-            payload_tree: Store::owned(Arena::tree_len(config.payload_memory)),
-            payload_waiting: Store::owned(16 * 512),
-            used_tickets: Store::owned(config.used_ticket_count_max),
-            used_ticket_buckets: buckets(config.used_ticket_count_max),
-            used_ticket_links: Store::owned(config.used_ticket_count_max),
+            peers: Store::owned(counts.peers),
+            paths: Store::owned(counts.peers),
+            path_buckets: Store::owned(counts.path_buckets),
+            path_links: Store::owned(counts.peers),
+            peer_deadlines: Store::owned(counts.peers),
+            exchanges: Store::owned(counts.exchanges),
+            exchange_buckets: Store::owned(counts.exchange_buckets),
+            exchange_links: Store::owned(counts.exchanges),
+            call_deadlines: Store::owned(counts.exchanges),
+            outgoing: Store::owned(counts.exchanges),
+            incoming: Store::owned(counts.exchanges),
+            datagrams: Store::owned(counts.datagrams),
+            frames: Store::owned(counts.frames),
+            channels: Store::owned(counts.channels),
+            handshakes: Store::owned(counts.handshakes),
+            ranges: Store::owned(counts.ranges),
+            payload: Store::owned(counts.payload),
+            payload_tree: Store::owned(counts.payload_tree),
+            payload_waiting: Store::owned(counts.payload_waiting),
+            used_tickets: Store::owned(counts.used_tickets),
+            used_ticket_buckets: Store::owned(counts.used_ticket_buckets),
+            used_ticket_links: Store::owned(counts.used_tickets),
         }
     }
 }

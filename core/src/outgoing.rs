@@ -171,3 +171,46 @@ impl Outgoing {
         octets.get(start..start.saturating_add(len as usize)).unwrap_or(&[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::random::Random;
+    use crate::storage::Store;
+
+    #[test]
+    fn the_runs_of_a_flow_are_its_octets_in_order_and_the_last_is_marked() {
+        let mut random = Random::new([6; 32]);
+        for round in 0..2000 {
+            let kind = if round % 2 == 0 { Kind::Whole } else { Kind::Stream };
+            let (mut region, mut tree) = ([0; 64], [0; 4]);
+            let mut arena = Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut []));
+            let block = arena.alloc(48).unwrap();
+            let len = if kind == Kind::Whole { 48 } else { random.below(200) };
+            let mut flow = Outgoing { body: Body::Held(block), ..Outgoing::new(0, Role::Message, kind, 0) };
+            let mut taken = Vec::new();
+            loop {
+                // As much as the ring has room for, as if all that was sent were acknowledged at once.
+                let more = (flow.sent + 48 - flow.len).min(len - flow.len).min(random.below(30) + 1);
+                for at in flow.len..flow.len + if kind == Kind::Whole { 48 - flow.len } else { more } {
+                    arena.bytes_mut(block)[(at % 48) as usize] = at as u8;
+                    flow.len += 1;
+                }
+                flow.is_ended = flow.len == len;
+                flow.limit = if random.below(2) == 0 { flow.sent + random.below(20) } else { u64::MAX };
+                let has_fresh = flow.has_fresh();
+                let (run_len, last) = flow.fresh_run(random.below(20) as usize);
+                taken.extend_from_slice(flow.run(&arena, flow.sent, run_len));
+                flow.sent += u64::from(run_len);
+                assert!(flow.sent <= flow.limit.max(taken.len() as u64));
+                assert!(has_fresh || (run_len == 0 && last == Last::No));
+                if last == Last::Yes {
+                    break;
+                }
+            }
+            assert!(taken.iter().copied().eq((0..len).map(|at| at as u8)), "{kind:?} of {len}");
+        }
+    }
+}

@@ -309,8 +309,9 @@ impl Scope<'_, '_> {
                 if let Some(flow) = flow {
                     self.rewind(flow)?;
                 }
-                // Part of a reply that had arrived belongs to an execution in the session that is lost.
+                // What had arrived in answer belongs to an execution in the session that is lost.
                 self.remove_incoming(index, Lane::Backward)?;
+                self.remove_incoming(index, Lane::Downward)?;
                 self.exchange(index)?.done = 0;
                 self.memory.renumber(index, seq)?;
                 seq += 1;
@@ -360,9 +361,10 @@ impl Scope<'_, '_> {
     fn lose_exchange(&mut self, index: u32, why: Unknown) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let (stage, is_call) = (exchange.stage, exchange.is_call());
-        // What the application holds of a reply stays until it releases it; of one that it gave up it holds nothing.
+        // A reply that the application was told of stays until it releases it, unless it gave it up.
         let reply = exchange.flow(Lane::Backward).and_then(|flow| self.memory.incoming.at(flow));
-        let has_reply = stage == ExchangeStage::Over && reply.is_some_and(|reply| !reply.is_abandoned);
+        let is_told = matches!(exchange.outcome, Outcome::Ok(_) | Outcome::ApplicationError(_));
+        let has_reply = stage == ExchangeStage::Over && is_told && reply.is_some_and(|reply| !reply.is_abandoned);
         exchange.done = u8::MAX;
         exchange.stopped = 0;
         self.remove_outgoing(index, Lane::Forward)?;

@@ -21,10 +21,7 @@ impl Scope<'_, '_> {
             }
             self.find_or_add(seq.0)?
         } else {
-            if seq.0 >= self.peer.session.next_seq {
-                return Err(Fault::Violation(CloseCode::Exchange));
-            }
-            let Some(index) = self.memory.find(self.index, Party::Us, seq.0) else { return Ok(()) };
+            let Some(index) = self.find_called(seq.0)? else { return Ok(()) };
             index
         };
         if let Flow::Request { opening: Some(opening), .. } = data.flow {
@@ -33,6 +30,16 @@ impl Scope<'_, '_> {
         let Some(flow) = self.flow_for(index, lane, data)? else { return self.on_repetition(index, data) };
         self.keep_head(flow, &data.flow)?;
         self.place(index, lane, flow, data)
+    }
+
+    /// Finds a call of ours that the peer answers; `None` if it is over. What was never sent has no answer.
+    fn find_called(&self, seq: u64) -> Result<Option<u32>, Fault> {
+        let Some(index) = self.memory.find(self.index, Party::Us, seq) else {
+            let is_over = seq < self.peer.session.next_seq;
+            return if is_over { Ok(None) } else { Err(Fault::Violation(CloseCode::Exchange)) };
+        };
+        let is_called = self.memory.exchanges.at(index).sound()?.is_call() && self.was_sent(index)?;
+        if is_called { Ok(Some(index)) } else { Err(Fault::Violation(CloseCode::Exchange)) }
     }
 
     /// Finds or makes the flow that a fragment belongs to; `None` if nothing more is wanted of it.
@@ -51,17 +58,22 @@ impl Scope<'_, '_> {
             }
             return Ok((!incoming.is_abandoned).then_some(flow));
         }
-        let is_wanted = !Exchange::is_marked(exchange.done | exchange.stopped, lane)
-            && match (exchange.begun_by, lane) {
-                (Party::Them, Lane::Forward) => exchange.stage == Stage::Arriving,
-                (Party::Us, Lane::Forward) | (_, Lane::Backward) => {
-                    matches!(exchange.stage, Stage::Open | Stage::Unknown)
-                }
-                (_, Lane::Upward | Lane::Downward) => true,
-            };
-        if is_wanted {
+        let is_marked = Exchange::is_marked(exchange.done | exchange.stopped, lane);
+        let is_over = exchange.stage == Stage::Over;
+        let is_wanted = match lane {
+            Lane::Forward => exchange.stage == Stage::Arriving,
+            Lane::Backward => exchange.awaits(lane) && matches!(exchange.stage, Stage::Open | Stage::Unknown),
+            Lane::Upward => !is_over,
+            Lane::Downward => exchange.awaits(lane),
+        };
+        if is_wanted && !is_marked {
             return self.begin_flow(index, lane, data);
         }
+        if lane == Lane::Upward && !is_marked {
+            // The call was answered before its stream began.
+            self.stop_incoming(index, lane, ResetReason::NotWanted)?;
+        }
+        let exchange = self.memory.exchanges.at(index).sound()?;
         if Exchange::is_marked(exchange.stopped, lane) {
             // It began before our STOP arrived; a record is kept for its charge.
             return self.begin_refused(index, lane, kind, end);
@@ -403,11 +415,13 @@ impl Scope<'_, '_> {
             }
             self.find_or_add(seq)?
         } else {
-            let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(()) };
+            let Some(index) = self.find_called(seq)? else { return Ok(()) };
             index
         };
         let exchange = self.memory.exchanges.at(index).sound()?;
-        if Exchange::is_marked(exchange.done, lane) {
+        // The reply of a one-way call is nothing that could end.
+        let is_nothing = !lane.leads_forward() && exchange.flow(lane).is_none() && !exchange.awaits(lane);
+        if Exchange::is_marked(exchange.done, lane) || is_nothing {
             return Ok(());
         }
         // All of it is here, and perhaps in use: there is nothing left to give up.

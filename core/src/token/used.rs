@@ -28,6 +28,11 @@ pub struct UsedTicket {
     until: Instant,
 }
 
+impl UsedTicket {
+    /// Memory in which nothing is.
+    pub const EMPTY: Self = Self { session: 0, until: Instant::ORIGIN };
+}
+
 impl<'s> UsedTickets<'s> {
     /// Makes an empty memory for tokens that live for `token_timeout`; `ring` says how many.
     ///

@@ -1,8 +1,9 @@
 //! A peer that speaks the protocol by hand, and so can say whatever it likes.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::vec::Vec;
+#![allow(dead_code, reason = "each test program uses a part of this file")]
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::RangeInclusive;
 
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Rejected};
@@ -13,27 +14,29 @@ use posthaste_core::wire::{
 };
 use posthaste_core::{Endpoint, Instant};
 
-pub const FORGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66)), 6666);
+pub(crate) const FORGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66)), 6666);
 
 /// One side of a conversation, held together by hand.
-pub struct Forger {
-    pub address: SocketAddr,
+pub(crate) struct Forger {
+    pub(crate) address: SocketAddr,
     /// The id by which the victim calls us.
-    pub ours: ConversationId,
+    pub(crate) ours: ConversationId,
     /// The id by which we call the victim.
-    pub theirs: ConversationId,
-    pub session: u64,
-    pub secret: SessionSecret,
+    pub(crate) theirs: ConversationId,
+    pub(crate) session: u64,
+    pub(crate) secret: SessionSecret,
     pub reset_token: ResetToken,
-    pub ticket: Vec<u8>,
+    pub(crate) ticket: Vec<u8>,
     /// The number of our next datagram.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The numbers of the victim's datagrams that reached us.
-    pub received: Vec<u64>,
+    pub(crate) received: Vec<u64>,
+    /// The numbers of the victim's calls that reached us.
+    pub(crate) called: Vec<u64>,
 }
 
 impl Forger {
-    pub fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             ours: ConversationId([0, 0, 0, 9, 9, 9, 9, 9]),
@@ -44,18 +47,19 @@ impl Forger {
             ticket: Vec::new(),
             number: 0,
             received: Vec::new(),
+            called: Vec::new(),
         }
     }
 
     /// Opens a conversation with a server.
-    pub fn open(victim: &mut Endpoint<'_>, now: Instant, address: SocketAddr, parameters: &Parameters) -> Self {
+    pub(crate) fn open(victim: &mut Endpoint<'_>, now: Instant, address: SocketAddr, parameters: &Parameters) -> Self {
         let mut forger = Self::new(address);
         forger.reopen(victim, now, parameters);
         forger
     }
 
     /// Opens another conversation, under an id of its own.
-    pub fn reopen(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) {
+    pub(crate) fn reopen(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) {
         self.ours.0[7] = self.ours.0[7].wrapping_add(1);
         if self.ours.0[7] == 0 {
             self.ours.0[6] = self.ours.0[6].wrapping_add(1);
@@ -69,11 +73,11 @@ impl Forger {
         self.deliver(victim, now, hello).unwrap();
         let answers = self.drain(victim, now);
         assert!(answers.iter().any(|answer| self.take_answer(answer)), "no answer to a hello with a good token");
-        (self.number, self.received) = (0, Vec::new());
+        (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
     }
 
     /// Answers the hello of a client that knocked here.
-    pub fn accept(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) -> bool {
+    pub(crate) fn accept(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) -> bool {
         let mut hello = None;
         for datagram in self.drain(victim, now) {
             if let Ok(Header::Long(LongHeader { sender: Side::Client, from, token, .. })) = Header::peek(&datagram) {
@@ -85,13 +89,13 @@ impl Forger {
         let Some((from, number)) = hello else { return false };
         self.theirs = from;
         self.ours.0[7] = self.ours.0[7].wrapping_add(1);
-        (self.number, self.received) = (0, Vec::new());
+        (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
         let answer = self.answer(number, parameters);
         self.deliver(victim, now, answer).is_ok()
     }
 
     /// Makes the answer to a hello.
-    pub fn answer(&self, number: u64, parameters: &Parameters) -> Vec<u8> {
+    pub(crate) fn answer(&self, number: u64, parameters: &Parameters) -> Vec<u8> {
         let session = frame::Session {
             answers: number,
             outcome: SessionOutcome::Opened,
@@ -113,7 +117,7 @@ impl Forger {
     }
 
     /// Makes a hello, padded as it must be.
-    pub fn hello(&self, token: &[u8], number: u64, frames: &[Frame<'_>]) -> Vec<u8> {
+    pub(crate) fn hello(&self, token: &[u8], number: u64, frames: &[Frame<'_>]) -> Vec<u8> {
         let header = LongHeader {
             epoch: Epoch::Hello,
             sender: Side::Client,
@@ -131,12 +135,12 @@ impl Forger {
     }
 
     /// Makes the next datagram, with frames that may be nonsense.
-    pub fn datagram(&mut self, frames: &[Frame<'_>]) -> Vec<u8> {
+    pub(crate) fn datagram(&mut self, frames: &[Frame<'_>]) -> Vec<u8> {
         self.datagram_with(|writer| frames.iter().for_each(|frame| frame.encode(writer).unwrap()))
     }
 
     /// Makes the next datagram, with whatever `write` writes.
-    pub fn datagram_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    pub(crate) fn datagram_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let number = self.number;
         self.number += 1;
         build(65_000, |writer| {
@@ -148,19 +152,24 @@ impl Forger {
     }
 
     /// Hands a datagram to the victim.
-    pub fn deliver(&self, victim: &mut Endpoint<'_>, now: Instant, mut octets: Vec<u8>) -> Result<(), Rejected> {
+    pub(crate) fn deliver(&self, victim: &mut Endpoint<'_>, now: Instant, mut octets: Vec<u8>) -> Result<(), Rejected> {
         let arrival = Arrival { from: self.address, to: None, ecn: Ecn::NotEct };
         victim.handle_datagram(now, arrival, &mut octets)
     }
 
     /// Says something to the victim.
-    pub fn say(&mut self, victim: &mut Endpoint<'_>, now: Instant, frames: &[Frame<'_>]) -> Result<(), Rejected> {
+    pub(crate) fn say(
+        &mut self,
+        victim: &mut Endpoint<'_>,
+        now: Instant,
+        frames: &[Frame<'_>],
+    ) -> Result<(), Rejected> {
         let datagram = self.datagram(frames);
         self.deliver(victim, now, datagram)
     }
 
     /// Takes all that the victim sends here, and notes the numbers.
-    pub fn drain(&mut self, victim: &mut Endpoint<'_>, now: Instant) -> Vec<Vec<u8>> {
+    pub(crate) fn drain(&mut self, victim: &mut Endpoint<'_>, now: Instant) -> Vec<Vec<u8>> {
         let mut out = vec![0; victim.config().datagram_len_max];
         let mut taken = Vec::new();
         while let Some(transmit) = victim.poll_transmit(now, &mut out) {
@@ -177,7 +186,7 @@ impl Forger {
     }
 
     /// Returns the number and the frames of a datagram of the data epoch.
-    pub fn read<'d>(&self, datagram: &'d [u8]) -> Option<(u64, Frames<'d>)> {
+    pub(crate) fn read<'d>(&self, datagram: &'d [u8]) -> Option<(u64, Frames<'d>)> {
         let Ok(Header::Short(ShortHeader { to })) = Header::peek(datagram) else { return None };
         let field = NumberField::read(datagram, ShortHeader::NUMBER_OFFSET).ok()?;
         let number = field.number.expand(self.received.iter().max().copied());
@@ -185,7 +194,7 @@ impl Forger {
     }
 
     /// Acknowledges all that arrived here.
-    pub fn acknowledge(&mut self, victim: &mut Endpoint<'_>, now: Instant) -> Result<(), Rejected> {
+    pub(crate) fn acknowledge(&mut self, victim: &mut Endpoint<'_>, now: Instant) -> Result<(), Rejected> {
         let ranges = descending(&self.received);
         if ranges.is_empty() {
             return Ok(());
@@ -196,7 +205,7 @@ impl Forger {
         self.deliver(victim, now, datagram)
     }
 
-    pub fn take_answer(&mut self, datagram: &[u8]) -> bool {
+    pub(crate) fn take_answer(&mut self, datagram: &[u8]) -> bool {
         let Ok(Header::Long(LongHeader { sender: Side::Server, from, to, .. })) = Header::peek(datagram) else {
             return false;
         };
@@ -218,7 +227,7 @@ impl Forger {
 }
 
 /// Writes a datagram and seals it with its checksum.
-pub fn build(len_max: usize, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(crate) fn build(len_max: usize, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut octets = vec![0; len_max];
     let mut writer = Writer::new(&mut octets);
     write(&mut writer);
@@ -229,7 +238,7 @@ pub fn build(len_max: usize, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
 }
 
 /// Gives a tampered datagram the checksum of what it says.
-pub fn repair(datagram: &mut [u8]) {
+pub(crate) fn repair(datagram: &mut [u8]) {
     if let Some(len) = datagram.len().checked_sub(4) {
         let (covered, tag) = datagram.split_at_mut(len);
         tag.copy_from_slice(&crc32c(covered).to_be_bytes());
@@ -237,7 +246,7 @@ pub fn repair(datagram: &mut [u8]) {
 }
 
 /// Returns the encoded items of parameters.
-pub fn items_of(parameters: &Parameters) -> Vec<u8> {
+pub(crate) fn items_of(parameters: &Parameters) -> Vec<u8> {
     let mut items = [0; Parameters::LEN_MAX];
     let mut writer = Writer::new(&mut items);
     parameters.encode(&mut writer).unwrap();
@@ -245,7 +254,7 @@ pub fn items_of(parameters: &Parameters) -> Vec<u8> {
 }
 
 /// Returns the ranges of numbers, highest first.
-pub fn descending(numbers: &[u64]) -> Vec<RangeInclusive<u64>> {
+pub(crate) fn descending(numbers: &[u64]) -> Vec<RangeInclusive<u64>> {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
