@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use clap::Args;
 use hdrhistogram::Histogram;
-use posthaste_std::{CallError, Client, Request, Semantics};
+use posthaste_core::wire::NotExecuted as Refusal;
+use posthaste_std::{CallError, Client, NotExecuted, Request, Semantics};
 
 use crate::client::ConnectArgs;
 use crate::failure::{Code, Failure};
@@ -67,8 +68,8 @@ pub(crate) fn run(args: &PingArgs) -> Result<(), Failure> {
             Ok(()) => {
                 return Err(Failure::new(Code::Application, "the server answered with other octets than it was sent"));
             }
-            Err(CallError::Unknown(why)) => {
-                output::print(format_args!("no answer from {}: seq={number}: {}\n", args.server, why.why()))?;
+            Err(error) if is_lost(&error) => {
+                output::print(format_args!("no answer from {}: seq={number}: {error}\n", args.server))?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -109,6 +110,17 @@ fn ping(
         ..Request::new(PROGRAM, VERSION, Procedure::Echo as u32, payload)
     };
     interrupts.conclude(client.start(&request).map_err(CallError::Refused)?, reply)
+}
+
+/// Says whether the next ping may fare better.
+fn is_lost(error: &CallError) -> bool {
+    match error {
+        CallError::Unknown(_) | CallError::ReplyLost => true,
+        // The server never saw it, and said so when it was told that nobody waits any more.
+        CallError::NotExecuted(NotExecuted::Refused(Refusal::Cancelled | Refusal::DeadlinePassed)) => true,
+        CallError::NotExecuted(NotExecuted::NeverSent) => true,
+        CallError::NotExecuted(_) | CallError::Application(_) | CallError::Refused(_) => false,
+    }
 }
 
 /// What came of all pings.

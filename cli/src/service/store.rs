@@ -94,7 +94,10 @@ impl Store {
 
     fn take(&self, header: &Header, stream: &mut dyn Read) -> Outcome {
         check_name(&header.name).map_err(|error| format!("the name '{}' is refused: {error}", header.name))?;
-        let cannot = |error: io::Error| format!("cannot store '{}': {error}", header.name);
+        let cannot = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => format!("cannot store '{}': its stream ended early", header.name),
+            _ => format!("cannot store '{}': {error}", header.name),
+        };
         let mut temporary = Temporary::create(&self.directory, header.transfer).map_err(cannot)?;
         copy(stream, &mut temporary.file, header.file_len).map_err(cannot)?;
         let announced = read_array(stream).map(Hash::from_bytes).map_err(cannot)?;
