@@ -94,9 +94,12 @@ impl Store {
 
     fn take(&self, header: &Header, stream: &mut dyn Read) -> Outcome {
         check_name(&header.name).map_err(|error| format!("the name '{}' is refused: {error}", header.name))?;
-        let cannot = |error: io::Error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => format!("cannot store '{}': its stream ended early", header.name),
-            _ => format!("cannot store '{}': {error}", header.name),
+        let cannot = |error: io::Error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                format!("cannot store '{}': its stream ended early", header.name)
+            } else {
+                format!("cannot store '{}': {error}", header.name)
+            }
         };
         let mut temporary = Temporary::create(&self.directory, header.transfer).map_err(cannot)?;
         copy(stream, &mut temporary.file, header.file_len).map_err(cannot)?;
