@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use posthaste_core::wire::NotExecuted as Refusal;
+use posthaste_std::{CallError, NotExecuted};
 
 use crate::escape::Escaped;
 
@@ -23,8 +25,14 @@ pub(crate) struct Failure {
 /// The whole table is in `posthaste --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
+    /// The application on the other side answered with an error.
+    Application = 1,
     /// The command line is wrong; nothing was done.
     Usage = 2,
+    /// The work was not done, and never will be.
+    NotExecuted = 3,
+    /// Nobody here knows whether the work was done.
+    Unknown = 4,
     /// The other side could not be found or reached.
     Connect = 5,
     /// A file, socket or process of this machine failed.
@@ -74,6 +82,44 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+/// Says what became of a call, and whether it may be made again.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match &error {
+            CallError::Application(text) => {
+                let shown_len = text.len().min(REMOTE_TEXT_LEN_MAX);
+                let text = String::from_utf8_lossy(&text[..shown_len]);
+                Self::new(Code::Application, format_args!("the server answered with an error: {text}"))
+            }
+            CallError::NotExecuted(why) => Self::new(Code::NotExecuted, format_args!("not executed: {}", reason(*why)))
+                .hint("it never will be: the same call may safely be made again"),
+            CallError::Refused(why) => Self::new(Code::NotExecuted, format_args!("not executed, not even sent: {why}")),
+            CallError::ReplyLost => Self::new(Code::Unknown, error).hint("look at the state of the server"),
+            CallError::Unknown(_) => Self::new(Code::Unknown, error)
+                .hint("it may have been executed, or not: look at the state of the server"),
+        }
+    }
+}
+
+fn reason(why: NotExecuted) -> String {
+    match why {
+        NotExecuted::Refused(Refusal::Busy) => "the server is busy".to_owned(),
+        NotExecuted::Refused(Refusal::DeadlinePassed) => "the deadline passed before it began".to_owned(),
+        NotExecuted::Refused(Refusal::Cancelled) => "it was cancelled before it began".to_owned(),
+        NotExecuted::Refused(Refusal::NoSuchProgram | Refusal::NoSuchVersion { .. } | Refusal::NoSuchProcedure) => {
+            "the server does not know the procedure".to_owned()
+        }
+        NotExecuted::Refused(Refusal::Draining) => "the server is shutting down".to_owned(),
+        NotExecuted::Refused(why) => format!("the server refused it ({why:?})"),
+        NotExecuted::NeverSent => "it was never sent".to_owned(),
+        NotExecuted::TooLarge { limit } => format!("the server takes {limit} octets at most"),
+        why => format!("{why:?}"),
+    }
+}
+
+/// Octets of a text from the other side that are shown; our choice.
+const REMOTE_TEXT_LEN_MAX: usize = 1024;
 
 /// Takes the reason and the best advice out of the several paragraphs that `clap` writes.
 impl From<clap::Error> for Failure {

@@ -1,15 +1,24 @@
 //! The `posthaste` command.
 //!
-//! What it promises to scripts: results on standard output, at most one line of reason and one of advice on standard
-//! error, an exit status that says what became of the work (listed in `--help`), never a backtrace.
+//! What it promises to scripts: results on standard output; on standard error at most one line of reason, one of advice,
+//! and a warning that was asked for; an exit status that says what became of the work (listed in `--help`); never a
+//! backtrace.
 
 extern crate alloc;
 
 mod bench;
+mod call;
+mod client;
 mod escape;
 mod failure;
+mod interrupts;
 mod output;
+mod ping;
+mod plain;
 mod relay;
+mod send;
+mod serve;
+mod service;
 mod value;
 
 use std::process::ExitCode;
@@ -28,6 +37,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
+    Ping(ping::PingArgs),
+    Send(send::SendArgs),
+    Call(call::CallArgs),
     Relay(relay::RelayArgs),
     /// Measure this machine.
     #[command(subcommand)]
@@ -49,6 +62,10 @@ fn run() -> Result<(), Failure> {
         Err(error) => return Err(Failure::from(error)),
     };
     match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Ping(args) => ping::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Call(args) => call::run(&args),
         Command::Relay(args) => relay::run(&args),
         Command::Bench(command) => bench::run(&command),
     }

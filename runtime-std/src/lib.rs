@@ -42,7 +42,7 @@ pub use error::{Attempt, CallError, ConnectError, FlushError, ReceiveError};
 pub use handler::{Execution, Handler, Incoming, Inline};
 pub use options::Options;
 pub use peer::{Peer, Received};
-pub use pending::{Pending, Unresolved, wait_any};
+pub use pending::{Canceller, Pending, Unresolved, wait_any};
 pub use posthaste_core::endpoint::{Answer, Body, Delivery, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};

@@ -212,6 +212,16 @@ impl Node {
         }
     }
 
+    /// Closes the conversations and tells everybody who waits; the threads end.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        state.close_peers(now);
+        state.settle(now, &self.socket);
+        state.close();
+        self.kick(&mut state);
+    }
+
     fn recv(&self, wheel: &mut RecvBatch, now: Instant, until: Option<Instant>) -> io::Result<usize> {
         self.socket.recv_timeout(wheel, until.map(|until| until.saturating_since(now)))
     }
@@ -338,13 +348,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        let mut state = self.node.lock();
-        let now = self.node.clock.now();
-        state.close_peers(now);
-        state.settle(now, &self.node.socket);
-        state.close();
-        self.node.kick(&mut state);
-        drop(state);
+        self.node.close();
         if let Some(helper) = self.node.helper.get() {
             helper.unpark();
         }

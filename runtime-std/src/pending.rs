@@ -48,10 +48,13 @@ impl Pending {
 
     /// Asks for the call to be given up. Wait for its outcome: the handler may have run.
     pub fn cancel(&self) {
-        if let Some(call) = self.call {
-            // A call that has ended needs no cancelling.
-            let _ = self.peer.node.command(|state, now| state.endpoint.cancel(now, call));
-        }
+        self.canceller().cancel();
+    }
+
+    /// Returns what cancels the call while another thread waits for it.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller { peer: self.peer.clone(), call: self.call }
     }
 }
 
@@ -66,6 +69,23 @@ impl Drop for Pending {
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// Cancels one call, from any thread and at any time.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    peer: Peer,
+    call: Option<CallId>,
+}
+
+impl Canceller {
+    /// As [`Pending::cancel`]; without effect once the call has ended.
+    pub fn cancel(&self) {
+        if let Some(call) = self.call {
+            // A call that has ended needs no cancelling.
+            let _ = self.peer.node.command(|state, now| state.endpoint.cancel(now, call));
+        }
     }
 }
 

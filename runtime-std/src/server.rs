@@ -76,8 +76,9 @@ impl Server {
 
     /// Begins no handler any more, waits until those under way have returned, at most `timeout`, and closes the server.
     ///
-    /// Calls that wait for a worker still run; calls that arrive are refused.
-    pub fn shut_down(self, timeout: Duration) {
+    /// Calls that wait for a worker still run; calls that arrive are refused. Threads that receive from the server are told
+    /// that it is closed.
+    pub fn shut_down(&self, timeout: Duration) {
         let node = self.threads.node();
         node.command(|state, now| state.endpoint.drain(now));
         let until = deadline_after(node.clock.now(), Some(timeout));
@@ -86,6 +87,7 @@ impl Server {
             let service = state.service.as_ref()?;
             (service.running.is_empty() && service.queue.is_empty() && service.inline.is_empty()).then_some(())
         });
+        node.close();
     }
 }
 

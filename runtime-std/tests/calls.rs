@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use posthaste_std::{
-    Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, Request, Server,
-    Unknown, wait_any, wire,
+    Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, ReceiveError,
+    Request, Server, Unknown, wait_any, wire,
 };
 
 #[test]
@@ -340,6 +340,38 @@ fn a_server_that_shuts_down_lets_its_handlers_finish() {
     release.send(()).unwrap();
     assert_eq!(pending.wait().unwrap(), b"last");
     end.join().unwrap();
+}
+
+#[test]
+fn a_server_that_shuts_down_tells_the_threads_that_receive() {
+    let server = serve(echo);
+    thread::scope(|scope| {
+        let receiving = [(); 2].map(|()| scope.spawn(|| server.accept_stream(None)));
+        server.shut_down(Duration::from_secs(10));
+        for receiver in receiving {
+            assert_eq!(receiver.join().unwrap().unwrap_err(), ReceiveError::Closed);
+        }
+    });
+}
+
+#[test]
+fn a_call_can_be_cancelled_while_another_thread_waits_for_it() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let server = serve(move |call: &Incoming<'_>, _: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        while !call.is_cancelled() {
+            thread::yield_now();
+        }
+        Answer::Ok
+    });
+    let client = connect(&server);
+    let pending = client.start(&Request::new(1, 1, 7, b"")).unwrap();
+    let canceller = pending.canceller();
+    let waiting = thread::spawn(|| pending.wait());
+    beginnings.recv().unwrap();
+    canceller.cancel();
+    // The handler answers once it is told, and whether its answer is still waited for is a matter of time.
+    let _ = waiting.join().unwrap();
 }
 
 const THREAD_COUNT: u64 = 8;

@@ -46,16 +46,24 @@ impl Address {
     /// # Errors
     /// [`Code::Connect`] if the name is unknown.
     pub(crate) fn resolve(&self) -> Result<SocketAddr, Failure> {
+        self.resolve_all().map(|answers| answers[0])
+    }
+
+    /// Looks the address up; at least one answer, the one that the system prefers first.
+    ///
+    /// # Errors
+    /// [`Code::Connect`] if the name is unknown.
+    pub(crate) fn resolve_all(&self) -> Result<Vec<SocketAddr>, Failure> {
         let (host, port) = match self {
-            Self::Numeric(address) => return Ok(*address),
+            Self::Numeric(address) => return Ok(vec![*address]),
             Self::Named { host, port } => (host.as_str(), *port),
         };
         let unknown = |reason: &dyn fmt::Display| {
             Failure::new(Code::Connect, format_args!("cannot find the host '{host}': {reason}"))
                 .hint("check the name, or give the address in numbers")
         };
-        let mut answers = (host, port).to_socket_addrs().map_err(|error| unknown(&error))?;
-        answers.next().ok_or_else(|| unknown(&"it has no address"))
+        let answers: Vec<_> = (host, port).to_socket_addrs().map_err(|error| unknown(&error))?.collect();
+        if answers.is_empty() { Err(unknown(&"it has no address")) } else { Ok(answers) }
     }
 }
 

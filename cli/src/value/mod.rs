@@ -48,6 +48,13 @@ impl fmt::Display for Percentage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TimeSpan(pub(crate) Duration);
 
+impl TimeSpan {
+    /// Reads a time like [`str::parse`] and refuses zero.
+    pub(crate) fn parse_nonzero(text: &str) -> Result<Self, QuantityError> {
+        TIME.parse_nonzero(text).map(|nanos| Self(Duration::from_nanos(nanos)))
+    }
+}
+
 impl FromStr for TimeSpan {
     type Err = QuantityError;
 

@@ -1,0 +1,48 @@
+//! What `ping`, `send` and `call` share: finding the server and connecting to it.
+
+use std::io;
+
+use clap::Args;
+use posthaste_std::{Client, ConnectError, Options};
+
+use crate::failure::{Code, Failure};
+use crate::plain::PlainArgs;
+use crate::value::{Address, TimeSpan};
+
+/// How the server is reached.
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    /// How long each address of the server is tried
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = TimeSpan::parse_nonzero, global = true)]
+    connect_timeout: TimeSpan,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+impl ConnectArgs {
+    /// Connects to a server; each of its addresses is tried until one answers.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] if it is on another machine and nobody consented, [`Code::Connect`] if it is unknown or does not
+    /// answer, [`Code::Local`] if there is no socket to be had.
+    pub(crate) fn connect(&self, server: &Address) -> Result<Client, Failure> {
+        let addresses = server.resolve_all()?;
+        if addresses.iter().any(|address| address.port() == 0) {
+            return Err(Failure::new(Code::Usage, "no server has port 0").hint("give the port of the server"));
+        }
+        let options = self.plain.options(&addresses)?;
+        let options = Options { connect_timeout: self.connect_timeout.0, ..options };
+        Client::connect_insecure(&addresses[..], options).map_err(|error| failure(server, &error))
+    }
+}
+
+fn failure(server: &Address, error: &ConnectError) -> Failure {
+    if let ConnectError::Unreachable(attempts) = error
+        && attempts.iter().all(|attempt| attempt.error.kind() != io::ErrorKind::TimedOut)
+    {
+        return Failure::new(Code::Local, format_args!("cannot reach {server} from here: {error}"))
+            .hint("check the network of this machine");
+    }
+    Failure::new(Code::Connect, format_args!("cannot connect to {server}: {error}"))
+        .hint("check that the server runs, and that its UDP port is open")
+}

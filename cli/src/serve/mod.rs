@@ -1,0 +1,75 @@
+//! `posthaste serve`: the built-in service on a UDP port.
+
+mod blocking;
+
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::failure::{Code, Failure};
+use crate::interrupts::Interrupts;
+use crate::output;
+use crate::plain::PlainArgs;
+use crate::service::Service;
+use crate::service::store::Store;
+use crate::value::Address;
+
+/// Answer pings and calls, and take files.
+///
+/// Prints the address that it listens on, and a line for each file. Ctrl-C ends it when the calls under way are answered,
+/// at most 10 s later; a second one ends it at once.
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+    /// What drives the protocol
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Runtime::Std)]
+    runtime: Runtime,
+    /// Take files, and put them into this directory; one that has the name of another takes its place
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// The adapter that drives the protocol.
+#[derive(Clone, Copy, ValueEnum)]
+enum Runtime {
+    /// Blocking calls on threads.
+    Std,
+}
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let addresses = args.listen.resolve_all()?;
+    let options = args.plain.options(&addresses)?;
+    let store = match &args.store {
+        Some(directory) => Some(Store::open(directory).map_err(|error| {
+            Failure::local(format_args!("cannot store files in '{}'", directory.display()), &error)
+                .hint("give --store a directory that you may write")
+        })?),
+        None => None,
+    };
+    let service = Arc::new(Service::new(store));
+    match args.runtime {
+        Runtime::Std => blocking::serve(&args.listen, &addresses, options, &service),
+    }
+}
+
+/// Tells where the server listens: scripts wait for this line.
+fn announce(address: SocketAddr) -> Result<(), Failure> {
+    output::print(format_args!("serving {address}\n"))
+}
+
+fn cannot_listen(listen: &Address, error: &std::io::Error) -> Failure {
+    Failure::local(format_args!("cannot listen on {listen}"), error)
+        .hint("port 0 picks a free port; the address must be one of this machine")
+}
+
+/// Listens to signals; the second one leaves calls without an answer.
+fn interrupts() -> Result<Interrupts, Failure> {
+    Interrupts::listen(Code::Unknown)
+}

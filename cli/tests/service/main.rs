@@ -1,0 +1,12 @@
+//! `serve`, and what calls it, as a script sees them.
+#![cfg(unix)]
+
+mod calls;
+mod files;
+mod process;
+
+/// The numbers of the built-in service, as it documents them.
+const PROGRAM: u32 = 0x2070_6f73;
+const ECHO: u32 = 1;
+const SLEEP: u32 = 2;
+const STORED: u32 = 3;
