@@ -55,7 +55,7 @@ impl Scope<'_, '_> {
         // A pure acknowledgement is not held back by the window (RFC 9002 §7).
         let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
         let Some(number) = self.peek_number() else { return Ok(None) };
-        let mut writer = Writer::new(&mut out[..limit - tag_len]);
+        let mut writer = Writer::of_datagram(&mut out[..limit - tag_len]);
         let truncated = self.truncate(number);
         let Some(truncated) = truncated else { return Ok(None) };
         let header = ShortHeader { to: self.peer.conversation.remote };
@@ -80,8 +80,12 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         let is_eliciting = writer.len() > quiet_len;
-        // Header protection takes its sample behind the longest number (protocol §3.10).
-        while writer.len() < ShortHeader::NUMBER_OFFSET + 4 && (Frame::Padding { len: 1 }).encode(&mut writer).is_ok() {
+        // Header protection takes its sample behind the longest number (protocol §3.10), and many short frames need a datagram of
+        // some length (protocol §5.1).
+        let len_min = (ShortHeader::NUMBER_OFFSET + 4).max(8 * writer.frame_count());
+        if let Some(len) = len_min.checked_sub(writer.len()).filter(|len| *len > 0) {
+            // Where it does not fit, the room was filled, and its length allows for all frames in it.
+            let _ = Frame::Padding { len: len.min(writer.room()) }.encode(&mut writer);
         }
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];

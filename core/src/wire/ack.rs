@@ -55,7 +55,7 @@ impl<'a> Ack<'a> {
         ecn: Option<EcnCounts>,
         writer: &mut Writer<'_>,
     ) -> Result<usize, NoRoom> {
-        writer.whole(|writer| {
+        writer.whole_frame(|writer| {
             let mut ranges = ranges.into_iter();
             let first = ranges.next().ok_or(NoRoom)?;
             debug_assert!(first.start() <= first.end(), "a range holds a number");

@@ -161,6 +161,8 @@ impl<'a> Reader<'a> {
 pub struct Writer<'a> {
     out: &'a mut [u8],
     len: usize,
+    frame_count: usize,
+    frame_count_max: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -168,7 +170,17 @@ impl<'a> Writer<'a> {
     #[inline]
     #[must_use]
     pub const fn new(out: &'a mut [u8]) -> Self {
-        Self { out, len: 0 }
+        Self { out, len: 0, frame_count: 0, frame_count_max: usize::MAX }
+    }
+
+    /// Makes a cursor at the start of a datagram: it takes no more frames than a datagram as long as `out` may hold, so that many
+    /// short ones never make one that its receiver must refuse (protocol §5.1).
+    #[inline]
+    #[must_use]
+    pub const fn of_datagram(out: &'a mut [u8]) -> Self {
+        // One may be added to make up for the length.
+        let frame_count_max = out.len() / 8;
+        Self { out, len: 0, frame_count: 0, frame_count_max }
     }
 
     /// Writes one octet.
@@ -247,6 +259,27 @@ impl<'a> Writer<'a> {
             self.len = len;
         }
         result
+    }
+
+    /// As [`Writer::whole`], for a frame: one too many for the datagram finds no room, either.
+    ///
+    /// # Errors
+    /// That of `write`, or [`NoRoom`].
+    #[inline]
+    pub(super) fn whole_frame<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, NoRoom>) -> Result<T, NoRoom> {
+        if self.frame_count >= self.frame_count_max {
+            return Err(NoRoom);
+        }
+        let result = self.whole(write)?;
+        self.frame_count += 1;
+        Ok(result)
+    }
+
+    /// Returns how many frames were written.
+    #[inline]
+    #[must_use]
+    pub const fn frame_count(&self) -> usize {
+        self.frame_count
     }
 
     /// Replaces the octet at `offset`, which was written before.

@@ -250,7 +250,7 @@ impl<'a> Data<'a> {
     /// [`NoRoom`] if it does not fit, or if the octets would not fit after it.
     #[inline]
     pub fn encode_head(&self, data_len: usize, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.whole(|writer| {
+        writer.whole_frame(|writer| {
             writer.u8(self.kind())?;
             if let Flow::Newest { key, order } = self.flow {
                 writer.varint(key)?;

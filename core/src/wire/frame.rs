@@ -289,17 +289,18 @@ impl<'a> Frame<'a> {
     /// [`NoRoom`] if it does not fit; nothing is written then.
     #[inline]
     pub fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.whole(|writer| {
-            if let Self::Data(data) = self {
-                data.encode(writer)
-            } else if let Self::Ack(ack) = self {
-                ack.encode(writer)
-            } else if let Self::Padding { len } = *self {
-                encode_padding(len, writer)
-            } else {
-                self.encode_other(writer)
-            }
-        })
+        if let Self::Data(data) = self {
+            return data.encode(writer);
+        }
+        if let Self::Padding { len } = *self {
+            // Not counted: it is what gives a datagram of many frames its length.
+            return writer.whole(|writer| encode_padding(len, writer));
+        }
+        writer.whole_frame(
+            |writer| {
+                if let Self::Ack(ack) = self { ack.encode(writer) } else { self.encode_other(writer) }
+            },
+        )
     }
 
     /// Returns how many octets [`Self::encode`] writes.

@@ -26,7 +26,7 @@ impl<'a> Retired<'a> {
     /// [`NoRoom`] if it does not fit, if more than [`RETIRED_COUNT_MAX`] are listed or if they do not descend: leaving
     /// one out would retire it.
     pub fn write(low: Seq, listed: impl IntoIterator<Item = Seq>, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.whole(|writer| {
+        writer.whole_frame(|writer| {
             writer.u8(Self::KIND)?;
             writer.varint(low.0)?;
             // At most 16, which is one octet; replaced when it is known.
