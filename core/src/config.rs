@@ -192,6 +192,21 @@ impl Config {
         }
     }
 
+    /// Lowers what a peer may have under way to the receive buffer that the operating system granted.
+    ///
+    /// Datagrams beyond it would be lost on our own doorstep, and the peer would take that for congestion. For adapters.
+    pub const fn fit_recv_buffer(&mut self, granted_len: usize) {
+        if self.credit > granted_len as u64 {
+            self.credit = granted_len as u64;
+        }
+        if self.message_len_max > granted_len {
+            self.message_len_max = granted_len;
+        }
+        if self.stream_window > granted_len {
+            self.stream_window = granted_len;
+        }
+    }
+
     /// Returns the largest congestion window that makes sense: what the peer may ever grant.
     pub(crate) const fn window_max(&self) -> u64 {
         self.payload_memory as u64
@@ -312,6 +327,16 @@ mod tests {
     fn a_message_larger_than_the_credit_is_refused() {
         let config = Config { message_len_max: 2 << 20, credit: 1 << 20, ..Config::internet() };
         assert_eq!(config.check(), Err(ConfigError { field: "credit" }));
+    }
+
+    #[test]
+    fn nobody_may_have_more_under_way_than_the_receive_buffer_holds() {
+        let mut config = Config::internet();
+        config.fit_recv_buffer(64 << 20);
+        assert_eq!(config, Config::internet());
+        config.fit_recv_buffer(100_000);
+        assert_eq!((config.credit, config.message_len_max, config.stream_window), (100_000, 100_000, 100_000));
+        assert_eq!(config.check(), Ok(()));
     }
 
     #[test]

@@ -64,3 +64,43 @@ fn an_endpoint_keeps_to_its_own_rate() {
     let took = pair.now.saturating_since(start);
     assert!((500..700).contains(&took.as_millis()), "{took:?}");
 }
+
+#[test]
+fn a_burst_of_calls_answered_or_cancelled_at_once_fits_the_rules_of_frames() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[])).unwrap();
+    answer(&mut pair);
+    let count_ended = |pair: &mut Pair| {
+        let mut count = 0;
+        while pair.client.take(|event| matches!(event, Event::CallEnded { .. }).then_some(())).is_some() {
+            count += 1;
+        }
+        count
+    };
+
+    for fate in ["answered", "cancelled"] {
+        let calls: Vec<_> =
+            (0..400).map(|_| pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[])).unwrap()).collect();
+        pair.run(Duration::from_millis(15));
+        let mut ended = 0;
+        if fate == "cancelled" {
+            calls.iter().for_each(|call| pair.client.endpoint.cancel(pair.now, *call).unwrap());
+        }
+        pair.run_until(Duration::from_secs(5), |pair| {
+            if fate == "answered" {
+                pair.server.echo(pair.now);
+            }
+            ended += count_ended(pair);
+            ended == 400
+        });
+        assert_eq!(ended, 400, "{fate}");
+        pair.run(Duration::from_secs(1));
+        pair.server.events.clear();
+        assert_eq!(pair.server.endpoint.counters().violations, 0, "{fate}");
+        assert_eq!(pair.client.endpoint.counters().violations, 0, "{fate}");
+    }
+    pair.client.events.clear();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"on")).unwrap();
+    assert_eq!(answer(&mut pair).1, b"on");
+}

@@ -37,10 +37,13 @@ impl Scope<'_, '_> {
             return self.tell(index, News::ENDED);
         }
         exchange.enter(Stage::Over, now);
-        self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
         if matches!(outcome, Outcome::NotExecuted(_)) {
+            self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
             self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
             self.exchange(index)?.done |= 1 << Lane::Downward as u8;
+        } else {
+            // It was executed, so its request has arrived as a whole: nothing of it is left to agree on.
+            self.remove_outgoing(index, Lane::Forward)?;
         }
         self.tell(index, News::ENDED)
     }

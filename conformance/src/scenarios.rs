@@ -1,0 +1,213 @@
+//! What every pair of adapters must be able to do.
+
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+
+use posthaste_core::config::PathMtuDiscovery;
+use posthaste_core::endpoint::{Body, Delivery, Reply, Request};
+use posthaste_core::{Config, NotExecuted, Unknown, wire};
+
+use crate::relay::Relay;
+use crate::service::{CALL_BACK, ECHO, FAIL, HANG, PANIC, PROGRAM, SUMMARY, Summary, TALLY, digest};
+use crate::{Client, Failure, Server};
+
+const ANY_V4: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ANY_V6: SocketAddr = SocketAddr::new(core::net::IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+
+/// A pseudo-random generator for payloads (splitmix64).
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Makes a generator.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns the next 64 bits.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// Returns `len` octets.
+    pub fn octets(&mut self, len: usize) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(len + 8);
+        while octets.len() < len {
+            octets.extend_from_slice(&self.next().to_le_bytes());
+        }
+        octets.truncate(len);
+        octets
+    }
+}
+
+fn config() -> Config {
+    Config::lan()
+}
+
+fn pair<C: Client, S: Server>() -> (C, S) {
+    let server = S::start(ANY_V4, config());
+    (C::connect(server.local_addr(), config()), server)
+}
+
+fn request(procedure: u32, arguments: &[u8]) -> Request<'_> {
+    Request::new(PROGRAM, 1, procedure, arguments)
+}
+
+fn summary<C: Client>(client: &mut C) -> Summary {
+    Summary::decode(&client.call(request(SUMMARY, &[])).expect("the server answers"))
+}
+
+/// Echoes of every size come back unchanged.
+pub fn calls_of_every_size_are_answered<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let mut random = Random::new(1);
+    for len in [0, 1, 31, 1000, 1200, 5000, 65_507, 100_000, 200_000, 1 << 20] {
+        let arguments = random.octets(len);
+        match client.call(request(ECHO, &arguments)) {
+            Ok(reply) => assert!(reply == arguments, "an echo of {len} octets"),
+            // Where the system grants less of a receive buffer, the limit is announced.
+            Err(Failure::Refused(_) | Failure::NotExecuted(NotExecuted::TooLarge { .. })) => assert!(len > 200_000),
+            Err(failure) => panic!("{len} octets: {failure:?}"),
+        }
+    }
+}
+
+/// The same over IPv6.
+pub fn calls_go_over_ipv6<C: Client, S: Server>() {
+    let server = S::start(ANY_V6, config());
+    let mut client = C::connect(server.local_addr(), config());
+    let arguments = Random::new(2).octets(3000);
+    assert_eq!(client.call(request(ECHO, &arguments)), Ok(arguments));
+}
+
+/// Many calls at a time, each with its own reply.
+pub fn many_calls_in_flight_get_their_own_replies<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let mut random = Random::new(3);
+    // More than the window of exchanges, so that some wait for room.
+    let arguments: Vec<_> = (0..3000).map(|index| random.octets(8 + index % 100)).collect();
+    let replies = client.call_all(ECHO, &arguments);
+    assert_eq!(replies.len(), arguments.len());
+    for (reply, arguments) in replies.into_iter().zip(arguments) {
+        assert_eq!(reply, Ok(arguments));
+    }
+}
+
+/// An application error reaches the caller with its octets.
+pub fn an_application_error_comes_with_its_octets<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    assert_eq!(client.call(request(FAIL, b"no")), Err(Failure::Application(b"no".to_vec())));
+}
+
+/// What the server does not know is refused, and was not executed.
+pub fn refusals_name_their_reason<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let refused = |why| Err(Failure::NotExecuted(NotExecuted::Refused(why)));
+    assert_eq!(client.call(Request::new(PROGRAM, 1, 99, &[])), refused(wire::NotExecuted::NoSuchProcedure));
+    let versions = wire::NotExecuted::NoSuchVersion { low: 1, high: 1 };
+    assert_eq!(client.call(Request::new(PROGRAM, 2, ECHO, &[])), refused(versions));
+    assert_eq!(client.call(Request::new(1, 1, ECHO, &[])), refused(wire::NotExecuted::NoSuchProgram));
+}
+
+/// A handler that does not return by the deadline leaves an unknown outcome; a panic does, too, and the server goes on.
+pub fn a_deadline_and_a_panic_leave_the_outcome_unknown<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let hang = Request { timeout: Some(Duration::from_millis(50)), ..request(HANG, &[]) };
+    assert_eq!(client.call(hang), Err(Failure::Unknown(Unknown::Deadline)));
+    assert_eq!(client.call(request(PANIC, &[])), Err(Failure::Unknown(Unknown::HandlerFailed)));
+    assert_eq!(client.call(request(ECHO, b"alive")), Ok(b"alive".to_vec()));
+}
+
+/// A call that is given up reaches its handler as a cancellation.
+pub fn a_cancelled_call_reaches_its_handler<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let hanging = client.start_call(HANG);
+    while summary(&mut client).hanging == 0 {}
+    client.cancel(hanging);
+    while summary(&mut client).cancelled == 0 {}
+}
+
+/// One-way calls are executed once each.
+pub fn one_way_calls_are_executed_once<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    for _ in 0..10 {
+        let tally = Request { reply: Reply::Never, ..request(TALLY, &[]) };
+        assert_eq!(client.call(tally), Ok(Vec::new()));
+    }
+    while summary(&mut client).tally < 10 {}
+    assert_eq!(summary(&mut client).tally, 10);
+}
+
+/// Messages arrive once each, those of a channel in their order.
+pub fn messages_arrive_once_and_in_order<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let mut random = Random::new(4);
+    let mut sum = 0_u64;
+    let mut len = 0;
+    for number in 1..=500_u64 {
+        let mut ordered = number.to_le_bytes().to_vec();
+        ordered.extend(random.octets(number as usize % 3000));
+        let unordered = random.octets(number as usize % 700);
+        for (delivery, octets) in [(Delivery::Ordered { channel: 3 }, ordered), (Delivery::Reliable, unordered)] {
+            sum = sum.wrapping_add(digest(&octets));
+            len += octets.len() as u64;
+            client.send(delivery, &octets);
+        }
+    }
+    client.flush();
+    // Acknowledged means that the peer's core has all of it; the application takes it a moment later.
+    while summary(&mut client).message_count < 1000 {}
+    let seen = summary(&mut client);
+    assert_eq!((seen.message_count, seen.message_len, seen.message_digest), (1000, len, sum));
+    assert_eq!(seen.disorder_count, 0);
+}
+
+/// Streams carry more than any window, both ways at a time.
+pub fn streams_go_both_ways<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let octets = Random::new(5).octets(5_000_000);
+    assert!(client.echo_stream(&octets) == octets);
+}
+
+/// The server calls its client while it answers it.
+pub fn the_server_calls_its_client<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    for text in [&b"once"[..], b"twice"] {
+        assert_eq!(client.call(request(CALL_BACK, text)), Ok(text.to_vec()));
+    }
+}
+
+/// When the server stops, what it was executing is unknown.
+pub fn a_server_that_stops_leaves_the_outcome_unknown<C: Client, S: Server>() {
+    let (mut client, server) = pair::<C, S>();
+    let hanging = client.start_call(HANG);
+    while summary(&mut client).hanging == 0 {}
+    drop(server);
+    let result = client.wait(hanging);
+    assert!(matches!(result, Err(Failure::Unknown(_))), "{result:?}");
+}
+
+/// Four MiB there and back over a network that loses one datagram in twenty each way.
+pub fn four_mebioctets_survive_a_lossy_network<C: Client, S: Server>() {
+    // As on most networks: with the datagrams of the loopback, too few would be sent for any to be lost.
+    let mut config = config();
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let server = S::start(ANY_V4, config.clone());
+    let relay = Relay::start(server.local_addr(), 5);
+    let mut client = C::connect(relay.addr(), config);
+    let octets = Random::new(6).octets(4 << 20);
+    let returned = client.echo_stream(&octets);
+    assert_eq!((returned.len(), digest(&returned)), (octets.len(), digest(&octets)));
+    assert!(relay.lost_count() > 100, "{} datagrams were lost", relay.lost_count());
+}
+
+/// Makes a message of `octets`.
+#[must_use]
+pub const fn message(delivery: Delivery, octets: &[u8]) -> posthaste_core::endpoint::Message<'_> {
+    posthaste_core::endpoint::Message { delivery, priority: 1, body: Body::Copied(octets) }
+}

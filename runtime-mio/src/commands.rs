@@ -1,0 +1,226 @@
+//! The commands of the core, with the clock filled in.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use posthaste_core::endpoint::{
+    Answer, CallError, Counters, Delivery, IncomingCall, Message, OpenError, Remote, ReplyError, Request, SendError,
+    StreamError, Streamed,
+};
+use posthaste_core::wire;
+use posthaste_core::{CallId, Config, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
+
+use crate::endpoint::Endpoint;
+
+/// Commands; [`Endpoint::transmit`] sends what they give rise to.
+impl Endpoint {
+    /// Returns the peer at an address, or takes a slot for it; nothing is sent before its first message or call.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    pub fn peer(&mut self, address: SocketAddr) -> Result<PeerId, OpenError> {
+        self.core.peer(self.now(), &Remote { address, identity: &[] })
+    }
+
+    /// Sends a message; `Event::MessageAcknowledged` or `Event::MessageFailed` tells what became of it.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed then.
+    pub fn send(&mut self, peer: PeerId, message: Message<'_>) -> Result<SendId, SendError> {
+        self.core.send(self.now(), peer, message)
+    }
+
+    /// Begins a message whose length is not known yet; write it with [`Endpoint::write`] and end it with [`Endpoint::finish`].
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::TooLarge`] for a delivery that is not reliable.
+    pub fn open_stream(
+        &mut self,
+        peer: PeerId,
+        delivery: Delivery,
+        priority: u8,
+    ) -> Result<(SendId, StreamId), SendError> {
+        self.core.open_stream(self.now(), peer, delivery, priority)
+    }
+
+    /// Writes as much of `octets` to a stream as there is room for; `Event::Writable` tells when there is more.
+    ///
+    /// # Errors
+    /// [`StreamError`]; nothing was written.
+    pub fn write(&mut self, stream: StreamId, octets: &[u8]) -> Result<usize, StreamError> {
+        self.core.write(self.now(), stream, octets)
+    }
+
+    /// Ends a stream that we write: the other side learns that this was all.
+    ///
+    /// # Errors
+    /// [`StreamError`] if it is over already.
+    pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamError> {
+        self.core.finish(self.now(), stream)
+    }
+
+    /// Reads from a stream into `out`, which must not be empty.
+    ///
+    /// # Errors
+    /// [`StreamError`]; the stream is over then.
+    pub fn read(&mut self, stream: StreamId, out: &mut [u8]) -> Result<Streamed, StreamError> {
+        self.core.read(self.now(), stream, out)
+    }
+
+    /// Gives up a stream, in whichever direction: the other side is told.
+    ///
+    /// # Errors
+    /// [`StreamError`] if it is over already.
+    pub fn abandon(&mut self, stream: StreamId) -> Result<(), StreamError> {
+        self.core.abandon(self.now(), stream)
+    }
+
+    /// Gives up a message of which not all was acknowledged.
+    ///
+    /// # Errors
+    /// [`StaleId`] if its end has been told.
+    pub fn cancel_send(&mut self, send: SendId) -> Result<(), StaleId> {
+        self.core.cancel_send(self.now(), send)
+    }
+
+    /// Asks to be told, by `Event::Flushed`, when everything that was accepted for a peer until here is acknowledged.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the peer is gone.
+    pub fn flush(&mut self, peer: PeerId) -> Result<(), StaleId> {
+        self.core.flush(self.now(), peer)
+    }
+
+    /// Makes a call; `Event::CallEnded` tells its outcome.
+    ///
+    /// # Errors
+    /// [`CallError`]; nothing has changed then.
+    pub fn call(&mut self, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
+        self.core.call(self.now(), peer, request)
+    }
+
+    /// Asks for a call to be given up: the callee is told, and the outcome follows.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over.
+    pub fn cancel(&mut self, call: CallId) -> Result<(), StaleId> {
+        self.core.cancel(self.now(), call)
+    }
+
+    /// Asks the callee what became of a call whose outcome is unknown, and closes its number if it has not begun. Another
+    /// `Event::CallEnded` tells, within `timeout`.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is not one whose outcome is unknown and can be learnt.
+    pub fn resolve(&mut self, call: CallId, timeout: Duration) -> Result<(), StaleId> {
+        self.core.resolve(self.now(), call, timeout)
+    }
+
+    /// Lets go of a call whose outcome is unknown, which can then not be resolved any more.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it is not such a call.
+    pub fn forget(&mut self, call: CallId) -> Result<(), StaleId> {
+        self.core.forget(self.now(), call)
+    }
+
+    /// Returns the octets of a message, request or reply that arrived in one piece.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released.
+    pub fn payload(&self, message: MessageId) -> Result<&[u8], StaleId> {
+        self.core.payload(message)
+    }
+
+    /// Returns the metadata items that came with a request or reply.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released.
+    pub fn metadata(&self, message: MessageId) -> Result<&[u8], StaleId> {
+        self.core.metadata(message)
+    }
+
+    /// Lets go of a message or reply: its memory is used again, and the sender may learn that it was taken.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released before.
+    pub fn release(&mut self, message: MessageId) -> Result<(), StaleId> {
+        self.core.release(self.now(), message)
+    }
+
+    /// Returns what is known of a call of a peer.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it is over.
+    pub fn incoming_call(&self, call: IncomingCallId) -> Result<IncomingCall<'_>, StaleId> {
+        self.core.incoming_call(call)
+    }
+
+    /// Says that the handler of a call begins: from here on the call counts as executed.
+    ///
+    /// # Errors
+    /// [`ReplyError::Expired`] if the deadline has passed, [`ReplyError::Stale`] if the caller cancelled: the handler must not run.
+    pub fn begin(&mut self, call: IncomingCallId) -> Result<(), ReplyError> {
+        self.core.begin(self.now(), call)
+    }
+
+    /// Says how far the handler is; the caller learns it when it asks.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over.
+    pub fn progress(&mut self, call: IncomingCallId, progress: u64) -> Result<(), StaleId> {
+        self.core.progress(call, progress)
+    }
+
+    /// Answers a call with the result of its handler; its arguments are released.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; at [`ReplyError::TooLarge`] the call is still to be answered.
+    pub fn reply(
+        &mut self,
+        call: IncomingCallId,
+        status: Answer,
+        body: &[u8],
+        metadata: &[u8],
+    ) -> Result<(), ReplyError> {
+        self.core.reply(self.now(), call, status, body, metadata)
+    }
+
+    /// Refuses a call that has not begun: the caller learns that it never will.
+    ///
+    /// # Errors
+    /// [`ReplyError::Stale`] if it is over or has begun.
+    pub fn refuse(&mut self, call: IncomingCallId, why: wire::NotExecuted) -> Result<(), ReplyError> {
+        self.core.refuse(self.now(), call, why)
+    }
+
+    /// Closes the conversation and the session with a peer, with a number of the application's own; what is open ends.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the peer is gone.
+    pub fn close(&mut self, peer: PeerId, code: u64) -> Result<(), StaleId> {
+        self.core.close(self.now(), peer, code)
+    }
+
+    /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
+    pub fn drain(&mut self) {
+        self.core.drain(self.now())
+    }
+
+    /// Notes that our own address has changed: sessions that we opened go on in other conversations.
+    pub fn handle_address_change(&mut self) {
+        self.core.handle_address_change(self.now())
+    }
+
+    /// Returns what was counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        self.core.counters()
+    }
+
+    /// Returns the limits and timing in use.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.core.config()
+    }
+}

@@ -1,0 +1,275 @@
+//! An endpoint of the core with a socket and a clock, as an event source.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time;
+
+use mio::event::{self, Source as _};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use posthaste_core::endpoint::{Arrival, Event};
+use posthaste_core::{Config, ConfigError, Instant, Storage};
+use posthaste_udp::{Options, RecvBatch, Report, SendBatch, Socket, Waiting};
+
+/// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
+///
+/// A turn of the loop: [`handle_event`](Self::handle_event) for what `Poll` told, [`process`](Self::process),
+/// [`poll_event`](Self::poll_event) until `None`, [`transmit`](Self::transmit), and a sleep of at most
+/// [`next_timeout`](Self::next_timeout). Commands given outside of a turn are followed by a `transmit` too.
+pub struct Endpoint {
+    pub(crate) core: posthaste_core::Endpoint<'static>,
+    socket: Socket,
+    origin: time::Instant,
+    incoming: RecvBatch,
+    outgoing: SendBatch,
+    /// Readiness is told once, when it begins; it lasts until the socket would block.
+    is_readable: bool,
+    is_send_blocked: bool,
+    registration: Option<Registration>,
+}
+
+/// Where the endpoint is registered, so that it can ask to be told of room in the send buffer, and only then: a socket that is
+/// always asked wakes the loop after each datagram that left.
+struct Registration {
+    registry: Registry,
+    token: Token,
+    interests: Interest,
+}
+
+impl Endpoint {
+    /// Opens a socket on `addr` and an endpoint in plain mode on it: whoever is on the path can read and forge datagrams.
+    ///
+    /// For loopback and closed networks. What a peer may have under way to us is lowered to the receive buffer that the
+    /// operating system grants: [`Config::fit_recv_buffer`].
+    ///
+    /// # Errors
+    /// [`BindError`]: what the system says, or the field of `config` that is out of range.
+    pub fn bind_insecure(addr: SocketAddr, mut config: Config, options: &Options) -> Result<Self, BindError> {
+        config.check()?;
+        let socket = Socket::bind(addr, &Options { waiting: Waiting::InPoll, ..options.clone() })?;
+        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(io::Error::from)?;
+        let outgoing = SendBatch::new(config.datagram_len_max);
+        let storage = Storage::owned(&config);
+        Ok(Self {
+            core: posthaste_core::Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+            socket,
+            origin: time::Instant::now(),
+            incoming: RecvBatch::new(RECV_BUFFER_COUNT),
+            outgoing,
+            is_readable: false,
+            is_send_blocked: false,
+            registration: None,
+        })
+    }
+
+    /// Notes what `Poll` told about this endpoint.
+    pub fn handle_event(&mut self, event: &event::Event) {
+        // An error of the socket is fetched by receiving, too.
+        self.is_readable |= event.is_readable() || event.is_error();
+        self.is_send_blocked &= !event.is_writable();
+    }
+
+    /// Takes in what arrived, at most 64 datagrams, and acts on deadlines that have passed.
+    ///
+    /// Without readiness and before the deadline it costs a reading of the clock. When more waits,
+    /// [`next_timeout`](Self::next_timeout) is zero: other endpoints of the loop get their turn, and this one the next.
+    ///
+    /// # Errors
+    /// The end of the socket.
+    pub fn process(&mut self) -> io::Result<()> {
+        self.receive()?;
+        let now = self.now();
+        if self.core.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.core.handle_timeout(now);
+        }
+        Ok(())
+    }
+
+    /// Returns the next thing that the application is to know; call until `None`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.core.poll_event()
+    }
+
+    /// Sends what is ready to be sent. When the send buffer is full, the rest is kept, and `Poll` tells when there is room.
+    ///
+    /// # Errors
+    /// The end of the socket.
+    pub fn transmit(&mut self) -> io::Result<()> {
+        if self.is_send_blocked {
+            return Ok(());
+        }
+        loop {
+            match self.socket.send(&mut self.outgoing) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_send_blocked = true;
+                    return self.wait_for(Interest::READABLE | Interest::WRITABLE);
+                }
+                Err(error) => return Err(error),
+            }
+            if !self.fill() {
+                return self.wait_for(Interest::READABLE);
+            }
+        }
+    }
+
+    /// Returns how long the loop may sleep: `None` until something arrives, zero if datagrams wait that
+    /// [`process`](Self::process) did not take. Whole milliseconds, rounded up; see the crate's documentation.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        if self.is_readable {
+            return Some(Duration::ZERO);
+        }
+        self.core.poll_timeout().map(|deadline| round_up(deadline.saturating_since(self.now())))
+    }
+
+    /// Returns the time on the clock of this endpoint, which began when it was bound.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::ORIGIN.saturating_add(self.origin.elapsed())
+    }
+
+    /// Returns the address that the socket is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    /// Returns what the operating system granted, and what went through the socket.
+    #[must_use]
+    pub fn socket_report(&self) -> (Report, posthaste_udp::Counters) {
+        (self.socket.report(), self.socket.counters())
+    }
+
+    /// Hands arrived datagrams to the core until none waits or the turn is over.
+    ///
+    /// Whatever the socket gives counts, be it empty or rubbish: a flood of it may keep neither timers nor other endpoints
+    /// from their turn.
+    fn receive(&mut self) -> io::Result<()> {
+        let mut datagram_count = 0;
+        let now = self.now();
+        while self.is_readable {
+            while let Some(datagram) = self.incoming.next_datagram() {
+                let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
+                // The core has counted what it rejects.
+                let _ = self.core.handle_datagram(now, arrival, datagram.payload);
+                datagram_count += 1;
+                if datagram_count == TURN_DATAGRAM_COUNT_MAX {
+                    return Ok(());
+                }
+            }
+            match self.socket.recv(&mut self.incoming) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the batch, which is empty, with datagrams; false if there are none.
+    fn fill(&mut self) -> bool {
+        let now = self.now();
+        while let Some(slot) = self.outgoing.slot() {
+            let Some(transmit) = self.core.poll_transmit(now, slot) else { break };
+            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
+        }
+        !self.outgoing.is_empty()
+    }
+
+    fn wait_for(&mut self, interests: Interest) -> io::Result<()> {
+        let Some(registration) = &mut self.registration else { return Ok(()) };
+        if registration.interests != interests {
+            registration.interests = interests;
+            SourceFd(&self.socket.as_raw_fd()).reregister(&registration.registry, registration.token, interests)?;
+        }
+        Ok(())
+    }
+}
+
+/// What to be told of is the endpoint's own choice: the interests that the caller names are not looked at.
+impl event::Source for Endpoint {
+    fn register(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
+        let interests = Interest::READABLE;
+        let registration = Registration { registry: registry.try_clone()?, token, interests };
+        SourceFd(&self.socket.as_raw_fd()).register(registry, token, interests)?;
+        self.registration = Some(registration);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
+        let interests = self.registration.as_ref().map_or(Interest::READABLE, |registration| registration.interests);
+        SourceFd(&self.socket.as_raw_fd()).reregister(registry, token, interests)?;
+        self.registration = Some(Registration { registry: registry.try_clone()?, token, interests });
+        Ok(())
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.registration = None;
+        // What was held up by a full send buffer is tried again by the next `transmit`.
+        self.is_send_blocked = false;
+        SourceFd(&self.socket.as_raw_fd()).deregister(registry)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("socket", &self.socket)
+            .field("is_readable", &self.is_readable)
+            .field("is_send_blocked", &self.is_send_blocked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no endpoint.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// A field of the configuration is out of its range.
+    Config(ConfigError),
+    /// The operating system gave no socket, or no random seed.
+    Io(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for BindError {}
+
+impl From<ConfigError> for BindError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<io::Error> for BindError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Rounds up to whole milliseconds: a sleep that ends before the deadline would be followed by another one, and another.
+fn round_up(timeout: Duration) -> Duration {
+    let millis = timeout.as_nanos().div_ceil(NANOS_PER_MILLI);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+/// Datagrams that one turn takes in; our choice: some tens of microseconds of work.
+const TURN_DATAGRAM_COUNT_MAX: usize = 64;
+
+/// Buffers of one receive; our choice: a small turn in one system call.
+const RECV_BUFFER_COUNT: usize = 8;
+
+const NANOS_PER_MILLI: u128 = 1_000_000;

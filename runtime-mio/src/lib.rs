@@ -1,0 +1,78 @@
+//! Posthaste in a readiness loop: an [`Endpoint`] is an event source of the caller's own [`mio::Poll`], beside any other.
+//!
+//! The loop follows the contract of the core: input, then events, then output, then sleep.
+//!
+//! ```
+//! use mio::{Events, Poll, Token, Interest};
+//! use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, Request, SocketOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = SocketOptions::default();
+//! let mut server = Endpoint::bind_insecure("127.0.0.1:0".parse()?, Config::lan(), &options)?;
+//! let mut client = Endpoint::bind_insecure("127.0.0.1:0".parse()?, Config::lan(), &options)?;
+//! let (mut poll, mut ready) = (Poll::new()?, Events::with_capacity(16));
+//! poll.registry().register(&mut server, Token(0), Interest::READABLE)?;
+//! poll.registry().register(&mut client, Token(1), Interest::READABLE)?;
+//!
+//! let peer = client.peer(server.local_addr())?;
+//! client.call(peer, Request::new(1, 1, 7, b"hello"))?;
+//! client.transmit()?;
+//! let reply = 'turns: loop {
+//!     // The endpoint that must act first says how long the loop may sleep.
+//!     let timeout = [server.next_timeout(), client.next_timeout()].into_iter().flatten().min();
+//!     poll.poll(&mut ready, timeout)?;
+//!     for event in &ready {
+//!         let endpoint = if event.token() == Token(0) { &mut server } else { &mut client };
+//!         endpoint.handle_event(event);
+//!     }
+//!
+//!     server.process()?;
+//!     while let Some(event) = server.poll_event() {
+//!         if let Event::CallReceived { call } = event {
+//!             server.begin(call)?;
+//!             let echo = server.incoming_call(call)?.arguments.to_vec();
+//!             server.reply(call, Answer::Ok, &echo, &[])?;
+//!         }
+//!     }
+//!     server.transmit()?;
+//!
+//!     client.process()?;
+//!     while let Some(event) = client.poll_event() {
+//!         if let Event::CallEnded { outcome: Outcome::Ok(reply), .. } = event {
+//!             let octets = client.payload(reply)?.to_vec();
+//!             client.release(reply)?;
+//!             break 'turns octets;
+//!         }
+//!     }
+//!     client.transmit()?;
+//! };
+//! assert_eq!(reply, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a turn costs
+//!
+//! A datagram in and one out are three system calls (receive, look for more, send) beside the `poll` of the loop.
+//! Nothing is allocated after `bind`.
+//!
+//! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
+//! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never
+//! waking in vain. That adds up to 1 ms to a retransmission or a delayed acknowledgement and nothing to a call that
+//! goes well. Pacing allows for it: a turn may send what 1 ms at the pacing rate carries.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod endpoint;
+
+pub use endpoint::{BindError, Endpoint};
+pub use posthaste_core::endpoint::{
+    Answer, Body, CallError, Counters, Delivery, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
+    SendError, StreamError, Streamed, Streams,
+};
+pub use posthaste_core::wire::{self, Semantics};
+pub use posthaste_core::{
+    CallId, Config, ConfigError, IncomingCallId, Instant, MessageId, NotExecuted, Outcome, PeerId, SendId, StaleId,
+    StreamId, Unknown,
+};
+pub use posthaste_udp::{Options as SocketOptions, Report};

@@ -1,0 +1,180 @@
+//! The handles: a client with one server, a server with many clients.
+
+use alloc::sync::Arc;
+use core::future::Future;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::ops::Deref;
+
+use posthaste_core::config::Accept;
+use posthaste_core::endpoint::Counters;
+use posthaste_udp::Report;
+
+use crate::error::{BindError, ReceiveError};
+use crate::message::{Received, Taking};
+use crate::options::Options;
+use crate::peer::{Peer, Target};
+use crate::serve::{Incoming, Serving};
+use crate::shared::Shared;
+use crate::stream::StreamReader;
+
+/// A client of one server. Its calls and messages are those of the [`Peer`] that the server is to it.
+///
+/// Dropping it closes the conversation; what was not flushed may be lost.
+#[derive(Debug)]
+pub struct Client {
+    server: Peer,
+}
+
+/// An endpoint that answers calls of any number of peers, and may call them, too. Dropping it closes all conversations.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Makes a client in plain mode: whoever is on the path can read and forge datagrams. For loopback and closed networks.
+    ///
+    /// Nothing is sent before the first call or message.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn connect_insecure(server: SocketAddr, options: impl Into<Options>) -> Result<Self, BindError> {
+        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let mut options = options.into();
+        options.config.accept = Accept::Nobody;
+        let shared = Shared::bind(SocketAddr::new(any, 0), options)?;
+        if server.port() == 0 || server.ip().is_unspecified() {
+            return Err(BindError::Address);
+        }
+        Ok(Self { server: Peer::new(shared, Target::Address(server)) })
+    }
+
+    /// Takes the next message of the server.
+    ///
+    /// # Errors
+    /// [`ReceiveError`].
+    pub async fn receive(&self) -> Result<Received, ReceiveError> {
+        receive(self.server.shared()).await
+    }
+
+    /// Takes the next stream of the server.
+    ///
+    /// # Errors
+    /// [`ReceiveError`].
+    pub async fn accept_stream(&self) -> Result<StreamReader, ReceiveError> {
+        accept_stream(self.server.shared()).await
+    }
+
+    /// Answers calls of the server; as [`Server::serve`]. Without it they are refused.
+    pub fn serve<H, F>(&self, handler_count_max: usize, handler: H) -> Serving<H, F>
+    where
+        H: Fn(Incoming) -> F,
+        F: Future<Output = ()>,
+    {
+        Serving::new(Arc::clone(self.server.shared()), handler_count_max, handler)
+    }
+
+    /// Returns what the protocol has counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.server.shared().lock().core.counters()
+    }
+
+    /// Returns what the operating system granted.
+    #[must_use]
+    pub fn socket_report(&self) -> Report {
+        self.server.shared().socket().report()
+    }
+}
+
+impl Deref for Client {
+    type Target = Peer;
+
+    fn deref(&self) -> &Peer {
+        &self.server
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.server.shared().close();
+    }
+}
+
+impl Server {
+    /// Makes a server in plain mode on `addr`; port 0 picks a free one. For loopback and closed networks.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind_insecure(addr: SocketAddr, options: impl Into<Options>) -> Result<Self, BindError> {
+        Ok(Self { shared: Shared::bind(addr, options.into())? })
+    }
+
+    /// Returns the address that the socket is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.socket().local_addr()
+    }
+
+    /// Answers calls: runs `handler` for each, at most `handler_count_max` at a time; those that are too many wait.
+    ///
+    /// Handlers run in the task that polls this future, side by side and not in parallel: what computes for long is spawned by the
+    /// handler. A handler that panics leaves its caller with an unknown outcome, and the server goes on. There is one such future
+    /// at a time: a later one takes the place of the earlier.
+    pub fn serve<H, F>(&self, handler_count_max: usize, handler: H) -> Serving<H, F>
+    where
+        H: Fn(Incoming) -> F,
+        F: Future<Output = ()>,
+    {
+        Serving::new(Arc::clone(&self.shared), handler_count_max, handler)
+    }
+
+    /// Takes the next message of any peer.
+    ///
+    /// # Errors
+    /// [`ReceiveError`].
+    pub async fn receive(&self) -> Result<Received, ReceiveError> {
+        receive(&self.shared).await
+    }
+
+    /// Takes the next stream of any peer.
+    ///
+    /// # Errors
+    /// [`ReceiveError`].
+    pub async fn accept_stream(&self) -> Result<StreamReader, ReceiveError> {
+        accept_stream(&self.shared).await
+    }
+
+    /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
+    pub fn drain(&self) {
+        self.shared.command(|state, now| state.core.drain(now));
+    }
+
+    /// Returns what the protocol has counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.shared.lock().core.counters()
+    }
+
+    /// Returns what the operating system granted.
+    #[must_use]
+    pub fn socket_report(&self) -> Report {
+        self.shared.socket().report()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+async fn receive(shared: &Arc<Shared>) -> Result<Received, ReceiveError> {
+    let arrived = Taking::new(shared, |state| &mut state.messages).await?;
+    Ok(Received::new(Arc::clone(shared), arrived))
+}
+
+async fn accept_stream(shared: &Arc<Shared>) -> Result<StreamReader, ReceiveError> {
+    let arrived = Taking::new(shared, |state| &mut state.incoming_streams).await?;
+    Ok(StreamReader::new(Arc::clone(shared), arrived.id, Some(arrived.peer), arrived.channel))
+}

@@ -1,0 +1,76 @@
+//! The task that acts on deadlines while no future is polled.
+
+use alloc::sync::{Arc, Weak};
+use core::future::{self, Future};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Once;
+use std::thread;
+
+use async_executor::Executor;
+use futures_lite::future::block_on;
+use posthaste_core::Instant;
+
+use crate::shared::{Alarm, DRIVER_DELAY_MAX, Driver, Shared, Turn};
+
+/// Sends delayed acknowledgements and repeats one-way messages when nobody waits for anything.
+///
+/// In a row of calls it is woken once in a few milliseconds, because its alarm is only ever set earlier by others. It ends
+/// with the last handle of the endpoint.
+pub(crate) struct Helper {
+    shared: Weak<Shared>,
+    alarm: Alarm,
+}
+
+impl Helper {
+    /// Runs a helper on the one thread that all endpoints of the process share for that.
+    ///
+    /// An executor of the application would take part in polling the reactor: a caller that sleeps in `block_on` would be woken by
+    /// another thread, at each call. This thread only runs its tasks. If it cannot be spawned, deadlines are acted on when the
+    /// next future is polled.
+    pub(crate) fn spawn(shared: &Arc<Shared>) {
+        static EXECUTOR: Executor<'static> = Executor::new();
+        static THREAD: Once = Once::new();
+        EXECUTOR.spawn(Self { shared: Arc::downgrade(shared), alarm: Alarm::new() }).detach();
+        THREAD.call_once(|| {
+            let thread = thread::Builder::new().name("posthaste-smol".into());
+            let _ = thread.spawn(|| block_on(EXECUTOR.run(future::pending::<()>())));
+        });
+    }
+}
+
+impl Future for Helper {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let Some(shared) = this.shared.upgrade() else { return Poll::Ready(()) };
+        let mut state = shared.lock();
+        loop {
+            if state.failure().is_some() {
+                return Poll::Ready(());
+            }
+            let now = shared.now();
+            let deadline = state.core.poll_timeout();
+            if let Some(Driver::Waiter(_)) = state.driver
+                && deadline.is_none_or(|deadline| now < deadline.saturating_add(DRIVER_DELAY_MAX))
+            {
+                let alarm = deadline.map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
+                state.helper.alarm = alarm;
+                state.helper.waker = Some(cx.waker().clone());
+                if this.alarm.poll_until(alarm.map(|alarm| shared.on_clock(alarm)), cx).is_pending() {
+                    return Poll::Pending;
+                }
+                continue;
+            }
+            state.driver = Some(Driver::Helper);
+            if state.turn(shared.socket(), now) == Turn::Idle
+                && shared.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
+            {
+                state.helper.alarm = Some(state.core.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));
+                state.helper.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+    }
+}

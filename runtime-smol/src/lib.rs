@@ -1,0 +1,68 @@
+//! Posthaste for async code on `async-io`: a [`Client`] and a [`Server`] for any executor that smol's reactor wakes.
+//!
+//! ```
+//! use posthaste_smol::{Client, Config, Request, Server};
+//! use smol::future;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! smol::block_on(async {
+//!     let server = Server::bind_insecure("127.0.0.1:0".parse()?, Config::lan())?;
+//!     let client = Client::connect_insecure(server.local_addr(), Config::lan())?;
+//!
+//!     let serving = server.serve(16, |call| async move {
+//!         let arguments = call.to_vec();
+//!         // Fails if the caller is gone; nothing is to be done about that.
+//!         let _ = call.reply(&arguments);
+//!     });
+//!     let calling = async {
+//!         let reply = client.call(Request::new(1, 1, 7, b"hello")).await?;
+//!         assert_eq!(reply.to_vec(), b"hello");
+//!         Ok(())
+//!     };
+//!     future::or(calling, async { Err(serving.await.into()) }).await
+//! })
+//! # }
+//! ```
+//!
+//! # Who does the work
+//!
+//! No task owns the endpoint. Whichever of its futures is polled drives it: sends what is ready, takes in what arrived, wakes
+//! the other futures. So a lone call on a thread that blocks on it passes to no other thread. A call future must
+//! be polled or dropped, as any future: one that is kept without being polled holds the others up, until the helper takes its
+//! place after 20 ms. The helper is a task on a thread that all endpoints of the process share; it acts on deadlines, as
+//! those of delayed acknowledgements, while no future is there.
+//!
+//! # Allocations
+//!
+//! In the steady state a call allocates nothing here. `async-io` allocates when a timer is set (a node of a tree, now and
+//! then): once in some milliseconds, not once a call.
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod call;
+mod client;
+mod error;
+mod helper;
+mod message;
+mod options;
+mod peer;
+mod serve;
+mod shared;
+mod stream;
+mod waiters;
+
+pub use call::{Calling, Reply, Unresolved};
+pub use client::{Client, Server};
+pub use error::{BindError, CallError, FlushError, ReceiveError, SentError};
+pub use message::{Flushing, Received, Sending, Sent};
+pub use options::Options;
+pub use peer::Peer;
+pub use posthaste_core::endpoint::{
+    Body, Counters, Delivery, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
+};
+pub use posthaste_core::wire::{self, Semantics};
+pub use posthaste_core::{Config, ConfigError, NotExecuted, Unknown};
+pub use posthaste_udp::{Options as SocketOptions, Report};
+pub use serve::{Incoming, Serving};
+pub use stream::{StreamReader, StreamWriter};

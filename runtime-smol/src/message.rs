@@ -1,0 +1,263 @@
+//! Messages: sending them, knowing that they arrived, taking those that arrived.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use posthaste_core::endpoint::{Message, SendError};
+use posthaste_core::{MessageId, SendId};
+
+use crate::call::refused;
+use crate::error::{FlushError, ReceiveError, SentError};
+use crate::peer::{Peer, Target};
+use crate::shared::{Arrivals, Arrived, Flush, Shared, State, Waiter};
+use crate::waiters::News;
+
+/// A message on its way into the queue. It waits for room as long as there is none.
+#[must_use = "a message is sent when this is polled"]
+pub struct Sending<'a> {
+    shared: &'a Arc<Shared>,
+    target: Target,
+    message: Message<'a>,
+    waiter: Option<Waiter>,
+}
+
+/// A message that was accepted: ready when the peer has received it. To be dropped if nobody wants to know.
+#[must_use = "dropping this is fine; `drop` says so"]
+pub struct Sent {
+    shared: Arc<Shared>,
+    message: SendId,
+    waiter: Waiter,
+}
+
+/// Ready when everything that was accepted before is acknowledged.
+#[must_use = "it waits when it is polled"]
+pub struct Flushing<'a> {
+    shared: &'a Arc<Shared>,
+    target: Target,
+    waiter: Option<Waiter>,
+}
+
+/// Ready when a message, or a stream, has arrived.
+pub(crate) struct Taking<'a, T> {
+    shared: &'a Arc<Shared>,
+    arrivals: fn(&mut State) -> &mut Arrivals<T>,
+    waiter: Option<Waiter>,
+}
+
+/// A whole message. It stays in the endpoint's memory, and the sender's credit with it, until this is dropped.
+pub struct Received {
+    shared: Arc<Shared>,
+    arrived: Arrived<MessageId>,
+}
+
+impl<'a> Sending<'a> {
+    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target, message: Message<'a>) -> Self {
+        Self { shared, target, message, waiter: None }
+    }
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<Sent, SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let (target, message, shared) = (this.target, &this.message, this.shared);
+        let polled = shared.poll(waiter, cx, |state, waiter, now| {
+            let sent = target.find(state, now).and_then(|peer| state.core.send(now, peer, message.clone()));
+            match sent {
+                Ok(message) => {
+                    state.found_room(waiter);
+                    state.touch();
+                    let waiter = Waiter::new(state);
+                    state.watch(message.index(), &waiter);
+                    Poll::Ready(Ok((message, waiter)))
+                }
+                Err(error) => refused(state, waiter, error),
+            }
+        });
+        polled.map(|result| {
+            let (message, waiter) = result.unwrap_or(Err(SendError::Closed))?;
+            Ok(Sent { shared: Arc::clone(shared), message, waiter })
+        })
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.shared.leave(&waiter);
+        }
+    }
+}
+
+impl Sent {
+    /// Gives the message up if it has not arrived.
+    pub fn cancel(self) {
+        // Stale if it has arrived.
+        let _ = self.shared.command(|state, now| state.core.cancel_send(now, self.message));
+    }
+}
+
+impl Future for Sent {
+    type Output = Result<(), SentError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let polled = this.shared.poll(&mut this.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
+            Some(News::Acknowledged) => Poll::Ready(Ok(())),
+            Some(_) => Poll::Ready(Err(SentError::Failed)),
+            None => Poll::Pending,
+        });
+        polled.map(|result| result.unwrap_or(Err(SentError::Closed)))
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.unwatch(self.message.index(), &self.waiter);
+        self.shared.leave_locked(&mut state, &self.waiter);
+    }
+}
+
+impl<'a> Flushing<'a> {
+    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target) -> Self {
+        Self { shared, target, waiter: None }
+    }
+}
+
+impl Future for Flushing<'_> {
+    type Output = Result<(), FlushError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let target = this.target;
+        let polled = this.shared.poll(waiter, cx, |state, waiter, now| {
+            if !state.flushes.iter().any(|flush| flush.waiter == waiter.key) {
+                // The end of an earlier flush that nobody was told of yet is not ours.
+                state.dispatch(now);
+                let Ok(peer) = target.find(state, now) else { return Poll::Ready(Err(FlushError::Closed)) };
+                if state.core.flush(now, peer).is_err() {
+                    return Poll::Ready(Err(FlushError::Closed));
+                }
+                state.flushes.push(Flush { peer, waiter: waiter.key, is_done: None });
+                // If all is acknowledged already, that is among the events at once.
+                state.dispatch(now);
+            }
+            let flush = state.flushes.iter().find(|flush| flush.waiter == waiter.key);
+            match flush.and_then(|flush| flush.is_done) {
+                Some(result) => Poll::Ready(result.map_err(|()| FlushError::Closed)),
+                None => Poll::Pending,
+            }
+        });
+        polled.map(|result| result.unwrap_or(Err(FlushError::Closed)))
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            let mut state = self.shared.lock();
+            state.flushes.retain(|flush| flush.waiter != waiter.key);
+            self.shared.leave_locked(&mut state, &waiter);
+        }
+    }
+}
+
+impl<'a, T> Taking<'a, T> {
+    pub(crate) const fn new(shared: &'a Arc<Shared>, arrivals: fn(&mut State) -> &mut Arrivals<T>) -> Self {
+        Self { shared, arrivals, waiter: None }
+    }
+}
+
+impl<T> Future for Taking<'_, T> {
+    type Output = Result<Arrived<T>, ReceiveError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let arrivals = this.arrivals;
+        let polled = this.shared.poll(waiter, cx, |state, waiter, _| {
+            let arrivals = arrivals(state);
+            match arrivals.arrived.pop_front() {
+                Some(arrived) => Poll::Ready(arrived),
+                None => {
+                    if !arrivals.receivers.contains(&waiter.key) {
+                        arrivals.receivers.push_back(waiter.key);
+                    }
+                    Poll::Pending
+                }
+            }
+        });
+        polled.map_err(|_| ReceiveError::Closed)
+    }
+}
+
+impl<T> Drop for Taking<'_, T> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        let mut state = self.shared.lock();
+        let arrivals = (self.arrivals)(&mut state);
+        arrivals.receivers.retain(|key| *key != waiter.key);
+        // It may have been woken for something that it does not take.
+        if let Some(next) = arrivals.next_receiver() {
+            state.waiters.wake(next);
+        }
+        self.shared.leave_locked(&mut state, &waiter);
+    }
+}
+
+impl Received {
+    pub(crate) const fn new(shared: Arc<Shared>, arrived: Arrived<MessageId>) -> Self {
+        Self { shared, arrived }
+    }
+
+    /// Returns the sender.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::new(Arc::clone(&self.shared), Target::Known(self.arrived.peer))
+    }
+
+    /// Returns the channel, if it came in order on one.
+    #[must_use]
+    pub const fn channel(&self) -> Option<u64> {
+        self.arrived.channel
+    }
+
+    /// Lets `look` see the octets in place.
+    ///
+    /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
+    pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(self.shared.lock().core.payload(self.arrived.id).unwrap_or(&[]))
+    }
+
+    /// Copies the octets out.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.with(<[u8]>::to_vec)
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        // Stale if its session is gone.
+        let _ = self.shared.command(|state, now| state.core.release(now, self.arrived.id));
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Received").field(&self.arrived).finish()
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sent").field(&self.message).finish()
+    }
+}

@@ -1,0 +1,104 @@
+//! Commands for one peer, client and server alike.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddr;
+
+use posthaste_core::endpoint::{Delivery, Message, OpenError, Remote, Request, SendError};
+use posthaste_core::{Instant, PeerId};
+
+use crate::call::Calling;
+use crate::message::{Flushing, Sending};
+use crate::shared::{Shared, State};
+use crate::stream::StreamWriter;
+
+/// The other side of a conversation: to be called, and to be sent messages. Cheap to clone.
+#[derive(Clone)]
+pub struct Peer {
+    shared: Arc<Shared>,
+    target: Target,
+}
+
+/// How a peer is found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// By its address: if its conversation has ended, the next command begins another.
+    Address(SocketAddr),
+    /// By its id, which ends with its conversation.
+    Known(PeerId),
+    /// It need not be found.
+    Gone,
+}
+
+impl Target {
+    pub(crate) fn find(self, state: &mut State, now: Instant) -> Result<PeerId, SendError> {
+        match self {
+            Self::Address(address) => {
+                let opened = state.core.peer(now, &Remote { address, identity: &[] });
+                opened.map_err(|error| if error == OpenError::Full { SendError::Full } else { SendError::Closed })
+            }
+            Self::Known(peer) => Ok(peer),
+            Self::Gone => Err(SendError::Stale),
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) const fn new(shared: Arc<Shared>, target: Target) -> Self {
+        Self { shared, target }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes a call: resolves to the reply, or to what became of the call without one.
+    ///
+    /// It waits while there is no room for one call more. Dropping the future cancels the call.
+    pub const fn call<'a>(&'a self, request: Request<'a>) -> Calling<'a> {
+        Calling::new(&self.shared, self.target, request)
+    }
+
+    /// Sends a message: resolves when it is accepted, to a future that tells when it has arrived.
+    ///
+    /// It waits while there is no room for one message more.
+    pub const fn send<'a>(&'a self, message: Message<'a>) -> Sending<'a> {
+        Sending::new(&self.shared, self.target, message)
+    }
+
+    /// Waits until everything that was accepted for this peer until here is acknowledged.
+    pub const fn flush(&self) -> Flushing<'_> {
+        Flushing::new(&self.shared, self.target)
+    }
+
+    /// Opens a message of unknown length, to be written as it is produced.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::TooLarge`] for a delivery that is not reliable, [`SendError::Full`] if there is no room.
+    pub fn open_stream(&self, delivery: Delivery) -> Result<StreamWriter, SendError> {
+        let (_, stream) = self.shared.command(|state, now| {
+            let peer = self.target.find(state, now)?;
+            state.core.open_stream(now, peer, delivery, PRIORITY)
+        })?;
+        Ok(StreamWriter::new(Arc::clone(&self.shared), stream))
+    }
+
+    /// Closes the conversation and the session, with a number of the application's own; what is open ends.
+    pub fn close(&self, code: u64) {
+        self.shared.command(|state, now| {
+            // What is stale is closed already.
+            if let Ok(peer) = self.target.find(state, now) {
+                let _ = state.core.close(now, peer, code);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Peer").field(&self.target).finish()
+    }
+}
+
+/// In the middle; a stream is none that others wait for.
+const PRIORITY: u8 = 1;

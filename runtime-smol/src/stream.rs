@@ -1,0 +1,153 @@
+//! Streams, as octets are read and written by async code.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use posthaste_core::endpoint::{StreamError, Streamed};
+use posthaste_core::{Instant, PeerId, StreamId};
+
+use crate::peer::{Peer, Target};
+use crate::shared::{Shared, State, Waiter};
+
+/// A stream that is written. `close` ends it; dropped before, it is abandoned.
+pub struct StreamWriter {
+    end: End,
+}
+
+/// A stream that is read. Dropped before its end, it is abandoned.
+pub struct StreamReader {
+    end: End,
+    peer: Option<PeerId>,
+    channel: Option<u64>,
+}
+
+/// This side's end of a stream.
+struct End {
+    shared: Arc<Shared>,
+    stream: StreamId,
+    waiter: Waiter,
+    is_over: bool,
+}
+
+impl StreamWriter {
+    pub(crate) fn new(shared: Arc<Shared>, stream: StreamId) -> Self {
+        Self { end: End::new(shared, stream) }
+    }
+}
+
+impl StreamReader {
+    pub(crate) fn new(shared: Arc<Shared>, stream: StreamId, peer: Option<PeerId>, channel: Option<u64>) -> Self {
+        Self { end: End::new(shared, stream), peer, channel }
+    }
+
+    /// Returns the sender of a stream that is a message; that of a call's stream is known from the call.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        self.peer.map(|peer| Peer::new(Arc::clone(&self.end.shared), Target::Known(peer)))
+    }
+
+    /// Returns the channel, if it came in order on one.
+    #[must_use]
+    pub const fn channel(&self) -> Option<u64> {
+        self.channel
+    }
+}
+
+impl AsyncWrite for StreamWriter {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.end.poll(cx, |state, stream, now| match state.core.write(now, stream, octets)? {
+            0 if !octets.is_empty() => Ok(Poll::Pending),
+            len => Ok(Poll::Ready(len)),
+        })
+    }
+
+    /// Written octets need no flush: they are sent as they come.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.end.is_over {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = self.end.poll(cx, |state, stream, now| state.core.finish(now, stream).map(Poll::Ready));
+        self.end.is_over |= polled.is_ready();
+        polled
+    }
+}
+
+impl AsyncRead for StreamReader {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.end.is_over || out.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let polled = self.end.poll(cx, |state, stream, now| match state.core.read(now, stream, out)? {
+            Streamed::Octets(len) => Ok(Poll::Ready(len)),
+            Streamed::Pending => Ok(Poll::Pending),
+            Streamed::End => Ok(Poll::Ready(0)),
+        });
+        self.end.is_over |= matches!(polled, Poll::Ready(Ok(0) | Err(_)));
+        polled
+    }
+}
+
+impl End {
+    fn new(shared: Arc<Shared>, stream: StreamId) -> Self {
+        let mut state = shared.lock();
+        let waiter = Waiter::new(&mut state);
+        state.streams.insert(stream, waiter.key);
+        drop(state);
+        Self { shared, stream, waiter, is_over: false }
+    }
+
+    fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut step: impl FnMut(&mut State, StreamId, Instant) -> Result<Poll<T>, StreamError>,
+    ) -> Poll<io::Result<T>> {
+        let stream = self.stream;
+        let polled = self.shared.poll(&mut self.waiter, cx, |state, _, now| {
+            let step = step(state, stream, now);
+            state.touch();
+            match step {
+                Ok(poll) => poll.map(Ok),
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        });
+        polled.map(|result| match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(StreamError::Abandoned)) => Err(io::ErrorKind::ConnectionReset.into()),
+            Ok(Err(_)) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Err(_) => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.shared.command(|state, now| {
+            state.streams.remove(&self.stream);
+            if !self.is_over {
+                // Stale if its session is gone.
+                let _ = state.core.abandon(now, self.stream);
+            }
+            self.shared.leave_locked(state, &self.waiter);
+        });
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamWriter").field(&self.end.stream).finish()
+    }
+}
+
+impl fmt::Debug for StreamReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamReader").field(&self.end.stream).finish()
+    }
+}

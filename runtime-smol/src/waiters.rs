@@ -1,0 +1,198 @@
+//! The futures that wait, first come first woken.
+
+use core::task::Waker;
+
+use posthaste_core::Outcome;
+
+/// The wakers of futures that wait for something of one endpoint.
+///
+/// Each future holds a [`Key`] for as long as it lives. Those whose waker was not used yet form a list in the order of
+/// arrival. Grows to the most futures that ever waited at a time.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    entries: Vec<Entry>,
+    vacant: Vec<usize>,
+    first: Option<usize>,
+    last: Option<usize>,
+}
+
+/// A future's place among the waiters. Whoever holds it must give it back: [`Waiters::remove`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(usize);
+
+/// What became of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Of a call of ours.
+    Ended(Outcome),
+    /// Of a message of ours.
+    Acknowledged,
+    /// Of a message of ours.
+    Failed,
+    /// Of a call of a peer.
+    Cancelled,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// `None`: woken, or never polled to wait.
+    waker: Option<Waker>,
+    /// What it waited for, until it is polled.
+    news: Option<News>,
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+impl Waiters {
+    pub(crate) const fn new() -> Self {
+        Self { entries: Vec::new(), vacant: Vec::new(), first: None, last: None }
+    }
+
+    pub(crate) fn add(&mut self) -> Key {
+        if let Some(index) = self.vacant.pop() {
+            return Key(index);
+        }
+        self.entries.push(Entry::default());
+        // Giving all keys back never allocates.
+        self.vacant.reserve(self.entries.len());
+        Key(self.entries.len() - 1)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) {
+        self.unlink(key.0);
+        self.entries[key.0].news = None;
+        self.vacant.push(key.0);
+    }
+
+    /// Leaves news for a future, and wakes it.
+    pub(crate) fn tell(&mut self, key: Key, news: News) {
+        self.entries[key.0].news = Some(news);
+        self.wake(key);
+    }
+
+    /// Returns the news that were left for a future.
+    pub(crate) fn news(&self, key: Key) -> Option<News> {
+        self.entries[key.0].news
+    }
+
+    /// Has a future woken by `waker` from here on.
+    pub(crate) fn wait(&mut self, key: Key, waker: &Waker) {
+        match &mut self.entries[key.0].waker {
+            Some(known) => known.clone_from(waker),
+            vacant @ None => {
+                *vacant = Some(waker.clone());
+                self.link(key.0);
+            }
+        }
+    }
+
+    /// Notes that a future is being polled: nobody needs to wake it.
+    pub(crate) fn quiet(&mut self, key: Key) {
+        self.unlink(key.0);
+    }
+
+    /// Wakes a future if it waits.
+    pub(crate) fn wake(&mut self, key: Key) {
+        if let Some(waker) = self.unlink(key.0) {
+            waker.wake();
+        }
+    }
+
+    /// Wakes the one that has waited longest; false if nobody waits.
+    pub(crate) fn wake_first(&mut self) -> bool {
+        let Some(first) = self.first else { return false };
+        self.wake(Key(first));
+        true
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        while self.wake_first() {}
+    }
+
+    fn link(&mut self, index: usize) {
+        self.entries[index].before = self.last;
+        match self.last {
+            Some(last) => self.entries[last].after = Some(index),
+            None => self.first = Some(index),
+        }
+        self.last = Some(index);
+    }
+
+    fn unlink(&mut self, index: usize) -> Option<Waker> {
+        let entry = &mut self.entries[index];
+        let waker = entry.waker.take()?;
+        let (before, after) = (entry.before.take(), entry.after.take());
+        match before {
+            Some(before) => self.entries[before].after = after,
+            None => self.first = after,
+        }
+        match after {
+            Some(after) => self.entries[after].before = before,
+            None => self.last = before,
+        }
+        Some(waker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counted() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    #[test]
+    fn the_first_to_wait_is_the_first_to_be_woken_and_only_once() {
+        let mut waiters = Waiters::new();
+        let (early, late) = (waiters.add(), waiters.add());
+        let ((early_count, early_waker), (late_count, late_waker)) = (counted(), counted());
+        waiters.wait(early, &early_waker);
+        waiters.wait(late, &late_waker);
+
+        assert!(waiters.wake_first());
+        waiters.wake(early);
+        let counts = |early: usize, late: usize| {
+            assert_eq!((early_count.0.load(Ordering::Relaxed), late_count.0.load(Ordering::Relaxed)), (early, late));
+        };
+        counts(1, 0);
+
+        waiters.wait(early, &early_waker);
+        assert!(waiters.wake_first());
+        counts(1, 1);
+        assert!(waiters.wake_first());
+        assert!(!waiters.wake_first());
+        counts(2, 1);
+    }
+
+    #[test]
+    fn who_leaves_is_not_woken_and_its_place_is_used_again() {
+        let mut waiters = Waiters::new();
+        let keys = [waiters.add(), waiters.add(), waiters.add()];
+        let wakers = [counted(), counted(), counted()];
+        for (key, (_, waker)) in keys.iter().zip(&wakers) {
+            waiters.wait(*key, waker);
+        }
+
+        waiters.remove(keys[1]);
+        waiters.wake_all();
+
+        let counts: Vec<_> = wakers.iter().map(|(count, _)| count.0.load(Ordering::Relaxed)).collect();
+        assert_eq!(counts, [1, 0, 1]);
+        assert_eq!(waiters.add(), keys[1]);
+    }
+}

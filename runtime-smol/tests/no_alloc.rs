@@ -1,0 +1,63 @@
+//! A call in the steady state allocates nothing in the adapter or the core.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use posthaste_smol::{Client, Config, Request, Server};
+use smol::future;
+
+struct Counting;
+
+static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn calls_in_the_steady_state_allocate_nothing_but_timers() {
+    let counted = smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let serving = server.serve(4, |call| async move {
+            let mut octets = [0; 32];
+            call.with(|arguments| octets.copy_from_slice(arguments));
+            call.reply(&octets).unwrap();
+        });
+        let calling = async {
+            let call_many = async |count| {
+                for _ in 0..count {
+                    let reply = client.call(Request::new(1, 1, 1, &[7; 32])).await.unwrap();
+                    assert!(reply.with(|octets| octets == [7; 32]));
+                }
+            };
+            call_many(1000).await;
+            let before = ALLOCATION_COUNT.load(Ordering::Relaxed);
+            call_many(CALL_COUNT).await;
+            ALLOCATION_COUNT.load(Ordering::Relaxed) - before
+        };
+        future::or(calling, async {
+            serving.await;
+            unreachable!("the socket works")
+        })
+        .await
+    });
+    // The reactor of async-io keeps its timers in a tree, whose nodes come and go with them, once in some milliseconds.
+    assert!(counted < CALL_COUNT / 20, "{counted} allocations in {CALL_COUNT} calls");
+    println!("{counted} allocations in {CALL_COUNT} calls");
+}
+
+const CALL_COUNT: u64 = 10_000;
