@@ -607,6 +607,25 @@ fn a_clock_that_jumps_makes_timers_run_once() {
     assert_eq!(victim.counters().broken, 0);
 }
 
+/// Nobody's timer runs for those who say nothing.
+#[test]
+fn ten_thousand_idle_peers_set_no_timer() {
+    let mut config = Config::bare();
+    (config.peer_count_max, config.used_ticket_count_max) = (10_000, 10_000);
+    let mut victim = server(config, 3);
+    let mut now = START;
+    for peer in 0..10_000 {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + peer)), 9);
+        let mut forger = Forger::open(&mut victim, now, address, &generous());
+        forger.say(&mut victim, now, &[Frame::Ping]).unwrap();
+        now = victim.poll_timeout().expect("an acknowledgement is due");
+        victim.handle_timeout(now);
+        assert_eq!(forger.drain(&mut victim, now).len(), 1, "the acknowledgement");
+        while victim.poll_event().is_some() {}
+    }
+    assert_eq!((victim.usage().peers, victim.poll_timeout()), (10_000, None));
+}
+
 /// The slot is used again, and the id that named its last user names nobody.
 #[test]
 fn a_stale_conversation_id_names_nobody() {

@@ -370,8 +370,18 @@ impl Scope<'_, '_> {
         }
         // Nothing of the peer has a number beyond the window, however high the watermark jumps.
         let high = low.min(old_low.saturating_add(self.config.exchange_window as u64));
-        for seq in old_low..high {
-            if !open.contains(seq) {
+        if high.saturating_sub(old_low) <= u64::from(self.peer.session.theirs.len()) {
+            for seq in (old_low..high).filter(|seq| !open.contains(*seq)) {
+                self.retire(seq)?;
+            }
+            return Ok(());
+        }
+        // Our records are fewer than the peer's numbers: nobody makes us count.
+        let mut place = self.peer.session.theirs.front();
+        while let Some(index) = place {
+            place = self.peer.session.theirs.next(&self.memory.exchanges, index);
+            let seq = self.memory.exchanges.at(index).sound()?.seq;
+            if let Some(seq) = seq.filter(|seq| (old_low..high).contains(seq) && !open.contains(*seq)) {
                 self.retire(seq)?;
             }
         }
