@@ -1,8 +1,9 @@
 //! The latency of a small call through each adapter, as a ratio to a plain UDP exchange between two processes.
 //!
 //! `cargo run --release -p posthaste-conformance --example latency`
+use core::net::SocketAddr;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 

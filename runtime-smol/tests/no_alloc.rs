@@ -1,7 +1,8 @@
 //! A call in the steady state allocates nothing in the adapter or the core.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::alloc::System;
 
 use posthaste_smol::{Client, Config, Request, Server};
 use smol::future;
