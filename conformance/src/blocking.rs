@@ -1,11 +1,11 @@
 //! `posthaste-std` in the suite.
 
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use posthaste_core::Config;

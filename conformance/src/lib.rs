@@ -4,6 +4,8 @@
 //! [`service`] what every server does.
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod blocking;
 pub mod readiness;
 pub mod relay;

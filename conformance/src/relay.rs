@@ -1,10 +1,10 @@
 //! A relay that loses datagrams.
 
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crate::scenarios::Random;

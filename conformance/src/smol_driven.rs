@@ -1,8 +1,8 @@
 //! `posthaste-smol` in the suite.
 
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::pin::pin;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use posthaste_core::Config;

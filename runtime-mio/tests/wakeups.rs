@@ -1,6 +1,7 @@
-//! How often a loop wakes, and what it does when it cannot send.
+//! How often a loop wakes, and who gets a turn in it.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at few of the events")]
 
-use std::time::Duration;
+use core::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, Request, SocketOptions, Unknown};

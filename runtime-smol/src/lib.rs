@@ -34,8 +34,8 @@
 //!
 //! # Allocations
 //!
-//! In the steady state a call allocates nothing here. `async-io` allocates when a timer is set (a node of a tree, now and
-//! then): once in some milliseconds, not once a call.
+//! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers each time its reactor wakes (one a
+//! round trip at each side), and now and then a node of its tree of timers.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
