@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use pair::{Pair, answer};
 use posthaste_core::Config;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message, Request};
+use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Request, Streamed, Streams};
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -103,4 +103,59 @@ fn a_burst_of_calls_answered_or_cancelled_at_once_fits_the_rules_of_frames() {
     pair.client.events.clear();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"on")).unwrap();
     assert_eq!(answer(&mut pair).1, b"on");
+}
+
+#[test]
+fn streams_run_both_ways_beside_a_call_and_end_after_its_reply() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let request = Request { streams: Streams::Both, ..Request::new(1, 1, 7, b"go") };
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let (up, down) = pair.client.endpoint.call_streams(call).unwrap();
+    let (up, down) = (up.unwrap(), down.unwrap());
+    let mut buffer = [0; 64];
+    assert_eq!(pair.client.endpoint.read(pair.now, down, &mut buffer), Ok(Streamed::Pending));
+    assert_eq!(pair.client.endpoint.write(pair.now, up, b"upward"), Ok(6));
+    pair.client.endpoint.finish(pair.now, up).unwrap();
+
+    let mut served = None;
+    assert!(pair.run_until(Duration::from_secs(5), |pair| {
+        served = pair.server.take(|event| if let Event::CallReceived { call } = event { Some(*call) } else { None });
+        served.is_some()
+    }));
+    let served = served.unwrap();
+    let incoming = pair.server.endpoint.incoming_call(served).unwrap();
+    let (server_up, server_down) = (incoming.upward.unwrap(), incoming.downward.unwrap());
+    pair.server.endpoint.begin(pair.now, served).unwrap();
+    let mut read = Vec::new();
+    assert!(pair.run_until(Duration::from_secs(5), |pair| {
+        match pair.server.endpoint.read(pair.now, server_up, &mut buffer).unwrap() {
+            Streamed::Octets(len) => read.extend_from_slice(&buffer[..len]),
+            Streamed::Pending => {}
+            Streamed::End => return true,
+        }
+        false
+    }));
+    assert_eq!(read, b"upward");
+
+    pair.server.endpoint.write(pair.now, server_down, b"down").unwrap();
+    pair.server.endpoint.reply(pair.now, served, Answer::Ok, b"reply", &[]).unwrap();
+    assert_eq!(answer(&mut pair).1, b"reply");
+    pair.server.endpoint.write(pair.now, server_down, b"ward").unwrap();
+    pair.server.endpoint.finish(pair.now, server_down).unwrap();
+    read.clear();
+    assert!(pair.run_until(Duration::from_secs(5), |pair| {
+        match pair.client.endpoint.read(pair.now, down, &mut buffer).unwrap() {
+            Streamed::Octets(len) => read.extend_from_slice(&buffer[..len]),
+            Streamed::Pending => {}
+            Streamed::End => return true,
+        }
+        false
+    }));
+    assert_eq!(read, b"downward");
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"next")).unwrap();
+    answer(&mut pair);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.client.endpoint.usage().exchanges, 0);
+    assert!(pair.server.endpoint.usage().exchanges <= 1, "the last call is retired by the next");
 }

@@ -37,6 +37,10 @@ impl Scope<'_, '_> {
             return self.tell(index, News::ENDED);
         }
         exchange.enter(Stage::Over, now);
+        if !matches!(outcome, Outcome::Ok(_) | Outcome::NotExecuted(_)) && exchange.awaits(Lane::Downward) {
+            // What its callee may have begun to send is of no use.
+            self.stop_incoming(index, Lane::Downward, ResetReason::NotWanted)?;
+        }
         if matches!(outcome, Outcome::NotExecuted(_)) {
             self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
             self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
@@ -133,8 +137,24 @@ impl Scope<'_, '_> {
         if self.peer.notices & crate::peer::Notices::DRAIN != 0 || self.peer.is_refusing {
             return Ok(self.refuse(index, wire::NotExecuted::Draining)?);
         }
+        if procedure.options.has_downward() && !self.add_downward(index)? {
+            return Ok(self.refuse(index, wire::NotExecuted::Busy)?);
+        }
         self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
         Ok(self.tell(index, News::CALL_RECEIVED)?)
+    }
+
+    /// Gives a call of the peer the stream to its caller; says whether there was room.
+    fn add_downward(&mut self, index: u32) -> Result<bool, Broken> {
+        if self.memory.outgoing.len() >= self.memory.outgoing.capacity() {
+            return Ok(false);
+        }
+        let Some(Some(ring)) = self.memory.alloc(self.config.stream_window, Purpose::Arrive) else { return Ok(false) };
+        let limit = u64::from(self.peer.parameters.stream_window);
+        let body = Body::Held(ring);
+        let stream = Outgoing { body, limit, ..Outgoing::new(index, Role::Downward, Kind::Stream, REPLY_PRIORITY) };
+        self.add_outgoing(stream, Lane::Downward)?;
+        Ok(true)
     }
 
     /// Closes the number of a call of the peer that has not begun, with the reason as its reply: the tombstone.

@@ -304,7 +304,22 @@ impl Endpoint<'_> {
     /// # Errors
     /// [`StreamError`]; the stream is over then.
     pub fn read(&mut self, now: Instant, stream: StreamId, out: &mut [u8]) -> Result<Streamed, StreamError> {
+        if self.is_awaited(stream) {
+            self.advance(now);
+            return Ok(Streamed::Pending);
+        }
         self.stream(now, stream, |scope, flow| scope.read(stream, flow, out))
+    }
+
+    /// Says whether a stream beside a call is to come, and nothing of it has arrived.
+    fn is_awaited(&self, stream: StreamId) -> bool {
+        let exchange = self.memory.exchanges.get(stream.exchange);
+        exchange.is_some_and(|exchange| {
+            matches!(stream.lane, Lane::Upward | Lane::Downward)
+                && exchange.peer != Exchange::ORPHAN
+                && exchange.flow(stream.lane).is_none()
+                && exchange.awaits(stream.lane)
+        })
     }
 
     /// Gives up a stream, in whichever direction: the other side is told.
@@ -312,6 +327,12 @@ impl Endpoint<'_> {
     /// # Errors
     /// [`StreamError`] if it is over already.
     pub fn abandon(&mut self, now: Instant, stream: StreamId) -> Result<(), StreamError> {
+        if self.is_awaited(stream) {
+            self.advance(now);
+            let index = self.peer_of(stream.exchange).map_err(|StaleId| StreamError::Stale)?;
+            self.with(index, |scope| scope.stop_incoming(stream.exchange.index, stream.lane, ResetReason::NotWanted));
+            return Ok(());
+        }
         self.stream(now, stream, |scope, _| {
             let StreamId { exchange, lane } = stream;
             if scope.exchange(exchange.index)?.is_outgoing(lane) {
@@ -360,6 +381,17 @@ impl Endpoint<'_> {
     pub fn call(&mut self, now: Instant, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
         let index = self.ready_peer(now, peer)?;
         self.try_with(index, |scope| scope.call(request)).map(CallId)
+    }
+
+    /// Returns the streams beside a call that we make: from us, and to us, as its request asked for them.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over and released.
+    pub fn call_streams(&self, call: CallId) -> Result<(Option<StreamId>, Option<StreamId>), StaleId> {
+        let exchange = self.memory.exchanges.get(call.0).ok_or(StaleId)?;
+        let options = exchange.procedure.ok_or(StaleId)?.options;
+        let stream = |lane, is_there: bool| is_there.then_some(StreamId { exchange: call.0, lane });
+        Ok((stream(Lane::Upward, options.has_upward()), stream(Lane::Downward, options.has_downward())))
     }
 
     /// Asks for a call to be given up: the callee is told, and the outcome follows.
@@ -659,10 +691,7 @@ impl Endpoint<'_> {
         if exchange.peer == Exchange::ORPHAN {
             return Err(StreamError::Abandoned);
         }
-        let Some(flow) = exchange.flow(stream.lane) else {
-            // A stream of a call from which nothing has arrived yet is there, and empty.
-            return Err(StreamError::Stale);
-        };
+        let flow = exchange.flow(stream.lane).ok_or(StreamError::Stale)?;
         let index = exchange.peer;
         self.with(index, |scope| work(scope, flow)).unwrap_or(Err(StreamError::Stale))
     }

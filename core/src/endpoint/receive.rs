@@ -200,7 +200,10 @@ impl Scope<'_, '_> {
             (Lane::Forward, Stage::Arriving, false) => self.on_message(index),
             (Lane::Backward, Stage::Open | Stage::Unknown, _) => self.on_reply(index, flow),
             (Lane::Forward, Stage::Held | Stage::Arriving, _) => Ok(()),
-            _ => Ok(self.tell(index, News::READABLE << lane as u16)?),
+            _ => {
+                self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
+                Ok(self.tell(index, News::READABLE << lane as u16)?)
+            }
         }
     }
 

@@ -219,7 +219,8 @@ impl Scope<'_, '_> {
         let is_settled = exchange.stage == Stage::Over
             && exchange.flows.iter().all(Option::is_none)
             && exchange.stopped == 0
-            && exchange.news == 0;
+            && exchange.news == 0
+            && !(exchange.begun_by == Party::Us && exchange.seq.is_some() && exchange.awaits(Lane::Downward));
         let is_retired = exchange.begun_by == Party::Us || exchange.is_retired || exchange.seq.is_none();
         if !(is_settled && is_retired) {
             return Ok(());
