@@ -29,8 +29,6 @@ pub struct SentDatagram {
     pub is_app_limited: bool,
     /// The largest number that its ACK frame acknowledged.
     pub acknowledges: Option<u64>,
-    /// The low watermark that its RETIRED frame announced; 0 if it has none.
-    pub retires: u64,
     /// The frames that it carries.
     pub frames: List<InDatagram>,
     pub(crate) in_flight: Links,

@@ -15,9 +15,7 @@ pub struct Session {
     pub secret: SessionSecret,
     /// The seq of the next exchange that we begin.
     pub next_seq: u64,
-    /// The low watermark that the peer has acknowledged.
-    pub low_acked: u64,
-    /// The low watermark that the peer knows, or will when it reads the datagram that is being built.
+    /// The low watermark that we last announced.
     pub low_sent: u64,
     /// The exchanges that we began and that are not retired, by seq.
     pub ours: List<BySeq>,
@@ -90,7 +88,6 @@ impl Session {
             incarnation,
             secret,
             next_seq: 0,
-            low_acked: 0,
             low_sent: 0,
             ours: List::new(),
             unnumbered: List::new(),

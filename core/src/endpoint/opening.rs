@@ -251,7 +251,6 @@ impl Scope<'_, '_> {
     /// Announces again what the other side may have missed with the conversation before (protocol §4.12).
     pub(super) fn announce_anew(&mut self) -> Result<(), Broken> {
         self.peer.notices |= Notices::CREDIT;
-        self.peer.session.low_acked = 0;
         self.peer.session.low_sent = 0;
         let mut place = self.peer.session.channels.front();
         while let Some(index) = place {

@@ -112,7 +112,6 @@ impl Scope<'_, '_> {
         let datagram = self.memory.datagrams.at(index).sound()?;
         let (number, sent_at, len) = (datagram.number, datagram.sent_at, datagram.len as usize);
         let (acknowledges, is_mtu_probe) = (datagram.acknowledges, datagram.is_mtu_probe);
-        self.peer.session.low_acked = self.peer.session.low_acked.max(datagram.retires);
         let limit = if datagram.is_app_limited { Limit::Application } else { Limit::Window };
         let was_lost = datagram.fate == Fate::Lost;
         if was_lost {

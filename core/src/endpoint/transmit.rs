@@ -81,17 +81,17 @@ impl Scope<'_, '_> {
         if let Some(record) = record
             && has_work
         {
-            self.write_retired(record, &mut writer)?;
+            self.write_retired(&mut writer);
             quiet_len = writer.len();
             self.write_work(record, &mut writer, may_cut)?;
         }
-        let is_eliciting = writer.len() > quiet_len;
-        if writer.len() == header_len || !(is_eliciting || is_ack_due) {
+        if writer.len() == header_len {
             // A gap in the numbers would look like a loss to both sides.
             self.peer.conversation.return_number(number);
             self.forget_record(record)?;
             return Ok(None);
         }
+        let is_eliciting = writer.len() > quiet_len;
         // Header protection takes its sample behind the longest number (protocol §3.10), and many frames need a datagram of
         // some length (protocol §5.1).
         let len_min = (8 * writer.frame_count()).saturating_sub(7 + tag_len).max(ShortHeader::NUMBER_OFFSET + 4);
@@ -269,18 +269,14 @@ impl Scope<'_, '_> {
         ack.window().largest()
     }
 
-    /// Announces which of our exchanges are retired, until the peer has acknowledged it: what begins only has room by that may not
-    /// overtake it (semantics S19).
-    fn write_retired(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
+    /// Announces which of our exchanges are retired, if that has changed.
+    fn write_retired(&mut self, writer: &mut Writer<'_>) {
         let (low, open) = self.watermark();
-        self.peer.session.low_sent = self.peer.session.low_acked;
-        if low > self.peer.session.low_acked
+        if low > self.peer.session.low_sent
             && Retired::write(Seq(low), open.seqs().iter().rev().map(|seq| Seq(*seq)), writer).is_ok()
         {
             self.peer.session.low_sent = low;
-            self.memory.datagrams.at_mut(record).sound()?.retires = low;
         }
-        Ok(())
     }
 
     /// Returns the seq below which our exchanges are retired but for those listed.
@@ -818,7 +814,6 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         is_mtu_probe: false,
         is_app_limited: false,
         acknowledges: None,
-        retires: 0,
         frames: List::new(),
         in_flight: Links::UNLINKED,
     }
