@@ -1,17 +1,18 @@
 //! The amplification limit, judged from outside: from what arrives, not from what the endpoint believes.
 
 use alloc::collections::BTreeMap;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Counts what one endpoint got from and sent to each address until the address is proven.
 ///
 /// An endpoint that answers strangers may send at most three times the octets it got from an address until it
 /// knows that the address is the peer's own (RFC 9000 §8). The address *can* be known only after a round trip:
 /// something from the endpoint reached the address, and something sent from there after that came back. That is
-/// what this counts, whatever token or ticket the endpoint uses for its own proof.
+/// what this counts, whatever token or ticket the endpoint uses for its own proof. The port does not count: a ticket proves the
+/// host, whose translator may have given it another port since (protocol §4.4).
 #[derive(Clone, Debug, Default)]
 pub struct Amplification {
-    accounts: BTreeMap<SocketAddr, Account>,
+    accounts: BTreeMap<IpAddr, Account>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +35,7 @@ enum Progress {
 impl Amplification {
     /// Counts a datagram of `len` octets that the endpoint received from `remote`.
     pub fn on_received(&mut self, remote: SocketAddr, len: usize) {
-        let account = self.accounts.entry(remote).or_default();
+        let account = self.accounts.entry(remote.ip()).or_default();
         account.received_len += len as u64;
         if account.progress == Progress::Returning {
             account.progress = Progress::Proven;
@@ -46,7 +47,7 @@ impl Amplification {
     /// # Panics
     /// If `remote` is not proven and this is more than three times what came from there.
     pub fn on_sent(&mut self, remote: SocketAddr, len: usize) {
-        let account = self.accounts.entry(remote).or_default();
+        let account = self.accounts.entry(remote.ip()).or_default();
         account.sent_len += len as u64;
         assert!(
             account.progress == Progress::Proven || account.sent_len <= FACTOR_MAX * account.received_len,
@@ -67,7 +68,7 @@ impl Amplification {
     }
 
     fn advance(&mut self, remote: SocketAddr, from: Progress, to: Progress) {
-        if let Some(account) = self.accounts.get_mut(&remote).filter(|account| account.progress == from) {
+        if let Some(account) = self.accounts.get_mut(&remote.ip()).filter(|account| account.progress == from) {
             account.progress = to;
         }
     }

@@ -160,7 +160,9 @@ impl Ledger {
     }
 
     /// Asserts what must hold when everything is over.
-    pub(crate) fn check(&self) {
+    ///
+    /// `may_lose` says whether what goes along with a hello may be lost with its ticket (semantics S8).
+    pub(crate) fn check(&self, may_lose: bool) {
         for (id, call) in &self.calls {
             let is_ended = call.fate == Fate::Forgotten || !call.outcomes.is_empty();
             assert!(is_ended, "call {id} ({:?}) never ended; it ran {} times", call.semantics, call.executed_count);
@@ -179,7 +181,7 @@ impl Ledger {
             assert!(!is_due || message.delivered_count == 1, "message {id} is acknowledged and was not delivered");
             let is_lost = message.outcome == Some(Verdict::Failed) && message.is_reliable && !message.is_cancelled;
             assert!(
-                !is_lost || self.lost_session_count > 0,
+                !is_lost || self.lost_session_count > 0 || may_lose,
                 "message {id} failed in a session that lives: {message:?}"
             );
         }
