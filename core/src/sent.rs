@@ -29,6 +29,8 @@ pub struct SentDatagram {
     pub is_app_limited: bool,
     /// The largest number that its ACK frame acknowledged.
     pub acknowledges: Option<u64>,
+    /// The low watermark that it announced, or 0.
+    pub low: u64,
     /// The frames that it carries.
     pub frames: List<InDatagram>,
     pub(crate) in_flight: Links,

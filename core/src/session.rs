@@ -15,8 +15,10 @@ pub struct Session {
     pub secret: SessionSecret,
     /// The seq of the next exchange that we begin.
     pub next_seq: u64,
-    /// The low watermark that we last announced.
+    /// The low watermark that the datagram being built announces, or that was announced before it.
     pub low_sent: u64,
+    /// The low watermark that the peer is known to have.
+    pub low_acked: u64,
     /// The exchanges that we began and that are not retired, by seq.
     pub ours: List<BySeq>,
     /// Messages of ours that may get lost and whose end has not been told.
@@ -89,6 +91,7 @@ impl Session {
             secret,
             next_seq: 0,
             low_sent: 0,
+            low_acked: 0,
             ours: List::new(),
             unnumbered: List::new(),
             theirs: List::new(),

@@ -252,6 +252,7 @@ impl Scope<'_, '_> {
     pub(super) fn announce_anew(&mut self) -> Result<(), Broken> {
         self.peer.notices |= Notices::CREDIT;
         self.peer.session.low_sent = 0;
+        self.peer.session.low_acked = 0;
         let mut place = self.peer.session.channels.front();
         while let Some(index) = place {
             place = self.peer.session.channels.next(&self.memory.channels, index);

@@ -112,6 +112,7 @@ impl Scope<'_, '_> {
         let datagram = self.memory.datagrams.at(index).sound()?;
         let (number, sent_at, len) = (datagram.number, datagram.sent_at, datagram.len as usize);
         let (acknowledges, is_mtu_probe) = (datagram.acknowledges, datagram.is_mtu_probe);
+        let datagram_low = datagram.low;
         let limit = if datagram.is_app_limited { Limit::Application } else { Limit::Window };
         let was_lost = datagram.fate == Fate::Lost;
         if was_lost {
@@ -128,6 +129,7 @@ impl Scope<'_, '_> {
         } else {
             self.path.mtu.on_datagram_acked(len);
         }
+        self.peer.session.low_acked = self.peer.session.low_acked.max(datagram_low);
         if let Some(number) = acknowledges {
             // The peer knows that we have these; no need to repeat it.
             self.peer.conversation.ack.forget_below(number);

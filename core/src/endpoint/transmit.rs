@@ -77,15 +77,18 @@ impl Scope<'_, '_> {
         // Without a record nothing can be in flight; acknowledgements still go out.
         let record = record.map(|key| key.index);
         let acknowledges = self.write_ack(&mut writer);
-        let mut quiet_len = writer.len();
+        let acked_len = writer.len();
+        let (mut quiet_len, mut low) = (acked_len, 0);
+        let mut is_news = acked_len > header_len;
         if let Some(record) = record
             && has_work
         {
-            self.write_retired(&mut writer);
+            is_news |= self.watermark().0 > self.peer.session.low_sent;
+            low = self.write_retired(&mut writer);
             quiet_len = writer.len();
             self.write_work(record, &mut writer, may_cut)?;
         }
-        if writer.len() == header_len {
+        if writer.len() == quiet_len && !is_news {
             // A gap in the numbers would look like a loss to both sides.
             self.peer.conversation.return_number(number);
             self.forget_record(record)?;
@@ -109,6 +112,9 @@ impl Scope<'_, '_> {
             self.peer.conversation.keys.on_ack_sent(largest);
         }
         let record = record.filter(|_| is_eliciting);
+        if let Some(record) = record {
+            self.memory.datagrams.at_mut(record).sound()?.low = low;
+        }
         let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
     }
@@ -269,14 +275,18 @@ impl Scope<'_, '_> {
         ack.window().largest()
     }
 
-    /// Announces which of our exchanges are retired, if that has changed.
-    fn write_retired(&mut self, writer: &mut Writer<'_>) {
+    /// Announces which of our exchanges are retired, until the peer is known to have it: datagrams overtake each other, so each
+    /// one that may need the room says so itself (semantics S19). Returns the watermark, or 0 if none was written.
+    fn write_retired(&mut self, writer: &mut Writer<'_>) -> u64 {
         let (low, open) = self.watermark();
-        if low > self.peer.session.low_sent
-            && Retired::write(Seq(low), open.seqs().iter().rev().map(|seq| Seq(*seq)), writer).is_ok()
-        {
-            self.peer.session.low_sent = low;
+        let is_written = low > self.peer.session.low_acked
+            && Retired::write(Seq(low), open.seqs().iter().rev().map(|seq| Seq(*seq)), writer).is_ok();
+        if !is_written {
+            self.peer.session.low_sent = self.peer.session.low_acked;
+            return 0;
         }
+        self.peer.session.low_sent = low;
+        low
     }
 
     /// Returns the seq below which our exchanges are retired but for those listed.
@@ -814,6 +824,7 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         is_mtu_probe: false,
         is_app_limited: false,
         acknowledges: None,
+        low: 0,
         frames: List::new(),
         in_flight: Links::UNLINKED,
     }
