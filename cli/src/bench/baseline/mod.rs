@@ -109,9 +109,8 @@ fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
         contestant(format!("{transport} echo, {inflight} in flight"), transport, &work)
     };
     let many = args.inflight.get();
-    let bulk = |transport: &str| {
-        contestant(format!("{transport} bulk"), transport, &format!("--work bulk --msg {BULK_LEN}"))
-    };
+    let bulk =
+        |transport: &str| contestant(format!("{transport} bulk"), transport, &format!("--work bulk --msg {BULK_LEN}"));
     let mut contestants = vec![echo("udp", 1), echo("tcp", 1), echo("udp", many), echo("tcp", many)];
     if let Some(runtime) = args.runtime {
         let name = runtime.name();
