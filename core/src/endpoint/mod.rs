@@ -525,7 +525,18 @@ impl<'s> Endpoint<'s> {
         }
         let controller = Controller::new(self.config.congestion, mtu.current(), self.config.window_max());
         let pacer = Pacer::new(&controller, &rtt);
-        Path { remote, local, rtt, controller, pacer, mtu, in_flight: 0, is_filled: false, is_held: false, peers: List::new() }
+        Path {
+            remote,
+            local,
+            rtt,
+            controller,
+            pacer,
+            mtu,
+            in_flight: 0,
+            is_filled: false,
+            is_held: false,
+            peers: List::new(),
+        }
     }
 
     /// Makes a peer of which nothing is known; `id` names its conversation to come.
