@@ -1,11 +1,11 @@
 //! Calls over real sockets on loopback.
 
+use core::time::Duration;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use posthaste_std::{
     Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, ReceiveError,

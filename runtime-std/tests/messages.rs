@@ -1,8 +1,8 @@
 //! Messages and streams over real sockets on loopback.
 
+use core::time::Duration;
 use std::io::{Read, Write};
 use std::thread;
-use std::time::Duration;
 
 use posthaste_std::{
     Answer, Client, Config, Delivery, Execution, Handler, Incoming, ReceiveError, Reply, Request, Server, wire,
