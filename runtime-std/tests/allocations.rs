@@ -1,7 +1,9 @@
 //! What a call costs in allocations: nothing, once its buffers are there.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use std::alloc::System;
 
 use posthaste_std::{Answer, Client, Config, Incoming, Inline, Request, Server};
 
