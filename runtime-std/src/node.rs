@@ -148,6 +148,7 @@ impl Node {
         until: Option<Instant>,
     ) -> MutexGuard<'n, State> {
         let until = earlier(state.deadline(), until);
+        state.drive_count += 1;
         state.driver = Watch::Until(until);
         drop(state);
         let received = self.recv(&mut wheel, now, until);
@@ -238,8 +239,13 @@ impl Node {
     /// The helper thread where calls are only made: acts at the deadlines at which nobody else does.
     fn help(self: &Arc<Self>) {
         let mut state = self.lock();
+        let mut drive_count = 0;
         while !state.is_closed {
-            state = self.drive_on(state);
+            // Whoever drove lately does so again: to take the wheel would cost each of its calls a hand-over.
+            if state.drive_count == drive_count {
+                state = self.drive_on(state);
+            }
+            drive_count = state.drive_count;
             let now = self.clock.now();
             state.handle_due(now);
             if state.held_until.is_none_or(|until| until <= now) {

@@ -22,6 +22,8 @@ pub(crate) struct State {
     outgoing: SendBatch,
     /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
     pub(crate) wheel: Option<RecvBatch>,
+    /// How often callers drove.
+    pub(crate) drive_count: u64,
     /// What the driver does.
     pub(crate) driver: Watch,
     /// What the helper thread does.
@@ -136,6 +138,7 @@ impl State {
             outgoing,
             // A socket that is waited for in the receive call fills no more than one buffer.
             wheel: service.is_none().then(|| RecvBatch::new(1)),
+            drive_count: 0,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
             calls: Vec::new(),
