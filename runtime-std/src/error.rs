@@ -1,8 +1,8 @@
 //! Why something did not come about.
 
+use core::error::Error;
 use core::fmt;
 use core::net::SocketAddr;
-use std::error::Error;
 use std::io;
 
 use posthaste_core::NotExecuted;

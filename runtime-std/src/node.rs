@@ -148,16 +148,13 @@ impl Node {
         until: Option<Instant>,
     ) -> MutexGuard<'n, State> {
         let until = earlier(state.deadline(), until);
+        state.drive_count += 1;
         state.driver = Watch::Until(until);
         drop(state);
         let received = self.recv(&mut wheel, now, until);
         let mut state = self.lock();
         let now = self.clock.now();
-        while let Some(datagram) = wheel.next_datagram() {
-            let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
-            // What is rejected is counted, and nothing can be done about it.
-            let _ = state.endpoint.handle_datagram(now, arrival, datagram.payload);
-        }
+        state.handle_received(now, &mut wheel);
         state.handle_due(now);
         if received.is_err() {
             state.close();
@@ -203,7 +200,8 @@ impl Node {
     /// Sees that somebody acts at the next deadline.
     pub(crate) fn watch(&self, state: &mut State) {
         let Some(deadline) = state.unwatched_deadline() else { return };
-        if state.service.is_some() {
+        if state.wheel.is_none() {
+            // Whoever drives sleeps too long, and looks again.
             state.driver = Watch::Awake;
             self.kick(state);
         } else if let Some(helper) = self.helper.get() {
@@ -241,7 +239,13 @@ impl Node {
     /// The helper thread where calls are only made: acts at the deadlines at which nobody else does.
     fn help(self: &Arc<Self>) {
         let mut state = self.lock();
+        let mut drive_count = 0;
         while !state.is_closed {
+            // Whoever drove lately does so again: to take the wheel would cost each of its calls a hand-over.
+            if state.drive_count == drive_count {
+                state = self.drive_on(state);
+            }
+            drive_count = state.drive_count;
             let now = self.clock.now();
             state.handle_due(now);
             if state.held_until.is_none_or(|until| until <= now) {
@@ -256,6 +260,37 @@ impl Node {
             }
             state = self.lock();
         }
+    }
+
+    /// Drives if something has arrived while nobody did, for as long as more comes: acknowledgements of messages that nobody
+    /// waits for let the rest of them go.
+    fn drive_on<'n>(&'n self, mut state: MutexGuard<'n, State>) -> MutexGuard<'n, State> {
+        let Some(mut wheel) = state.wheel.take() else { return state };
+        state.driver = Watch::Awake;
+        drop(state);
+        let mut received = self.socket.recv(&mut wheel);
+        let mut state = self.lock();
+        while received.as_ref().is_ok_and(|count| *count > 0) {
+            let now = self.clock.now();
+            state.handle_received(now, &mut wheel);
+            state.handle_due(now);
+            state.settle(now, &self.socket);
+            let deadline = state.deadline();
+            if state.is_closed || state.has_waiters() || deadline.is_none() {
+                break;
+            }
+            state.driver = Watch::Until(deadline);
+            drop(state);
+            received = self.recv(&mut wheel, now, deadline);
+            state = self.lock();
+        }
+        if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+            state.close();
+        }
+        state.driver = Watch::Absent;
+        state.wheel = Some(wheel);
+        state.hand_over();
+        state
     }
 
     /// The helper thread where calls are answered: keeps the wheel and sleeps in the socket.

@@ -198,7 +198,7 @@ impl Peer {
             Target::Address(address) => {
                 state.endpoint.peer(now, &Remote { address, identity: &[] }).map_err(|error| match error {
                     OpenError::Full => SendError::Full,
-                    _ => SendError::Stale,
+                    OpenError::Address | OpenError::Identity | _ => SendError::Stale,
                 })
             }
         }

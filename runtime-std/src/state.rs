@@ -9,7 +9,7 @@ use std::io;
 use std::thread::{self, Thread};
 
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::Event;
+use posthaste_core::endpoint::{Arrival, Event};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{RecvBatch, SendBatch, Socket};
@@ -22,6 +22,8 @@ pub(crate) struct State {
     outgoing: SendBatch,
     /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
     pub(crate) wheel: Option<RecvBatch>,
+    /// How often callers drove.
+    pub(crate) drive_count: u64,
     /// What the driver does.
     pub(crate) driver: Watch,
     /// What the helper thread does.
@@ -136,6 +138,7 @@ impl State {
             outgoing,
             // A socket that is waited for in the receive call fills no more than one buffer.
             wheel: service.is_none().then(|| RecvBatch::new(1)),
+            drive_count: 0,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
             calls: Vec::new(),
@@ -180,6 +183,20 @@ impl State {
     /// Says whether calls are held back for others to go with them.
     pub(crate) fn is_holding(&self) -> bool {
         self.held_until.is_some()
+    }
+
+    /// Hands what was received to the endpoint.
+    pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut RecvBatch) {
+        while let Some(datagram) = wheel.next_datagram() {
+            let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
+            // What is rejected is counted, and nothing can be done about it.
+            let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+        }
+    }
+
+    /// Says whether a thread waits that could drive.
+    pub(crate) fn has_waiters(&self) -> bool {
+        !self.waiters.is_empty()
     }
 
     /// Tells the endpoint that time has passed, if it waits for that.
@@ -364,7 +381,7 @@ impl State {
                     self.wake(Interest::Room);
                 }
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
-                _ => {}
+                Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
             }
         }
     }

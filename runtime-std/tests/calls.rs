@@ -1,11 +1,15 @@
 //! Calls over real sockets on loopback.
 
-use std::net::{Ipv6Addr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::net::Ipv6Addr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::net::UdpSocket;
 use std::sync::mpsc;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Barrier, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use posthaste_std::{
     Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, ReceiveError,
@@ -92,7 +96,7 @@ fn many_threads_share_a_client_and_each_call_is_executed_once_and_gets_its_own_r
 fn one_thread_keeps_many_calls_under_way() {
     let server = serve(Inline(echo));
     let client = connect(&server);
-    let mut open = std::collections::VecDeque::new();
+    let mut open = alloc::collections::VecDeque::new();
     for index in 0..2000_u64 {
         if open.len() == 64 {
             let (expected, pending): (u64, Pending) = open.pop_front().unwrap();
@@ -308,7 +312,7 @@ fn whoever_waits_learns_that_the_client_is_gone() {
     let barrier = Arc::new(Barrier::new(2));
     let waiting = {
         let barrier = Arc::clone(&barrier);
-        let peer = std::ops::Deref::deref(&peer).clone();
+        let peer = core::ops::Deref::deref(&peer).clone();
         thread::spawn(move || {
             barrier.wait();
             peer.call_into(

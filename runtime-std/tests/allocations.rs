@@ -1,0 +1,61 @@
+//! What a call costs in allocations: nothing, once its buffers are there.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use std::alloc::System;
+
+use posthaste_std::{Answer, Client, Config, Incoming, Inline, Request, Server};
+
+struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(pointer, layout, len) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_call_in_a_row_allocates_nothing_on_either_side() {
+    let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        reply.extend_from_slice(call.arguments());
+        Answer::Ok
+    };
+    let inline = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
+    let pooled = Server::serve_insecure("127.0.0.1:0", Config::lan(), echo).unwrap();
+    for server in [inline, pooled] {
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let mut reply = Vec::new();
+        let mut call = |count| {
+            for _ in 0..count {
+                client.call_into(&Request::new(1, 1, 7, &[7; 32]), &mut reply).unwrap();
+            }
+        };
+        // Buffers grow, and every worker has its turn.
+        call(2000);
+        let before = COUNT.load(Ordering::Relaxed);
+        call(10_000);
+        // The frame of the test itself may print meanwhile; a call that allocates does so thousands of times.
+        assert!(COUNT.load(Ordering::Relaxed) - before < 10);
+    }
+}
