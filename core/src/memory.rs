@@ -12,7 +12,7 @@ use crate::storage::{
     Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, RangeNode, RangePool, Slot, Slots, Store,
 };
 
-/// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`](crate::Storage).
+/// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`].
 pub struct Memory<'s> {
     /// Messages and calls.
     pub exchanges: Slots<'s, Exchange>,
@@ -258,7 +258,7 @@ impl Linked<Eventful> for Exchange {
     }
 }
 
-/// Memory for an endpoint: lent by the caller, or (feature `alloc`) allocated once by [`Storage::owned`].
+/// Memory for an endpoint: lent by the caller, or (feature `alloc`) allocated once by `Storage::owned`.
 ///
 /// The lengths are limits: what does not fit is refused. [`Counts`](crate::footprint::Counts) tells how many of each a [`Config`]
 /// asks for, and [`storage_for!`](crate::storage_for) declares arrays of so many; fewer are allowed where the limit may be lower, and [`Endpoint::new`](crate::Endpoint::new) refuses only what cannot work.

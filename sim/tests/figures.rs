@@ -2,9 +2,11 @@
 //!
 //! All are deterministic: a change of a figure is a change of the code. `--nocapture` prints them.
 
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Remote, Request, SendError};
@@ -331,6 +333,7 @@ impl App {
 impl Application for App {
     fn on_start(&mut self, _now: Instant, _endpoint: &mut Endpoint<'static>) {}
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "further events mean nothing to these figures")]
     fn on_event(&mut self, now: Instant, endpoint: &mut Endpoint<'static>, event: Event) {
         match event {
             Event::CallReceived { call } => {
@@ -374,7 +377,7 @@ impl Application for App {
 
 fn content(id: u64, len: usize) -> Vec<u8> {
     let mut octets = id.to_be_bytes().to_vec();
-    octets.extend((8..len.max(8)).map(|index| (id as usize).wrapping_add(index * index >> 3) as u8));
+    octets.extend((8..len.max(8)).map(|index| (id as usize).wrapping_add((index * index) >> 3) as u8));
     octets
 }
 

@@ -1,8 +1,8 @@
 //! A client that calls, sends, streams, cancels, resolves and flushes as its seed says.
 
+use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use posthaste_core::endpoint::{Body, Delivery, Event, Message, Remote, Reply, Request, SendError};
 use posthaste_core::wire::{self, Semantics};

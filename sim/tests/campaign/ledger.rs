@@ -1,8 +1,8 @@
 //! What really happened, seen from outside: the judge of all promises (semantics).
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 use posthaste_core::Instant;
 use posthaste_core::wire::Semantics;

@@ -1,6 +1,6 @@
 //! A server that echoes, refuses, dawdles and never answers, as the procedure says.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use posthaste_core::endpoint::{Answer, Event, StreamError, Streamed};
 use posthaste_core::wire::NotExecuted;
