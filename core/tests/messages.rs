@@ -1,10 +1,11 @@
 //! Messages between two endpoints.
 #![cfg(feature = "alloc")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
 
 #[path = "support/pair.rs"]
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use pair::Pair;
 use posthaste_core::endpoint::{Body, Delivery, Event, Message};
