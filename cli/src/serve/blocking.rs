@@ -45,6 +45,7 @@ pub(super) fn serve(
 /// Takes one file after the other until the server is closed.
 fn receive(server: &Server, service: &Service) -> Result<(), Failure> {
     while let Ok(mut stream) = server.accept_stream(None) {
+        stream.set_read_timeout(Some(SILENCE_MAX));
         service.receive(&mut stream)?;
     }
     Ok(())
@@ -75,6 +76,9 @@ const WORKER_COUNT: usize = 32;
 
 /// Files that are taken at a time; our choice. More wait in their streams.
 const RECEIVER_COUNT: usize = 16;
+
+/// How long the sender of a file may be silent; our choice. One that was killed holds up nobody for longer.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// How long calls under way may take when the server ends; our choice.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
