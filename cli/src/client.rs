@@ -30,8 +30,8 @@ impl ConnectArgs {
         if addresses.iter().any(|address| address.port() == 0) {
             return Err(Failure::new(Code::Usage, "no server has port 0").hint("give the port of the server"));
         }
-        let options = self.plain.options(&addresses)?;
-        let options = Options { connect_timeout: self.connect_timeout.0, ..options };
+        let config = self.plain.config(&addresses)?;
+        let options = Options { connect_timeout: self.connect_timeout.0, ..Options::from(config) };
         Client::connect_insecure(&addresses[..], options).map_err(|error| failure(server, &error))
     }
 }

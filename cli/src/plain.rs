@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::io::{self, Write};
 
 use clap::Args;
-use posthaste_std::{Config, Options};
+use posthaste_core::Config;
 
 use crate::failure::{Code, Failure};
 
@@ -17,15 +17,15 @@ pub(crate) struct PlainArgs {
 }
 
 impl PlainArgs {
-    /// Checks that `addresses` may be used in plain mode, and returns options that suit them.
+    /// Checks that `addresses` may be used in plain mode, and returns limits and timing that suit them.
     ///
     /// Other machines have to be asked for; a warning is shown then.
     ///
     /// # Errors
     /// [`Code::Usage`] if one of the addresses is not of this machine alone and `--insecure` was not given.
-    pub(crate) fn options(self, addresses: &[SocketAddr]) -> Result<Options, Failure> {
+    pub(crate) fn config(self, addresses: &[SocketAddr]) -> Result<Config, Failure> {
         let Some(exposed) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) else {
-            return Ok(Options::from(limited(Config::lan())));
+            return Ok(limited(Config::lan()));
         };
         if !self.insecure {
             let what = format_args!("{exposed} can be reached by other machines, and nothing protects what is said");
@@ -35,7 +35,7 @@ impl PlainArgs {
         }
         // Nobody is left to warn where standard error is closed.
         let _ = writeln!(io::stderr(), "warning: plain mode: anybody on the path can read and forge what is said");
-        Ok(Options::from(limited(Config::internet())))
+        Ok(limited(Config::internet()))
     }
 }
 
@@ -55,20 +55,20 @@ mod tests {
     #[test]
     fn loopback_needs_no_consent_in_any_of_its_forms() {
         for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(options(&[address], false).is_ok(), "{address}");
+            assert!(config(&[address], false).is_ok(), "{address}");
         }
     }
 
     #[test]
     fn other_addresses_need_consent() {
         for addresses in [&["192.0.2.1:1"][..], &["0.0.0.0:1"], &["[::]:1"], &["127.0.0.1:1", "[2001:db8::1]:1"]] {
-            assert!(options(addresses, false).is_err(), "{addresses:?}");
-            assert!(options(addresses, true).is_ok(), "{addresses:?}");
+            assert!(config(addresses, false).is_err(), "{addresses:?}");
+            assert!(config(addresses, true).is_ok(), "{addresses:?}");
         }
     }
 
-    fn options(addresses: &[&str], insecure: bool) -> Result<Options, Failure> {
+    fn config(addresses: &[&str], insecure: bool) -> Result<Config, Failure> {
         let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        PlainArgs { insecure }.options(&addresses)
+        PlainArgs { insecure }.config(&addresses)
     }
 }

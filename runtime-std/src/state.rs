@@ -336,6 +336,13 @@ impl State {
         }
     }
 
+    /// Wakes whoever waits for a stream: with a session end its streams, and no event tells which those were.
+    fn wake_streams(&mut self) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| matches!(waiter.interest, Interest::Stream(_))) {
+            waiter.wake();
+        }
+    }
+
     /// Hears all that the endpoint has to tell.
     pub(crate) fn hear(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
@@ -369,9 +376,14 @@ impl State {
                     self.news_of(peer).is_connected = true;
                     self.wake(Interest::Peer(peer));
                 }
-                Event::Flushed { peer } | Event::SessionLost { peer } => {
+                Event::Flushed { peer } => {
                     self.news_of(peer).flushed_count += 1;
                     self.wake(Interest::Peer(peer));
+                }
+                Event::SessionLost { peer } => {
+                    self.news_of(peer).flushed_count += 1;
+                    self.wake(Interest::Peer(peer));
+                    self.wake_streams();
                 }
                 Event::Closed { peer } => {
                     let news = self.news_of(peer);
@@ -379,6 +391,7 @@ impl State {
                     news.is_closed = true;
                     self.wake(Interest::Peer(peer));
                     self.wake(Interest::Room);
+                    self.wake_streams();
                 }
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}

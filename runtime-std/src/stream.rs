@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 use std::io::{self, Read, Write};
 
 use posthaste_core::StreamId;
 use posthaste_core::endpoint::{StreamError, Streamed};
 
-use crate::node::{Node, Vain};
+use crate::node::{Node, Vain, deadline_after};
 use crate::peer::Received;
 use crate::state::Interest;
 
@@ -76,12 +77,20 @@ impl fmt::Debug for StreamWriter {
 pub struct StreamReader {
     received: Received,
     stream: StreamId,
+    read_timeout: Option<Duration>,
     is_over: bool,
 }
 
 impl StreamReader {
     pub(crate) const fn new(received: Received, stream: StreamId) -> Self {
-        Self { received, stream, is_over: false }
+        Self { received, stream, read_timeout: None, is_over: false }
+    }
+
+    /// Sets how long a read waits at most; `None`, as at the begin, is without end.
+    ///
+    /// A writer that has nothing to write and one that is gone look the same from here.
+    pub const fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
     }
 
     /// Returns who writes, and on which channel.
@@ -93,12 +102,18 @@ impl StreamReader {
 
 impl Read for StreamReader {
     /// Waits until there is at least one octet, or the end.
+    ///
+    /// # Errors
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) if the writer gave the stream up or is gone,
+    /// [`TimedOut`](io::ErrorKind::TimedOut) if nothing came in the time that was set; it may be read on then.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.is_over || out.is_empty() {
             return Ok(0);
         }
         let stream = self.stream;
-        let read = self.received.peer.node.wait(Interest::Stream(stream), None, |state, now| {
+        let node = &self.received.peer.node;
+        let until = deadline_after(node.clock.now(), self.read_timeout);
+        let read = node.wait(Interest::Stream(stream), until, |state, now| {
             match state.endpoint.read(now, stream, out) {
                 Ok(Streamed::Pending) => None,
                 result => Some(result),
@@ -138,6 +153,9 @@ fn broken(error: StreamError) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 
-fn closed(_: Vain) -> io::Error {
-    io::ErrorKind::NotConnected.into()
+fn closed(vain: Vain) -> io::Error {
+    match vain {
+        Vain::TimedOut => io::ErrorKind::TimedOut.into(),
+        Vain::Closed => io::ErrorKind::NotConnected.into(),
+    }
 }

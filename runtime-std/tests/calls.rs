@@ -6,14 +6,15 @@ use alloc::sync::Arc;
 use core::net::Ipv6Addr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::io::{ErrorKind, Read, Write};
 use std::net::UdpSocket;
 use std::sync::mpsc;
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use posthaste_std::{
-    Answer, CallError, Client, Config, ConnectError, Incoming, Inline, NotExecuted, Options, Pending, ReceiveError,
-    Request, Server, Unknown, wait_any, wire,
+    Answer, CallError, Client, Config, ConnectError, Delivery, Incoming, Inline, NotExecuted, Options, Pending,
+    ReceiveError, Request, Server, Unknown, wait_any, wire,
 };
 
 #[test]
@@ -376,6 +377,38 @@ fn a_call_can_be_cancelled_while_another_thread_waits_for_it() {
     canceller.cancel();
     // The handler answers once it is told, and whether its answer is still waited for is a matter of time.
     let _ = waiting.join().unwrap();
+}
+
+#[test]
+fn who_reads_a_stream_learns_that_its_writer_is_gone() {
+    let server = serve(echo);
+    let client = connect(&server);
+    let mut writer = client.open_stream(Delivery::Reliable).unwrap();
+    writer.write_all(b"begin").unwrap();
+    let mut reader = server.accept_stream(None).unwrap();
+    let mut octets = [0; 5];
+    reader.read_exact(&mut octets).unwrap();
+    let reading = thread::spawn(move || reader.read(&mut octets));
+    drop(client);
+    let error = reading.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+}
+
+#[test]
+fn a_read_that_timed_out_is_gone_on_with() {
+    let server = serve(echo);
+    let client = connect(&server);
+    let mut writer = client.open_stream(Delivery::Reliable).unwrap();
+    writer.write_all(b"begin").unwrap();
+    let mut reader = server.accept_stream(None).unwrap();
+    let mut octets = [0; 5];
+    reader.read_exact(&mut octets).unwrap();
+    reader.set_read_timeout(Some(Duration::from_millis(1)));
+    assert_eq!(reader.read(&mut octets).unwrap_err().kind(), ErrorKind::TimedOut);
+    reader.set_read_timeout(None);
+    writer.write_all(b"again").unwrap();
+    reader.read_exact(&mut octets).unwrap();
+    assert_eq!(&octets, b"again");
 }
 
 const THREAD_COUNT: u64 = 8;

@@ -2,13 +2,13 @@
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::thread;
 use std::time::Instant;
 
 use posthaste_std::wire::Description;
-use posthaste_std::{Answer, Execution, Handler, Incoming, Options, Server};
+use posthaste_std::{Answer, Config, Execution, Handler, Incoming, Options, Server};
 
+use super::{DRAIN_TIMEOUT, FILE_COUNT_MAX, SILENCE_MAX, WAITING_COUNT_MAX};
 use crate::failure::Failure;
 use crate::service::{Procedure, Service};
 use crate::value::Address;
@@ -17,16 +17,16 @@ use crate::value::Address;
 pub(super) fn serve(
     listen: &Address,
     addresses: &[SocketAddr],
-    options: Options,
+    config: Config,
     service: &Arc<Service>,
 ) -> Result<(), Failure> {
-    let options = Options { worker_count: WORKER_COUNT, ..options };
+    let options = Options { worker_count: WAITING_COUNT_MAX, ..Options::from(config) };
     let server = Server::serve_insecure(addresses, options, Calls(Arc::clone(service)))
         .map_err(|error| super::cannot_listen(listen, &error))?;
     let interrupts = super::interrupts()?;
     super::announce(server.local_addr())?;
     thread::scope(|scope| {
-        let receivers: Vec<_> = (0..RECEIVER_COUNT)
+        let receivers: Vec<_> = (0..FILE_COUNT_MAX)
             .map(|_| {
                 scope.spawn(|| {
                     let result = receive(&server, service);
@@ -45,6 +45,7 @@ pub(super) fn serve(
 /// Takes one file after the other until the server is closed.
 fn receive(server: &Server, service: &Service) -> Result<(), Failure> {
     while let Ok(mut stream) = server.accept_stream(None) {
+        stream.set_read_timeout(Some(SILENCE_MAX));
         service.receive(&mut stream)?;
     }
     Ok(())
@@ -69,12 +70,3 @@ impl Handler for Calls {
         self.0.answer(procedure, call.arguments(), &is_over, reply)
     }
 }
-
-/// Calls that may wait at a time; our choice.
-const WORKER_COUNT: usize = 32;
-
-/// Files that are taken at a time; our choice. More wait in their streams.
-const RECEIVER_COUNT: usize = 16;
-
-/// How long calls under way may take when the server ends; our choice.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,9 +1,13 @@
 //! `posthaste serve`: the built-in service on a UDP port.
 
 mod blocking;
+mod readiness;
+mod tasks;
 
 use alloc::sync::Arc;
+use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -40,12 +44,16 @@ pub(crate) struct ServeArgs {
 enum Runtime {
     /// Blocking calls on threads.
     Std,
+    /// A readiness loop.
+    Mio,
+    /// Asynchronous tasks.
+    Smol,
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let addresses = args.listen.resolve_all()?;
-    let options = args.plain.options(&addresses)?;
+    let config = args.plain.config(&addresses)?;
     let store = match &args.store {
         Some(directory) => Some(Store::open(directory).map_err(|error| {
             Failure::local(format_args!("cannot store files in '{}'", directory.display()), &error)
@@ -55,7 +63,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     };
     let service = Arc::new(Service::new(store));
     match args.runtime {
-        Runtime::Std => blocking::serve(&args.listen, &addresses, options, &service),
+        Runtime::Std => blocking::serve(&args.listen, &addresses, config, &service),
+        Runtime::Mio => readiness::serve(&args.listen, &addresses, config, &service),
+        Runtime::Smol => tasks::serve(&args.listen, &addresses, config, service),
     }
 }
 
@@ -64,8 +74,8 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
     output::print(format_args!("serving {address}\n"))
 }
 
-fn cannot_listen(listen: &Address, error: &std::io::Error) -> Failure {
-    Failure::local(format_args!("cannot listen on {listen}"), error)
+fn cannot_listen(listen: &Address, error: &dyn fmt::Display) -> Failure {
+    Failure::new(Code::Local, format_args!("cannot listen on {listen}: {error}"))
         .hint("port 0 picks a free port; the address must be one of this machine")
 }
 
@@ -73,3 +83,31 @@ fn cannot_listen(listen: &Address, error: &std::io::Error) -> Failure {
 fn interrupts() -> Result<Interrupts, Failure> {
     Interrupts::listen(Code::Unknown)
 }
+
+/// Binds to the first of several addresses that can be had.
+fn bind_first<S, E: fmt::Display>(
+    listen: &Address,
+    addresses: &[SocketAddr],
+    mut bind: impl FnMut(SocketAddr) -> Result<S, E>,
+) -> Result<S, Failure> {
+    let mut failure = None;
+    for &address in addresses {
+        match bind(address) {
+            Ok(server) => return Ok(server),
+            Err(error) => failure = Some(cannot_listen(listen, &error)),
+        }
+    }
+    Err(failure.expect("a name that was found has an address"))
+}
+
+/// Calls that may wait at a time; our choice.
+const WAITING_COUNT_MAX: usize = 32;
+
+/// Files that are taken at a time; our choice. More wait in their streams.
+const FILE_COUNT_MAX: usize = 16;
+
+/// How long the sender of a file may be silent; our choice. One that was killed holds up nobody for longer.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How long calls under way may take when the server ends; our choice.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

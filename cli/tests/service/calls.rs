@@ -103,19 +103,6 @@ fn an_interrupted_call_is_cancelled_and_tells_what_came_of_it() {
 }
 
 #[test]
-fn a_server_that_is_interrupted_answers_what_is_under_way() {
-    let (server, address) = Process::serve::<&str>(&[]);
-    let client = Client::connect_insecure(&address, Config::lan()).unwrap();
-    let sleep = client.start(&Request::new(PROGRAM, 1, SLEEP, &300_000_000_u64.to_be_bytes())).unwrap();
-    assert_eq!(client.call(PROGRAM, 1, ECHO, b"behind it").unwrap(), b"behind it");
-    server.signal(Signal::SIGTERM);
-    assert_eq!(sleep.wait().unwrap(), b"");
-    drop(client);
-    let (status, _, errors) = server.wait();
-    assert!(status.success(), "{errors}");
-}
-
-#[test]
 fn a_second_interrupt_ends_a_server_at_once() {
     let (server, address) = Process::serve::<&str>(&[]);
     let client = Client::connect_insecure(&address, Config::lan()).unwrap();

@@ -112,6 +112,25 @@ fn a_sender_that_breaks_off_leaves_nothing() {
     assert!(store.names().is_empty());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sender_that_is_interrupted_says_so_and_leaves_nothing() {
+    let (source, store) = (Directory::new("interrupted-source"), Directory::new("interrupted-store"));
+    let (server, address) = serve(&store);
+    let (_relay, relay) = Process::relay(&address, "--rate 1mbit");
+    let send = Process::start(&["send", source.file("file", 5 << 20).to_str().unwrap(), &relay]);
+    send.wait_until_it_handles(Signal::SIGINT);
+    send.signal(Signal::SIGINT);
+    let (status, _, errors) = send.wait();
+    assert_eq!(status.code(), Some(3), "{errors}");
+    assert!(errors.starts_with("error: interrupted: 'file' was not sent to its end\nhint: "), "{errors}");
+
+    server.signal(Signal::SIGINT);
+    let (status, _, errors) = server.wait();
+    assert!(status.success(), "{errors}");
+    assert!(store.names().is_empty());
+}
+
 #[test]
 fn a_receiver_that_is_killed_leaves_no_broken_file() {
     let store = Directory::new("killed");

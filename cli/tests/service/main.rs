@@ -4,6 +4,7 @@
 mod calls;
 mod files;
 mod process;
+mod runtimes;
 
 /// The numbers of the built-in service, as it documents them.
 const PROGRAM: u32 = 0x2070_6f73;
