@@ -11,7 +11,7 @@ use pair::Pair;
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
-use posthaste_core::{Config, Outcome};
+use posthaste_core::{Config, Outcome, StaleId};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -267,6 +267,32 @@ fn a_request_that_comes_again_is_answered_again() {
     });
     assert!(is_answered && pair.server.sent.len() > replies);
     assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
+}
+
+#[test]
+fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"hello");
+    let body = Body::Copied(b"one more");
+    pair.client.endpoint.send(pair.now, peer, Message { delivery: Delivery::Reliable, priority: 1, body }).unwrap();
+    pair.client.endpoint.flush(pair.now, peer).unwrap();
+    let caller = pair.server.take(|event| match event {
+        Event::Connected { peer } => Some(*peer),
+        _ => None,
+    });
+    pair.server.endpoint.close(pair.now, caller.unwrap(), 0).unwrap();
+    for side in 0..2 {
+        let closed = pair.run_until(SECOND, |pair| {
+            let host = if side == 0 { &mut pair.client } else { &mut pair.server };
+            host.take(|event| matches!(event, Event::Closed { .. }).then_some(())).is_some()
+        });
+        assert!(closed, "side {side}");
+    }
+    assert_eq!(pair.client.endpoint.flush(pair.now, peer), Err(StaleId));
+    // Nothing holds the slots any more.
+    pair.run(60 * SECOND);
+    assert_eq!((pair.client.endpoint.usage().peers, pair.server.endpoint.usage().peers), (0, 0));
 }
 
 /// Calls the server, which echoes.

@@ -362,10 +362,13 @@ impl Endpoint<'_> {
     /// Asks to be told, by `Event::Flushed`, when everything that was accepted for a peer until here is acknowledged.
     ///
     /// # Errors
-    /// [`StaleId`] if the peer is gone.
+    /// [`StaleId`] if the peer is gone, or its conversation is being closed: nothing is acknowledged any more.
     pub fn flush(&mut self, now: Instant, peer: PeerId) -> Result<(), StaleId> {
         self.advance(now);
-        self.peers.get(peer.0).ok_or(StaleId)?;
+        let state = self.peers.get(peer.0).ok_or(StaleId)?;
+        if matches!(state.stage, Stage::Closing(_) | Stage::Draining { .. }) {
+            return Err(StaleId);
+        }
         self.with(peer.0.index, |scope| {
             scope.peer.flush_to = Some(scope.peer.session.next_seq);
             scope.check_flushed();

@@ -610,7 +610,10 @@ impl Endpoint<'_> {
 
     /// Ends everything that is open with a peer that closed.
     fn on_closed(&mut self, index: u32) {
-        self.with(index, |scope| scope.end_all(Unknown::Closed));
+        self.with(index, |scope| {
+            scope.peer.news |= peer::News::CLOSED;
+            scope.end_all(Unknown::Closed)
+        });
     }
 
     /// Closes a conversation: the peer is told, and what is open here ends.
@@ -781,6 +784,7 @@ impl Scope<'_, '_> {
     /// Starts closing, and ends what is open.
     pub(super) fn close(&mut self, code: Code) -> Result<(), Broken> {
         let is_open = self.peer.stage == Stage::Open;
+        let is_over = matches!(self.peer.stage, Stage::Closing(_) | Stage::Draining { .. });
         let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
         let until = self.now.saturating_add(wait);
         self.peer.stage = if is_open {
@@ -788,6 +792,9 @@ impl Scope<'_, '_> {
         } else {
             Stage::Draining { until: self.now }
         };
+        if !is_over {
+            self.peer.news |= peer::News::CLOSED;
+        }
         self.end_all(Unknown::Closed)
     }
 }
