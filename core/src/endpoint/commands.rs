@@ -949,8 +949,11 @@ impl Scope<'_, '_> {
         let len = incoming.read(&self.memory.arena, out);
         let (is_abandoned, is_over) = (incoming.is_abandoned, incoming.end == Some(incoming.read));
         if is_abandoned {
-            self.remove_incoming(exchange.index, lane)?;
-            self.end_message(exchange.index)?;
+            // A stream that we stopped ourselves stays until the RESET of its sender has settled its charge.
+            if !Exchange::is_marked(self.exchange(exchange.index)?.stopped, lane) {
+                self.remove_incoming(exchange.index, lane)?;
+                self.end_message(exchange.index)?;
+            }
             return Ok(Err(StreamError::Abandoned));
         }
         if len > 0 {

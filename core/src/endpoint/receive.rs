@@ -448,7 +448,8 @@ impl Scope<'_, '_> {
             None => self.insert_flow(index, lane, Incoming::new(index, Kind::Stream, None, None, self.now))?,
         };
         self.charge(flow, charge)?;
-        let stage = self.exchange(index)?.stage;
+        let exchange = self.exchange(index)?;
+        let (stage, was_stopped) = (exchange.stage, Exchange::is_marked(exchange.stopped, lane));
         let is_announced = self.memory.incoming.at(flow).sound()?.is_announced;
         match (stage, lane) {
             (Stage::Held, Lane::Forward) => {
@@ -461,11 +462,10 @@ impl Scope<'_, '_> {
                 self.remove_incoming(index, lane)?;
                 return self.pass_over(index, place);
             }
-            _ if is_announced => {
+            _ if is_announced && !was_stopped => {
                 // The application learns it when it reads on.
                 let incoming = self.memory.incoming.at_mut(flow).sound()?;
                 incoming.is_abandoned = true;
-                self.exchange(index)?.stopped &= !(1 << lane as u8);
                 self.tell(index, News::READABLE << lane as u16)?;
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Endpoint;
 use super::scope::{Fault, Scope};
-use crate::exchange::{Lane, Notices, Party, Stage as ExchangeStage};
+use crate::exchange::{Lane, News, Notices, Party, Stage as ExchangeStage};
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
@@ -220,7 +220,10 @@ impl Scope<'_, '_> {
         }
         let at = incoming.arrived_at.saturating_add(self.config.progress_timeout);
         if at <= self.now {
-            return self.stop_incoming(index, lane, ResetReason::ProgressTimeout);
+            let is_read = incoming.is_announced;
+            self.stop_incoming(index, lane, ResetReason::ProgressTimeout)?;
+            // Whoever waits for more of it learns that none will come.
+            return if is_read { self.tell(index, News::READABLE << lane as u16) } else { Ok(()) };
         }
         self.peer.stalled_at = Some(self.peer.stalled_at.map_or(at, |earliest| earliest.min(at)));
         Ok(())
@@ -264,6 +267,8 @@ impl Scope<'_, '_> {
             Code::Protocol(code) => (Closer::Protocol, code.code()),
             Code::Application(code) => (Closer::Application, code),
         };
+        // What has arrived is acknowledged first: the peer would else count it as failed.
+        self.write_ack(&mut writer);
         let scope = frame::Scope { closer, ends_session: true };
         Frame::Close { scope, code, reason: &[] }.encode(&mut writer).map_err(|_| Broken)?;
         let len = writer.len() + tag_len;

@@ -262,7 +262,7 @@ impl Scope<'_, '_> {
         TruncatedNumber::new(number, unacked.min(number))
     }
 
-    fn write_ack(&mut self, writer: &mut Writer<'_>) -> Option<u64> {
+    pub(super) fn write_ack(&mut self, writer: &mut Writer<'_>) -> Option<u64> {
         let ack = &self.peer.conversation.ack;
         if !ack.has_news() {
             return None;
