@@ -113,12 +113,11 @@ impl Read for StreamReader {
         let stream = self.stream;
         let node = &self.received.peer.node;
         let until = deadline_after(node.clock.now(), self.read_timeout);
-        let read = node.wait(Interest::Stream(stream), until, |state, now| {
-            match state.endpoint.read(now, stream, out) {
+        let read =
+            node.wait(Interest::Stream(stream), until, |state, now| match state.endpoint.read(now, stream, out) {
                 Ok(Streamed::Pending) => None,
                 result => Some(result),
-            }
-        });
+            });
         match read.map_err(closed)? {
             Ok(Streamed::Octets(len)) => Ok(len),
             Ok(Streamed::End | Streamed::Pending) => {

@@ -285,6 +285,7 @@ impl Endpoint<'_> {
     /// # Errors
     /// [`StreamError`]; nothing was written.
     pub fn write(&mut self, now: Instant, stream: StreamId, octets: &[u8]) -> Result<usize, StreamError> {
+        self.writable(stream)?;
         self.stream(now, stream, |scope, flow| scope.write(flow, octets))
     }
 
@@ -293,6 +294,7 @@ impl Endpoint<'_> {
     /// # Errors
     /// [`StreamError`] if it is over already.
     pub fn finish(&mut self, now: Instant, stream: StreamId) -> Result<(), StreamError> {
+        self.writable(stream)?;
         self.stream(now, stream, |scope, flow| {
             scope.memory.outgoing.at_mut(flow).sound()?.is_ended = true;
             scope.queue(flow).map(Ok)
@@ -309,6 +311,12 @@ impl Endpoint<'_> {
             return Ok(Streamed::Pending);
         }
         self.stream(now, stream, |scope, flow| scope.read(stream, flow, out))
+    }
+
+    /// Checks that a stream is one that we write: flows of the two directions are numbered apart.
+    fn writable(&self, stream: StreamId) -> Result<(), StreamError> {
+        let exchange = self.memory.exchanges.get(stream.exchange).ok_or(StreamError::Stale)?;
+        if exchange.is_outgoing(stream.lane) { Ok(()) } else { Err(StreamError::Stale) }
     }
 
     /// Says whether a stream beside a call is to come, and nothing of it has arrived.
