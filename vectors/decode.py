@@ -298,6 +298,7 @@ def frames(octets, carrier, datagram_len):
             need(carrier in carriers(kind), "5.5", "not allowed")
         need(found, "5.1")
         need(len(found) <= -(-datagram_len // 8) + 1, "5.1")
+        need(sum(each["frame"] in ("ACK", "ACK_ECN") for each in found) <= 1, "6.2.7")
     except Refused as refused:
         raise Refused("discard", "5.3") if carrier.startswith("hello") else refused
     return found

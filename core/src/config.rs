@@ -29,6 +29,9 @@ pub struct Config {
 
     /// Handshakes of protected conversations under way at a time. Plain mode needs none. At most 2^24.
     pub handshake_count_max: usize,
+    /// Protected conversations that may be moving to another address at a time; one more begins to move with a later datagram.
+    /// Plain mode needs none. At most 2^24.
+    pub move_count_max: usize,
 
     /// Exchanges (messages, calls) of all peers together, from acceptance to retirement, in both directions. At most 2^24.
     pub exchange_count_max: usize,
@@ -40,7 +43,8 @@ pub struct Config {
     pub credit: u64,
     /// Octets that one stream may have under way, in each direction; each open stream holds that much memory. 0 refuses streams. At most 2^30.
     pub stream_window: usize,
-    /// Octets of memory for payloads of all peers: accepted for sending and not yet acknowledged, or arrived and not yet released. At most 2^37.
+    /// Octets of memory for payloads of all peers: accepted for sending and not yet acknowledged, or arrived and not yet released;
+    /// and for what is kept of each peer beside its slot: identity and token. At most 2^37.
     pub payload_memory: usize,
     /// Runs of octets beyond a hole, for one message in reassembly. 1 to 1024; the peer is made to send again what finds no place.
     pub hole_count_max: usize,
@@ -127,6 +131,7 @@ impl Config {
             session_count_per_address_max: 64,
             used_ticket_count_max: 1024,
             handshake_count_max: 64,
+            move_count_max: 64,
             exchange_count_max: 16_384,
             exchange_window: 1024,
             message_len_max: 1 << 20,
@@ -173,6 +178,7 @@ impl Config {
             peer_count_max: 4,
             session_count_per_address_max: 2,
             handshake_count_max: 0,
+            move_count_max: 0,
             used_ticket_count_max: 8,
             exchange_count_max: 48,
             exchange_window: 16,
@@ -237,6 +243,7 @@ impl Config {
             within(self.session_count_per_address_max, 1, POOL_MAX, "session_count_per_address_max");
             within(self.used_ticket_count_max, 0, POOL_MAX, "used_ticket_count_max");
             within(self.handshake_count_max, 0, POOL_MAX, "handshake_count_max");
+            within(self.move_count_max, 0, POOL_MAX, "move_count_max");
             within(self.exchange_count_max, 1, POOL_MAX, "exchange_count_max");
             within(self.exchange_window, 16, 65_536, "exchange_window");
             within(self.message_len_max, DATAGRAM_LEN_MIN, 1 << 30, "message_len_max");

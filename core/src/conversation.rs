@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::ack::AckState;
+use crate::aliases::Aliases;
 use crate::crypto::{KeyPhase, Limits};
 use crate::ecn::EcnPath;
 use crate::loss::LossDetector;
@@ -10,7 +11,7 @@ use crate::random::Random;
 use crate::sent::InFlight;
 use crate::storage::List;
 use crate::time::Instant;
-use crate::wire::{Alias, ConversationId, Description, ResetToken};
+use crate::wire::{ConversationId, ResetToken};
 
 /// The part of a peer's state that ends with a conversation (protocol §1.3).
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct Conversation {
     /// The number that is to be skipped next.
     skip: u64,
     /// Numbers that were skipped, the latest ones.
-    skipped: [u64; 8],
+    skipped: [u64; SKIPPED_COUNT],
     /// What has been received, and what to acknowledge.
     pub ack: AckState,
     /// What was sent, by number.
@@ -47,23 +48,11 @@ pub struct Conversation {
     pub probes_due: u32,
     /// The keys in use.
     pub keys: KeyPhase,
-    /// What the aliases stand for that we defined, and whether the peer knows them.
-    pub aliases_out: [Option<(Description, AliasState)>; ALIAS_COUNT],
+    /// What the aliases stand for that we defined.
+    pub aliases_out: Aliases,
     /// What the aliases stand for that the peer defined.
-    pub aliases_in: [Option<Description>; ALIAS_COUNT],
+    pub aliases_in: Aliases,
 }
-
-/// Whether an alias may be used alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AliasState {
-    /// No datagram that defined it has been acknowledged.
-    Offered,
-    /// The peer knows it.
-    Known,
-}
-
-/// How many aliases each side may define; the tables lie in the peer's slot.
-pub const ALIAS_COUNT: usize = 8;
 
 impl Conversation {
     /// Makes a conversation in which nothing was sent.
@@ -80,7 +69,7 @@ impl Conversation {
             reset_token: None,
             next_number: 0,
             skip: 1 + random.below(SKIP_DISTANCE_MIN),
-            skipped: [u64::MAX; 8],
+            skipped: [u64::MAX; SKIPPED_COUNT],
             ack: AckState::new(ack_delay),
             sent: List::new(),
             largest_acked: None,
@@ -91,8 +80,8 @@ impl Conversation {
             eliciting_count: 0,
             probes_due: 0,
             keys: KeyPhase::new(limits),
-            aliases_out: [None; ALIAS_COUNT],
-            aliases_in: [None; ALIAS_COUNT],
+            aliases_out: Aliases::NONE,
+            aliases_in: Aliases::NONE,
         }
     }
 
@@ -127,35 +116,16 @@ impl Conversation {
     pub fn was_skipped(&self, low: u64, high: u64) -> bool {
         self.skipped.iter().any(|skipped| (low..=high).contains(skipped))
     }
-
-    /// Returns the alias that stands for a procedure, with what the peer knows of it; makes one if there is room.
-    pub fn alias(&mut self, procedure: &Description, peer_count_max: u16) -> Option<(Alias, AliasState)> {
-        let count = ALIAS_COUNT.min(usize::from(peer_count_max));
-        for (entry, name) in self.aliases_out[..count].iter_mut().zip(1..) {
-            let (known, state) = entry.get_or_insert((*procedure, AliasState::Offered));
-            if known == procedure {
-                return Some((Alias::new(name)?, *state));
-            }
-        }
-        None
-    }
-
-    /// Notes that the peer has received the definition of an alias.
-    pub fn on_alias_acknowledged(&mut self, alias: u16) {
-        let entry = usize::from(alias).checked_sub(1).and_then(|index| self.aliases_out.get_mut(index));
-        if let Some(Some((_, state))) = entry {
-            *state = AliasState::Known;
-        }
-    }
 }
 
+/// How many skipped numbers are remembered: a liar meets one of the latest. A number we chose.
+const SKIPPED_COUNT: usize = 4;
 const SKIP_DISTANCE_MIN: u64 = 16;
 const SKIP_DISTANCE_MAX: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Options, Semantics};
 
     fn conversation(random: &mut Random) -> Conversation {
         let limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
@@ -179,23 +149,5 @@ mod tests {
             expected = number + 1;
         }
         assert!(last_skip > 98_000);
-    }
-
-    #[test]
-    fn an_alias_is_offered_until_its_definition_is_acknowledged() {
-        let mut conversation = conversation(&mut Random::new([7; 32]));
-        let procedure = |procedure| Description {
-            program: 1,
-            version: 1,
-            procedure,
-            timeout_millis: 0,
-            options: Options::new(Semantics::AtMostOnce),
-        };
-        let (alias, state) = conversation.alias(&procedure(1), 2).unwrap();
-        assert_eq!((alias.get(), state), (1, AliasState::Offered));
-        conversation.on_alias_acknowledged(1);
-        assert_eq!(conversation.alias(&procedure(1), 2).unwrap().1, AliasState::Known);
-        assert_eq!(conversation.alias(&procedure(2), 2).unwrap().0.get(), 2);
-        assert_eq!(conversation.alias(&procedure(3), 2), None);
     }
 }

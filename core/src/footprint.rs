@@ -7,7 +7,7 @@ use crate::handshake::Handshake;
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 use crate::path::Path;
-use crate::peer::Peer;
+use crate::peer::{Moving, Peer};
 use crate::sent::{SentDatagram, SentFrame};
 use crate::session::Channel;
 use crate::storage::{Arena, DeadlineSlot, RangeNode, Slot};
@@ -33,6 +33,8 @@ pub struct Counts {
     pub channels: usize,
     /// Handshakes under way.
     pub handshakes: usize,
+    /// Conversations that are moving.
+    pub moves: usize,
     /// Runs of octets beyond holes.
     pub ranges: usize,
     /// Octets of messages.
@@ -62,6 +64,7 @@ impl Counts {
             frames: config.sent_frame_count_max,
             channels: config.channel_total_max,
             handshakes: config.handshake_count_max,
+            moves: config.move_count_max,
             ranges: if ranges > config.hole_count_max { ranges } else { config.hole_count_max },
             payload: config.payload_memory,
             payload_tree: Arena::tree_len(config.payload_memory),
@@ -94,6 +97,7 @@ pub const fn memory_bound(config: &Config) -> usize {
         counts.frames.saturating_mul(size_of::<Slot<SentFrame>>()),
         counts.channels.saturating_mul(size_of::<Slot<Channel>>()),
         counts.handshakes.saturating_mul(size_of::<Slot<Handshake>>()),
+        counts.moves.saturating_mul(size_of::<Slot<Moving>>()),
         counts.ranges.saturating_mul(size_of::<RangeNode>()),
         counts.payload.saturating_add(counts.payload_tree),
         counts.used_tickets.saturating_mul(size_of::<UsedTicket>() + LINK),
@@ -146,6 +150,7 @@ macro_rules! storage_for {
             frames: $crate::storage::Slot<$crate::sent::SentFrame> = frames, $crate::storage::Slot::EMPTY;
             channels: $crate::storage::Slot<$crate::session::Channel> = channels, $crate::storage::Slot::EMPTY;
             handshakes: $crate::storage::Slot<$crate::handshake::Handshake> = handshakes, $crate::storage::Slot::EMPTY;
+            moves: $crate::storage::Slot<$crate::peer::Moving> = moves, $crate::storage::Slot::EMPTY;
             ranges: $crate::storage::RangeNode = ranges, $crate::storage::RangeNode::EMPTY;
             payload: u8 = payload, 0;
             payload_tree: u8 = payload_tree, 0;

@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod ack;
+pub mod aliases;
 pub mod config;
 pub mod congestion;
 pub mod conversation;

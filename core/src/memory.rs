@@ -5,6 +5,7 @@ use crate::exchange::{Exchange, Party};
 use crate::handshake::Handshake;
 use crate::incoming::Incoming;
 use crate::outgoing::{Body, Outgoing};
+use crate::peer::Moving;
 use crate::sent::{Content, InDatagram, InFlow, SentDatagram, SentFrame};
 use crate::session::Channel;
 use crate::siphash::{self, siphash_1_3};
@@ -28,6 +29,8 @@ pub struct Memory<'s> {
     pub channels: Slots<'s, Channel>,
     /// Handshakes under way.
     pub handshakes: Slots<'s, Handshake>,
+    /// Conversations that are moving.
+    pub moves: Slots<'s, Moving>,
     /// Octets of messages.
     pub arena: Arena<'s>,
     /// Runs of octets beyond holes.
@@ -293,6 +296,8 @@ pub struct Storage<'s> {
     pub channels: Store<'s, Slot<Channel>>,
     /// Handshakes under way; none in plain mode.
     pub handshakes: Store<'s, Slot<Handshake>>,
+    /// Conversations that are moving; none in plain mode.
+    pub moves: Store<'s, Slot<Moving>>,
     /// Runs of octets beyond holes.
     pub ranges: Store<'s, RangeNode>,
     /// Octets of messages.
@@ -354,6 +359,7 @@ impl Storage<'static> {
             frames: Store::owned(counts.frames),
             channels: Store::owned(counts.channels),
             handshakes: Store::owned(counts.handshakes),
+            moves: Store::owned(counts.moves),
             ranges: Store::owned(counts.ranges),
             payload: Store::owned(counts.payload),
             payload_tree: Store::owned(counts.payload_tree),

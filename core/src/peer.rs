@@ -75,14 +75,14 @@ pub struct Peer {
     pub hello_number: u64,
     /// Server: what the answer says of the session.
     pub outcome: SessionOutcome,
-    /// A token for the next opening.
-    pub ticket: Ticket,
+    /// A token for the next opening, if there was room to keep it.
+    pub ticket: Option<Block>,
     /// Who the peer must be, as the crypto understands it.
     pub identity: Option<Block>,
-    /// The address that a protected conversation is being moved to.
-    pub moving: Option<Moving>,
-    /// A challenge that is to be answered, where it came from and where it came to.
-    pub response: Option<(SocketAddr, Option<IpAddr>, [u8; 8])>,
+    /// The index of the move under way, in a protected conversation.
+    pub moving: Option<u32>,
+    /// A challenge that is to be answered.
+    pub response: Option<Response>,
     /// The handshake under way, if there is one.
     pub handshake: Option<u32>,
     /// The number of the next datagram of the hello or handshake epoch of a protected conversation.
@@ -189,6 +189,26 @@ pub struct Moving {
     pub is_proven: bool,
 }
 
+/// The answer to a challenge, and where the challenge came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// What the challenge bore.
+    pub data: [u8; 8],
+    /// Where the challenge came to.
+    pub local: Option<IpAddr>,
+    /// Where it came from.
+    pub from: Place,
+}
+
+/// From which of the addresses of a peer something came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// That of its path.
+    Path,
+    /// The one that it may be moving to.
+    Elsewhere,
+}
+
 /// Why a conversation was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -198,7 +218,7 @@ pub enum Code {
     Application(u64),
 }
 
-/// A token that opens a session, as the server gave it.
+/// A token that opens a session, taken out of where it lay: a datagram or the arena.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     octets: [u8; Self::LEN_MAX],

@@ -28,15 +28,15 @@ pub const DATAGRAM_LEN_MAX: usize = 65_527;
 #[derive(Clone, Debug)]
 pub struct PathMtu {
     /// The longest length that was acknowledged.
-    current: usize,
+    current: u16,
     /// The longest length that both ends can handle.
-    ceiling: usize,
+    ceiling: u16,
     /// The shortest length known to be too long.
-    too_long: usize,
+    too_long: u16,
     /// The probe in flight.
     probe: Option<Probe>,
     /// Probes of one length that were lost in a row.
-    probe_lost_count: u32,
+    probe_lost_count: u8,
     /// Before this no probe leaves.
     next_probe_at: Instant,
     suspicion: Option<Suspicion>,
@@ -46,14 +46,14 @@ pub struct PathMtu {
 struct Probe {
     /// Identifies it: probes are a round trip apart, and the conversations of a path number their datagrams apart.
     sent_at: Instant,
-    len: usize,
+    len: u16,
 }
 
 /// Long datagrams are being lost, and none as long has arrived since.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
-    len_min: usize,
-    round_count: u32,
+    len_min: u16,
+    round_count: u8,
     round_ends_at: Instant,
 }
 
@@ -62,9 +62,9 @@ impl PathMtu {
     /// held between [`DATAGRAM_LEN_BASE`] and [`DATAGRAM_LEN_MAX`].
     #[must_use]
     pub fn new(ceiling: usize) -> Self {
-        let ceiling = ceiling.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX);
+        let ceiling = held(ceiling);
         Self {
-            current: DATAGRAM_LEN_BASE,
+            current: BASE,
             ceiling,
             too_long: ceiling + 1,
             probe: None,
@@ -76,14 +76,14 @@ impl PathMtu {
 
     /// Takes a length that is known to pass, without looking for a longer one.
     pub fn on_known(&mut self, datagram_len: usize) {
-        self.ceiling = datagram_len.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX);
+        self.ceiling = held(datagram_len);
         self.current = self.ceiling;
         self.too_long = self.ceiling + 1;
     }
 
     /// Lowers the ceiling to the longest datagram that the peer takes.
     pub fn on_peer_limit(&mut self, datagram_len_max: usize) {
-        self.ceiling = self.ceiling.min(datagram_len_max.max(DATAGRAM_LEN_BASE));
+        self.ceiling = self.ceiling.min(held(datagram_len_max));
         self.lower_to(self.ceiling);
     }
 
@@ -104,12 +104,12 @@ impl PathMtu {
         if candidate.is_none() {
             self.next_probe_at = now.saturating_add(RAISE_TIME);
         }
-        candidate
+        candidate.map(usize::from)
     }
 
     /// Takes note that the probe of `len` octets left.
     pub fn on_probe_sent(&mut self, now: Instant, len: usize, rtt: &Rtt) {
-        self.probe = Some(Probe { sent_at: now, len });
+        self.probe = Some(Probe { sent_at: now, len: held(len) });
         // At least a round trip between probes (RFC 8899 §8).
         self.next_probe_at = now.saturating_add(rtt.smoothed());
     }
@@ -137,7 +137,7 @@ impl PathMtu {
 
     /// Takes note that a datagram, not a probe, of `len` octets arrived: datagrams of that length pass.
     pub fn on_datagram_acked(&mut self, len: usize) {
-        if self.suspicion.is_some_and(|suspicion| len >= suspicion.len_min) {
+        if self.suspicion.is_some_and(|suspicion| held(len) >= suspicion.len_min) {
             self.suspicion = None;
         }
     }
@@ -147,7 +147,8 @@ impl PathMtu {
     /// It does when in three round trips with losses nothing as long arrived (RFC 8899 §4.3). Losses within one round trip
     /// count once: an overflowing queue drops many in a row.
     pub fn on_datagram_lost(&mut self, now: Instant, len: usize, rtt: &Rtt) -> BlackHole {
-        if len <= DATAGRAM_LEN_BASE || len > self.current {
+        let len = held(len);
+        if len == BASE || len > self.current {
             return BlackHole::No;
         }
         let suspicion =
@@ -161,7 +162,7 @@ impl PathMtu {
             return BlackHole::No;
         }
         self.too_long = suspicion.len_min;
-        self.lower_to(DATAGRAM_LEN_BASE);
+        self.lower_to(BASE);
         self.next_probe_at = now.saturating_add(rtt.smoothed());
         BlackHole::Yes
     }
@@ -171,7 +172,9 @@ impl PathMtu {
     /// The caller has checked that it answers a datagram that was sent (RFC 8899 §4.6.1). It only ever lowers; a claim below
     /// 1200 is ignored (RFC 9000 §14.2.1).
     pub fn on_too_big(&mut self, now: Instant, len: usize) {
-        if len >= DATAGRAM_LEN_BASE && len < self.too_long - 1 {
+        let is_claim = len >= DATAGRAM_LEN_BASE;
+        let len = held(len);
+        if is_claim && len < self.too_long - 1 {
             self.too_long = len + 1;
             self.lower_to(len);
             self.rest_if_done(now);
@@ -181,7 +184,7 @@ impl PathMtu {
     /// Returns the longest datagram to send that is not a probe.
     #[must_use]
     pub const fn current(&self) -> usize {
-        self.current
+        self.current as usize
     }
 
     /// Returns from when [`Self::poll_probe`] may have a probe; `None` while one is in flight.
@@ -196,7 +199,7 @@ impl PathMtu {
     }
 
     /// The next length to try, unless what could be gained is too little.
-    fn candidate(&self) -> Option<usize> {
+    fn candidate(&self) -> Option<u16> {
         let longest = self.too_long - 1;
         let gain = longest - self.current;
         // Up to the ceiling any gain is worth one probe; between a length that passes and one that does not, it takes many.
@@ -217,7 +220,7 @@ impl PathMtu {
         }
     }
 
-    fn lower_to(&mut self, len: usize) {
+    fn lower_to(&mut self, len: u16) {
         self.current = self.current.min(len);
         self.too_long = self.too_long.min(self.ceiling + 1);
         self.probe = None;
@@ -236,18 +239,26 @@ pub enum BlackHole {
     No,
 }
 
+/// Returns a length as it is stored, held between [`DATAGRAM_LEN_BASE`] and [`DATAGRAM_LEN_MAX`].
+fn held(len: usize) -> u16 {
+    len.clamp(DATAGRAM_LEN_BASE, DATAGRAM_LEN_MAX) as u16
+}
+
+/// [`DATAGRAM_LEN_BASE`] as it is stored.
+const BASE: u16 = DATAGRAM_LEN_BASE as u16;
+
 /// What common links carry: Ethernet and Ethernet with jumbo frames, over IPv4 and over IPv6.
 ///
 /// The ceiling is tried between the two families: on the loopback it passes, and elsewhere it costs three datagrams.
-const WELL_KNOWN: [usize; 4] = [1472, 8972, 1452, 8952];
+const WELL_KNOWN: [u16; 4] = [1472, 8972, 1452, 8952];
 /// Probes of one length (RFC 8899 §5.1.2, MAX_PROBES).
-const MAX_PROBES: u32 = 3;
+const MAX_PROBES: u8 = 3;
 /// A search that could gain less than this part of the length is over. Our choice.
-const GAIN_MIN: usize = 64;
+const GAIN_MIN: u16 = 64;
 /// After this time the search begins again (RFC 8899 §5.1.1, PMTU_RAISE_TIMER).
 const RAISE_TIME: Duration = Duration::from_secs(600);
 /// Round trips with losses, and nothing as long acknowledged, that make a black hole. Our choice.
-const BLACK_HOLE_ROUNDS: u32 = 3;
+const BLACK_HOLE_ROUNDS: u8 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -10,12 +10,18 @@ use crate::time::{Instant, nanos};
 /// Congestion avoidance of CUBIC.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cubic {
+    history: History,
+    /// The present stage of congestion avoidance; it begins with the first growth after a congestion.
+    epoch: Option<Epoch>,
+}
+
+/// What the last congestion taught.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct History {
     /// The window at which congestion is expected again, W_max; zero if there is no such memory.
     window_before: u64,
     /// The window at the last congestion, cwnd_prior.
     window_prior: u64,
-    /// The present stage of congestion avoidance; it begins with the first growth after a congestion.
-    epoch: Option<Epoch>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +45,7 @@ struct Epoch {
 impl Cubic {
     /// Returns the window after `len` octets were acknowledged (RFC 9438 §4.2 to §4.5).
     pub(super) fn on_acked(&mut self, now: Instant, len: u64, window: u64, datagram_len: u64, rtt: Duration) -> u64 {
-        let (window_before, window_prior) = (self.window_before, self.window_prior);
+        let History { window_before, window_prior } = self.history;
         let epoch = self.epoch.get_or_insert_with(|| Epoch::new(now, window_before, window, datagram_len));
         epoch.elapsed = epoch.elapsed.saturating_add(nanos(now.saturating_since(epoch.watched_until)));
         epoch.watched_until = now;
@@ -72,15 +78,28 @@ impl Cubic {
     /// Returns the slow start threshold after congestion with `in_flight` octets under way (RFC 9438 §4.6, §4.7).
     pub(super) fn on_congestion(&mut self, window: u64, in_flight: u64) -> u64 {
         // A window that did not reach the last one shares the path with a newcomer: leave more room (fast convergence).
-        self.window_before = if window < self.window_before { portion(window, 17, 20) } else { window };
-        self.window_prior = window;
+        let is_newcomer = window < self.history.window_before;
+        let window_before = if is_newcomer { portion(window, 17, 20) } else { window };
+        self.history = History { window_before, window_prior: window };
         self.epoch = None;
         portion(in_flight, 7, 10)
     }
 
+    /// Returns what the last congestion taught.
+    pub(super) const fn history(&self) -> History {
+        self.history
+    }
+
+    /// Goes back to what was known before a congestion that was none (RFC 9438 §4.9).
+    ///
+    /// The epoch begins anew: the curve towards the same plateau, from the window that is restored, is the same curve.
+    pub(super) const fn undo(&mut self, history: History) {
+        *self = Self { history, epoch: None };
+    }
+
     /// Forgets the window at which congestion is expected (RFC 9438 §4.8).
     pub(super) fn on_persistent_congestion(&mut self) {
-        self.window_before = 0;
+        self.history.window_before = 0;
         self.epoch = None;
     }
 }
@@ -256,9 +275,9 @@ mod tests {
     fn a_window_that_did_not_recover_gives_up_more() {
         let mut cubic = Cubic::default();
         assert_eq!(cubic.on_congestion(1000, 1000), 700);
-        assert_eq!(cubic.window_before, 1000);
+        assert_eq!(cubic.history.window_before, 1000);
         assert_eq!(cubic.on_congestion(900, 500), 350);
-        assert_eq!((cubic.window_before, cubic.window_prior), (765, 900));
+        assert_eq!((cubic.history.window_before, cubic.history.window_prior), (765, 900));
     }
 
     /// RFC 9438 §4.8, §4.10: no memory of a window, so growth starts flat where it is.

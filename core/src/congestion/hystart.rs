@@ -1,5 +1,6 @@
 //! HyStart++: leaves the first slow start when the round trip grows, before the queue overflows (RFC 9406).
 
+use core::num::NonZeroU8;
 use core::time::Duration;
 
 use crate::time::{Instant, nanos};
@@ -24,7 +25,8 @@ pub(super) struct HyStart {
 struct Conservative {
     /// The round trip that made slow start conservative.
     baseline: u64,
-    rounds_left: u32,
+    /// Never zero, so that what is absent takes no room of its own.
+    rounds_left: NonZeroU8,
 }
 
 /// Whether slow start goes on.
@@ -77,11 +79,13 @@ impl HyStart {
         self.min_this_round = u64::MAX;
         self.sample_count = 0;
         match &mut self.conservative {
-            Some(conservative) if conservative.rounds_left <= 1 => Phase::Over,
-            Some(conservative) => {
-                conservative.rounds_left -= 1;
-                Phase::SlowStart
-            }
+            Some(conservative) => match NonZeroU8::new(conservative.rounds_left.get() - 1) {
+                Some(rounds_left) => {
+                    conservative.rounds_left = rounds_left;
+                    Phase::SlowStart
+                }
+                None => Phase::Over,
+            },
             None => Phase::SlowStart,
         }
     }
@@ -101,7 +105,7 @@ const RTT_TOLERANCE_MAX: Duration = Duration::from_millis(16);
 const RTT_DIVISOR: u64 = 8;
 const SAMPLE_COUNT_MIN: u32 = 8;
 const GROWTH_DIVISOR: u64 = 4;
-const CONSERVATIVE_ROUNDS: u32 = 5;
+const CONSERVATIVE_ROUNDS: NonZeroU8 = NonZeroU8::new(5).unwrap();
 
 #[cfg(test)]
 mod tests {

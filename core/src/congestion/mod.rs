@@ -7,7 +7,7 @@ mod cubic;
 mod hystart;
 mod newreno;
 
-use cubic::Cubic;
+use cubic::{Cubic, History};
 use hystart::{HyStart, Phase};
 use newreno::NewReno;
 
@@ -87,7 +87,8 @@ enum Law {
 /// The state before the last reduction, while its losses may still prove false.
 #[derive(Clone, Copy, Debug)]
 struct Undo {
-    law: Law,
+    /// What CUBIC knew.
+    history: History,
     window: u64,
     slow_start_threshold: u64,
     recovery_start: Option<Instant>,
@@ -170,7 +171,7 @@ impl Controller {
             return;
         }
         self.undo = Some(Undo {
-            law: self.law,
+            history: if let Law::Cubic(cubic) = &self.law { cubic.history() } else { History::default() },
             window: self.window,
             slow_start_threshold: self.slow_start_threshold,
             recovery_start: self.recovery_start,
@@ -215,7 +216,9 @@ impl Controller {
         if undo.lost_count > 0 {
             return;
         }
-        self.law = undo.law;
+        if let Law::Cubic(cubic) = &mut self.law {
+            cubic.undo(undo.history);
+        }
         self.window = undo.window.max(self.window);
         self.slow_start_threshold = undo.slow_start_threshold;
         self.recovery_start = undo.recovery_start;

@@ -8,7 +8,7 @@ use super::{Endpoint, Transmit};
 use crate::ack::AckEliciting;
 use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
 use crate::ecn::Ecn;
-use crate::memory::Broken;
+use crate::memory::{Broken, Purpose};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Notices, Resume, Stage, Ticket};
 use crate::seq;
@@ -378,7 +378,7 @@ impl Endpoint<'_> {
         let mut scope = self.scope(index).map_err(internal)?;
         scope.peer.conversation = scope.new_conversation(id, remote);
         scope.peer.conversation.reset_token = Some(reset_token);
-        scope.peer.ticket = Ticket::new(&ticket);
+        scope.keep_ticket(&ticket, Purpose::Arrive);
         scope.peer.side = Side::Server;
         scope.peer.stage = Stage::Open;
         scope.peer.outcome = outcome;
@@ -407,7 +407,7 @@ impl Endpoint<'_> {
         let mut scope = self.scope(index).map_err(internal)?;
         scope.peer.conversation = scope.new_conversation(id, remote);
         scope.peer.conversation.reset_token = Some(reset_token);
-        scope.peer.ticket = Ticket::new(&ticket);
+        scope.keep_ticket(&ticket, Purpose::Arrive);
         scope.peer.side = Side::Server;
         scope.peer.stage = Stage::Securing;
         scope.path.local = arrival.to.or(scope.path.local);
@@ -659,6 +659,12 @@ impl Scope<'_, '_> {
         let sender = self.peer.side.other();
         let carrier = Carrier { epoch: Epoch::Data, sender, datagram_len: len };
         let summary = check(frames, carrier).map_err(|violation| Rejected::Violation(violation.code()))?;
+        if arrival.from == self.path.remote {
+            self.path.local = self.path.local.or(arrival.to);
+        } else {
+            let is_newest = self.peer.conversation.ack.window().largest().is_none_or(|largest| number > largest);
+            self.on_elsewhere(arrival, is_newest, len);
+        }
         for frame in Frames::new(frames) {
             match self.on_frame(arrival, frame?, generation) {
                 Ok(()) => {}
@@ -673,13 +679,7 @@ impl Scope<'_, '_> {
         } else {
             AckEliciting::Yes
         };
-        let is_newest = self.peer.conversation.ack.window().largest().is_none_or(|largest| number > largest);
         self.peer.conversation.ack.on_received(now, number, eliciting, arrival.ecn);
-        if arrival.from == self.path.remote {
-            self.path.local = self.path.local.or(arrival.to);
-        } else {
-            self.on_elsewhere(arrival, is_newest, len);
-        }
         self.peer.received_at = now;
         self.peer.awaiting_since = if self.peer.conversation.eliciting_count > 0 { Some(now) } else { None };
         Ok(())
@@ -728,7 +728,7 @@ impl Scope<'_, '_> {
             }
             // The newest challenge is answered, once, to where it came from (RFC 9000 §8.2.2).
             Frame::Challenge(data) => {
-                self.peer.response = Some((arrival.from, arrival.to, data));
+                self.on_challenge(arrival, data);
                 Ok(())
             }
             Frame::Response(data) => {
@@ -765,7 +765,7 @@ impl Scope<'_, '_> {
         if let Some(record) = opening.carried.take() {
             self.disown_carried(record)?;
         }
-        self.peer.ticket = Ticket::new(token);
+        self.keep_ticket(token, Purpose::Finish);
         let behind = u64::from(opening.hello_count) - answers;
         if behind <= 4 {
             let sent_at = opening.sent_at[answers as usize % 4];

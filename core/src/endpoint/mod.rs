@@ -36,7 +36,7 @@ use crate::memory::{Broken, Memory, Purpose, Sound, Storage};
 use crate::outcome::Unknown;
 use crate::pacer::Pacer;
 use crate::path::Path;
-use crate::peer::{self, Code, Peer, Stage, Ticket};
+use crate::peer::{self, Code, Peer, Stage};
 use crate::pmtu::PathMtu;
 use crate::random::Random;
 use crate::rtt::Rtt;
@@ -213,6 +213,7 @@ impl<'s> Endpoint<'s> {
             frames: Slots::new(storage.frames),
             channels: Slots::new(storage.channels),
             handshakes: Slots::new(storage.handshakes),
+            moves: Slots::new(storage.moves),
             arena: Arena::new(storage.payload, storage.payload_tree, storage.payload_waiting),
             ranges: RangePool::new(storage.ranges),
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
@@ -572,7 +573,7 @@ impl<'s> Endpoint<'s> {
             lease: self.config.lease,
             hello_number: 0,
             outcome: SessionOutcome::Opened,
-            ticket: Ticket::NONE,
+            ticket: None,
             identity: None,
             moving: None,
             response: None,
@@ -639,7 +640,7 @@ impl<'s> Endpoint<'s> {
         scope.lose_all()?;
         scope.end_all(Unknown::SessionLost)?;
         scope.drop_handshake()?;
-        if let Some(block) = scope.peer.identity.take() {
+        for block in [scope.peer.identity.take(), scope.peer.ticket.take()].into_iter().flatten() {
             scope.memory.arena.free(block);
         }
         scope.crypto.forget(index);

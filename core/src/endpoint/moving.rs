@@ -7,7 +7,7 @@ use super::input::Arrival;
 use super::scope::Scope;
 use crate::crypto::{self};
 use crate::memory::{Broken, Sound};
-use crate::peer::Moving;
+use crate::peer::{Moving, Place, Response};
 use crate::time::Instant;
 use crate::wire::{Epoch, Frame, HELLO_LEN_MIN, ShortHeader, TruncatedNumber, Writer};
 
@@ -23,52 +23,75 @@ impl Scope<'_, '_> {
     ///
     /// Only the newest datagram starts a challenge: an old one that was held back moves nobody (RFC 9000 §9.3).
     pub(super) fn on_elsewhere(&mut self, arrival: Arrival, is_newest: bool, len: usize) {
-        match &mut self.peer.moving {
-            Some(moving) if moving.address == arrival.from => {
-                moving.received = moving.received.saturating_add(len as u64);
-            }
-            _ if is_newest => {
-                self.peer.moving = Some(Moving {
-                    address: arrival.from,
-                    local: arrival.to,
-                    data: self.random.octets(),
-                    received: len as u64,
-                    sent: 0,
-                    next_at: self.now,
-                    attempts: 0,
-                    is_proven: false,
-                });
-            }
-            _ => {}
+        if let Some(moving) = self.moving_mut()
+            && moving.address == arrival.from
+        {
+            moving.received = moving.received.saturating_add(len as u64);
+            return;
+        }
+        if !is_newest {
+            return;
+        }
+        let moving = Moving {
+            address: arrival.from,
+            local: arrival.to,
+            data: self.random.octets(),
+            received: len as u64,
+            sent: 0,
+            next_at: self.now,
+            attempts: 0,
+            is_proven: false,
+        };
+        match self.moving_mut() {
+            Some(earlier) => *earlier = moving,
+            // Without room for one more, a later datagram from there finds some.
+            None => self.peer.moving = self.memory.moves.insert(moving).map(|key| key.index),
+        }
+    }
+
+    /// Takes a challenge. The newest is answered, once, to where it came from (RFC 9000 §8.2.2): the path, or the address that
+    /// is itself challenged.
+    pub(super) fn on_challenge(&mut self, arrival: Arrival, data: [u8; 8]) {
+        let from = if arrival.from == self.path.remote { Place::Path } else { Place::Elsewhere };
+        if from == Place::Path || self.moving().is_some_and(|moving| moving.address == arrival.from) {
+            self.peer.response = Some(Response { data, local: arrival.to, from });
         }
     }
 
     /// Takes the answer to a challenge: it proves the address if it comes from there.
     pub(super) fn on_response(&mut self, from: SocketAddr, data: [u8; 8]) {
-        if let Some(moving) = &mut self.peer.moving {
+        if let Some(moving) = self.moving_mut() {
             moving.is_proven |= moving.address == from && moving.data == data && moving.attempts > 0;
         }
     }
 
     /// Says whether something is to be sent aside at once.
     pub(super) fn has_aside(&self) -> bool {
-        self.peer.response.is_some() || self.peer.moving.is_some_and(|moving| moving.next_at <= self.now)
+        self.peer.response.is_some() || self.moving().is_some_and(|moving| moving.next_at <= self.now)
     }
 
     /// Returns when the challenge is repeated or given up.
     pub(super) fn moving_deadline(&self) -> Option<Instant> {
-        self.peer.moving.map(|moving| moving.next_at)
+        self.moving().map(|moving| moving.next_at)
     }
 
     /// Builds the next challenge, or the answer to one.
     pub(super) fn build_aside(&mut self, out: &mut [u8]) -> Result<Option<Aside>, Broken> {
-        if let Some((to, from, data)) = self.peer.response.take() {
+        if let Some(Response { data, local, from }) = self.peer.response.take() {
+            let to = match from {
+                Place::Path => Some(self.path.remote),
+                Place::Elsewhere => self.moving().map(|moving| moving.address),
+            };
+            // An address that was given up in between gets no answer.
+            let Some(to) = to else { return Ok(None) };
             let len = self.build_path_frame(Frame::Response(data), HELLO_LEN_MIN, out)?;
-            return Ok(Some(Aside { len, to, from }));
+            return Ok(Some(Aside { len, to, from: local }));
         }
-        let Some(mut moving) = self.peer.moving.filter(|moving| moving.next_at <= self.now) else { return Ok(None) };
+        let Some(mut moving) = self.moving().filter(|moving| moving.next_at <= self.now).copied() else {
+            return Ok(None);
+        };
         if moving.attempts == CHALLENGE_COUNT_MAX {
-            self.peer.moving = None;
+            self.stop_moving()?;
             return Ok(None);
         }
         // At most three times what came from there (RFC 9000 §8.2.1, §9.3).
@@ -83,8 +106,24 @@ impl Scope<'_, '_> {
             0
         };
         moving.sent += len as u64;
-        self.peer.moving = Some(moving);
+        *self.moving_mut().sound()? = moving;
         Ok((len > 0).then_some(Aside { len, to: moving.address, from: moving.local }))
+    }
+
+    /// Ends a move, whether it came to its end or not.
+    pub(super) fn stop_moving(&mut self) -> Result<(), Broken> {
+        let Some(index) = self.peer.moving.take() else { return Ok(()) };
+        let key = self.memory.moves.key_of(index).sound()?;
+        self.memory.moves.remove(key).sound()?;
+        Ok(())
+    }
+
+    fn moving(&self) -> Option<&Moving> {
+        self.memory.moves.at(self.peer.moving?)
+    }
+
+    fn moving_mut(&mut self) -> Option<&mut Moving> {
+        self.memory.moves.at_mut(self.peer.moving?)
     }
 
     /// Builds a datagram with one frame, padded to `len`. It is not entered into the books: the challenge has a timer of its own.
@@ -112,8 +151,7 @@ impl Endpoint<'_> {
     /// another mapping (RFC 9000 §9.4).
     pub(super) fn finish_move(&mut self, index: u32) -> Result<(), Broken> {
         let mut scope = self.scope(index)?;
-        let Some(moving) = scope.peer.moving.filter(|moving| moving.is_proven) else { return Ok(()) };
-        scope.peer.moving = None;
+        let Some(moving) = scope.moving().filter(|moving| moving.is_proven).copied() else { return Ok(()) };
         scope.lose_all()?;
         let known = (scope.path.remote.ip() == moving.address.ip()).then(|| scope.path.estimates());
         scope.peer.conversation.ecn.on_path_change();

@@ -6,10 +6,10 @@ use super::scope::{Fault, Scope};
 use super::transmit::{Added, new_record};
 use crate::crypto::{Limits, seal_datagram};
 use crate::exchange::{Lane, News, Party, Stage as ExchangeStage};
-use crate::memory::{Broken, Sound};
+use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::Kind;
-use crate::peer::{self, Notices, Opening, Resume, Stage};
+use crate::peer::{self, Notices, Opening, Resume, Stage, Ticket};
 use crate::sent::Content;
 use crate::session::Session;
 use crate::storage::Key;
@@ -62,6 +62,21 @@ impl Scope<'_, '_> {
         crate::conversation::Conversation::new(local, remote, self.config.ack_delay_max, limits, self.random)
     }
 
+    /// Keeps a token in place of the one before. Without room for it there is none, and the next opening takes a round trip more.
+    pub(super) fn keep_ticket(&mut self, token: &[u8], purpose: Purpose) {
+        if let Some(block) = self.peer.ticket.take() {
+            self.memory.arena.free(block);
+        }
+        if token.len() <= Ticket::LEN_MAX {
+            self.peer.ticket = self.memory.keep(token, purpose).flatten();
+        }
+    }
+
+    /// Returns the token that the peer gave, or that it was given; empty if there is none.
+    pub(super) fn ticket(&self) -> &[u8] {
+        self.peer.ticket.map_or(&[], |block| self.memory.arena.bytes(block))
+    }
+
     /// Builds the next hello of a client, when it is due.
     pub(super) fn build_hello(&mut self, out: &mut [u8]) -> Result<Option<usize>, Broken> {
         let now = self.now;
@@ -69,7 +84,7 @@ impl Scope<'_, '_> {
         if now < opening.next_at {
             return Ok(None);
         }
-        let ticket = self.peer.ticket;
+        let ticket = Ticket::new(self.ticket());
         let header = LongHeader {
             epoch: Epoch::Hello,
             sender: Side::Client,
@@ -189,7 +204,7 @@ impl Scope<'_, '_> {
         }
         self.peer.conversation.remote = remote;
         self.peer.conversation.reset_token = Some(session.reset_token);
-        self.peer.ticket = peer::Ticket::new(session.ticket);
+        self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.lease = Duration::from_millis(session.lease_millis);
         self.adopt(parameters)?;
         self.peer.stage = Stage::Open;
@@ -503,7 +518,7 @@ impl Scope<'_, '_> {
             secret: self.peer.session.secret,
             lease_millis: self.config.lease.as_millis() as u64,
             reset_token: self.peer.conversation.reset_token.unwrap_or(ResetToken([0; 16])),
-            ticket: self.peer.ticket.octets(),
+            ticket: self.ticket(),
         }
     }
 
@@ -518,7 +533,7 @@ impl Scope<'_, '_> {
             datagram_len_max: config.datagram_len_max as u16,
             ack_delay_max: config.ack_delay_max,
             idle_timeout: config.idle_timeout,
-            alias_count_max: crate::conversation::ALIAS_COUNT as u16,
+            alias_count_max: crate::aliases::Aliases::COUNT_MAX as u16,
             channel_count_max: config.channel_count_max as u32,
             metadata_len_max: config.metadata_len_max as u16,
         }

@@ -1,6 +1,7 @@
 //! Frames that arrive: octets of flows, and what is announced about exchanges and credit.
 
 use super::scope::{Fault, Scope};
+use crate::aliases::AliasRefused;
 use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
 use crate::incoming::{Incoming, Refused};
 use crate::memory::{Broken, Purpose, Sound};
@@ -310,17 +311,10 @@ impl Scope<'_, '_> {
     fn on_opening(&mut self, index: u32, procedure: Procedure) -> Result<(), Fault> {
         let aliases = &mut self.peer.conversation.aliases_in;
         let description: Description = match procedure {
-            Procedure::Alias(alias) => {
-                let entry = usize::from(alias.get()).checked_sub(1).and_then(|at| aliases.get(at)).copied().flatten();
-                entry.ok_or(Fault::Violation(CloseCode::Alias))?
-            }
+            Procedure::Alias(alias) => *aliases.get(alias).ok_or(Fault::Violation(CloseCode::Alias))?,
             Procedure::Full { description, alias } => {
                 if let Some(alias) = alias {
-                    let entry = usize::from(alias.get()).checked_sub(1).and_then(|at| aliases.get_mut(at));
-                    let entry = entry.ok_or(Fault::Violation(CloseCode::Alias))?;
-                    if *entry.get_or_insert(description) != description {
-                        return Err(Fault::Violation(CloseCode::Alias));
-                    }
+                    aliases.define(alias, &description).map_err(|AliasRefused| Fault::Violation(CloseCode::Alias))?;
                 }
                 description
             }

@@ -14,7 +14,7 @@ use crate::peer;
 use crate::pmtu::BlackHole;
 use crate::sent::{Content, Fate};
 use crate::time::Instant;
-use crate::wire::{Ack, CloseCode, ResetReason};
+use crate::wire::{Ack, Alias, CloseCode, ResetReason};
 
 /// Ranges of one ACK, lowest first.
 struct AckedRanges {
@@ -173,7 +173,9 @@ impl Scope<'_, '_> {
         self.memory.drop_frame(&mut self.peer.lost, index)?;
         match content {
             Content::Run { flow, alias, .. } => {
-                self.peer.conversation.on_alias_acknowledged(alias);
+                if let Some(alias) = Alias::new(alias) {
+                    self.peer.conversation.aliases_out.on_acknowledged(alias);
+                }
                 self.on_run_acked(flow)?;
             }
             Content::Exchange { exchange, notices } => {
@@ -370,7 +372,8 @@ impl Scope<'_, '_> {
         }
         self.peer.conversation.loss_at = None;
         self.peer.conversation.probes_due = 0;
-        Ok(())
+        self.peer.response = None;
+        self.stop_moving()
     }
 
     /// Returns when the loss timer fires: for a datagram that is late, or else for a probe (RFC 9002 §6.2.1).

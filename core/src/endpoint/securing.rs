@@ -6,7 +6,7 @@ use super::scope::{Fault, Scope};
 use crate::crypto::{Alert, seal_datagram};
 use crate::handshake::{HANDSHAKE_LEN_MAX, Handshake};
 use crate::memory::{Broken, Purpose, Sound};
-use crate::peer::{self, Notices, Stage};
+use crate::peer::{self, Notices, Stage, Ticket};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::{
@@ -138,7 +138,7 @@ impl Scope<'_, '_> {
         self.peer.session.incarnation = session.incarnation;
         self.peer.session.secret = session.secret;
         self.peer.lease = Duration::from_millis(session.lease_millis);
-        self.peer.ticket = peer::Ticket::new(session.ticket);
+        self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.conversation.reset_token = Some(session.reset_token);
     }
 
@@ -156,7 +156,7 @@ impl Scope<'_, '_> {
 
     fn build_epoch(&mut self, index: u32, epoch: Epoch, out: &mut [u8]) -> Result<usize, Broken> {
         let is_client_hello = epoch == Epoch::Hello && self.peer.side == Side::Client;
-        let ticket = self.peer.ticket;
+        let ticket = Ticket::new(self.ticket());
         let header = LongHeader {
             epoch,
             sender: self.peer.side,

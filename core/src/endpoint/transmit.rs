@@ -2,8 +2,8 @@
 
 use super::commands::UNRELIABLE_OVERHEAD;
 use super::scope::Scope;
+use crate::aliases::AliasState;
 use crate::config::DATAGRAM_LEN_MIN;
-use crate::conversation::AliasState;
 use crate::crypto::{self, KeyUpdate, seal_datagram};
 use crate::ecn::Ecn;
 use crate::exchange::{Exchange, Lane, Notices, Stage};
@@ -762,7 +762,7 @@ impl Scope<'_, '_> {
         if matches!(self.peer.stage, peer::Stage::Opening(_)) {
             return Procedure::Full { description: *description, alias: None };
         }
-        match self.peer.conversation.alias(description, count_max) {
+        match self.peer.conversation.aliases_out.name(description, count_max) {
             Some((alias, AliasState::Known)) => Procedure::Alias(alias),
             Some((alias, AliasState::Offered)) => Procedure::Full { description: *description, alias: Some(alias) },
             None => Procedure::Full { description: *description, alias: None },

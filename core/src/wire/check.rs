@@ -32,11 +32,16 @@ pub fn check(frames: &[u8], carrier: Carrier) -> Result<Summary, Violation> {
     // Bounds the work that one datagram of one-octet frames causes (protocol §5.1).
     let frame_count_max = carrier.datagram_len.div_ceil(8) + 1;
     let mut summary = Summary { is_ack_eliciting: false, frame_count: 0 };
+    let mut has_ack = false;
     let mut reader = Reader::new(frames);
     while let Some(&kind) = reader.rest().first() {
         let frame = Frame::decode(&mut reader)?;
         if !allowed(kind, carrier.epoch, carrier.sender) {
             return Err(Violation::NotAllowed);
+        }
+        if matches!(frame, Frame::Ack(_)) && core::mem::replace(&mut has_ack, true) {
+            // Each makes the receiver look through all that it has in flight (protocol §6.2).
+            return Err(Malformed::AckCount.into());
         }
         summary.is_ack_eliciting |= frame.is_ack_eliciting();
         summary.frame_count += 1;

@@ -28,6 +28,8 @@ pub enum Malformed {
     UnknownFrame,
     /// There is no frame in the datagram, or there are more than its length allows (protocol §5.1).
     FrameCount,
+    /// There is more than one ACK or ACK_ECN in the datagram (protocol §6.2.7).
+    AckCount,
     /// A fragment ends beyond its flow's total, or at or above 2^62 (protocol §6.16.6).
     Fragment,
     /// An alias is not among those that any receiver can announce (protocol §6.17.5).
@@ -47,6 +49,7 @@ impl fmt::Display for Malformed {
             Self::Checksum => "wrong checksum",
             Self::UnknownFrame => "unknown frame",
             Self::FrameCount => "no frame, or too many",
+            Self::AckCount => "more than one acknowledgement",
             Self::Fragment => "fragment beyond the end of its flow",
             Self::Alias => "alias out of range",
         })
