@@ -145,7 +145,8 @@ pub struct Channel {
     pub next: u64,
     /// How many messages the receiving application has taken.
     pub taken: u64,
-    /// Messages that arrived before their turn.
+    /// Ours: messages that will charge more credit, of which the first alone may be sent.
+    /// Theirs: messages that arrived before their turn.
     pub held: List<Held>,
     /// Whether TAKEN is to be sent.
     pub is_noticed: bool,

@@ -11,7 +11,7 @@ use pair::Pair;
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
+use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Streamed, Usage};
 use posthaste_core::{Config, Outcome, StaleId};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -268,6 +268,54 @@ fn what_has_begun_goes_on_behind_what_waits_for_credit() {
         count == 8
     });
     assert_eq!(count, 8);
+}
+
+/// The stream is longer than what its successors leave of the credit, were they sent, to be held until it is read.
+#[test]
+fn a_stream_does_not_wait_for_the_credit_of_its_successors() {
+    let mut config = Config::internet();
+    config.message_len_max = 32 * 1024;
+    config.credit = 64 * 1024;
+    config.stream_window = 16 * 1024;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let delivery = Delivery::Ordered { channel: 1 };
+    let (_, stream) = pair.client.endpoint.open_stream(pair.now, peer, delivery, 1).unwrap();
+    for _ in 0..3 {
+        let message = Message { delivery, priority: 0, body: Body::Copied(&[7; 20_000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    let (mut unwritten, mut read, mut messages) = (40_000, 0, 0);
+    let is_over = pair.run_until(20 * SECOND, |pair| {
+        while unwritten > 0 {
+            let len = pair.client.endpoint.write(pair.now, stream, &[7; 1000]).unwrap();
+            unwritten -= len.min(unwritten);
+            if unwritten == 0 {
+                pair.client.endpoint.finish(pair.now, stream).unwrap();
+            }
+            if len == 0 {
+                break;
+            }
+        }
+        while let Some(event) = pair.server.events.pop_front() {
+            match event {
+                Event::StreamReceived { stream, .. } | Event::Readable { stream } => {
+                    let mut octets = [0; 20_000];
+                    while let Ok(Streamed::Octets(len)) = pair.server.endpoint.read(pair.now, stream, &mut octets) {
+                        read += len;
+                    }
+                }
+                Event::MessageReceived { message, .. } => {
+                    pair.server.endpoint.release(pair.now, message).unwrap();
+                    messages += 1;
+                }
+                _ => {}
+            }
+        }
+        messages == 3
+    });
+    assert!(is_over, "{read} octets and {messages} messages have arrived");
 }
 
 /// The reply is lost, and the caller asks again before the callee probes.

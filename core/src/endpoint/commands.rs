@@ -751,7 +751,9 @@ impl Scope<'_, '_> {
             return Ok(Err(SendError::Full));
         };
         if let Some((channel, _)) = channel {
-            self.memory.channels.get_mut(channel).sound()?.next += 1;
+            let channel = self.memory.channels.get_mut(channel).sound()?;
+            channel.next += 1;
+            channel.held.push_back(&mut self.memory.exchanges, key.index);
         }
         let newest = if let Delivery::Newest { key } = delivery {
             let order = self.peer.session.next_order;

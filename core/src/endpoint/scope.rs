@@ -69,13 +69,33 @@ impl Scope<'_, '_> {
         Ok(flow)
     }
 
-    /// Puts a flow into its queue if it has something to send that never was.
+    /// Puts a flow into its queue if it has something to send that never was, and its channel does not make it wait.
     pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        if outgoing.has_fresh() && !outgoing.queued.is_linked() {
+        if outgoing.has_fresh() && !outgoing.queued.is_linked() && self.has_turn(outgoing.exchange)? {
             self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
         }
         Ok(())
+    }
+
+    /// Says whether all predecessors of a message of ours on its channel are charged in full.
+    ///
+    /// Else it could take the last credit, be held by the peer until its turn, and so keep a predecessor from ever ending.
+    fn has_turn(&self, index: u32) -> Result<bool, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let Some((channel, _)) = exchange.channel.filter(|_| exchange.held.is_linked()) else { return Ok(true) };
+        Ok(self.memory.channels.get(channel).sound()?.held.front() == Some(index))
+    }
+
+    /// Lets the successor of a message of ours on its channel begin: the message will charge nothing more.
+    pub(super) fn pass_turn(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let is_waiting = exchange.begun_by == Party::Us && exchange.held.is_linked();
+        let Some((channel, _)) = exchange.channel.filter(|_| is_waiting) else { return Ok(()) };
+        let held = &mut self.memory.channels.get_mut(channel).sound()?.held;
+        held.remove(&mut self.memory.exchanges, index);
+        let successor = held.front().and_then(|next| self.memory.exchanges.at(next)?.flow(Lane::Forward));
+        successor.map_or(Ok(()), |flow| self.queue(flow))
     }
 
     /// Marks something to be announced about an exchange.
@@ -103,7 +123,7 @@ impl Scope<'_, '_> {
         }
         let key = self.memory.outgoing.key_of(flow).sound()?;
         self.memory.outgoing.remove(key).sound()?;
-        Ok(())
+        if lane == Lane::Forward { self.pass_turn(index) } else { Ok(()) }
     }
 
     /// Gives up a flow that we send. What the peer may have seen of it is reset, so that both sides agree on its charge.
@@ -127,6 +147,7 @@ impl Scope<'_, '_> {
         }
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
+        self.pass_turn(index)?;
         self.notice(index, Notices::RESET << lane as u16)
     }
 

@@ -618,6 +618,9 @@ impl Scope<'_, '_> {
             self.peer.session.charged_by_us += charge - outgoing.charged;
             outgoing.charged = charge;
         }
+        if outgoing.kind == Kind::Whole || outgoing.is_end_sent {
+            self.pass_turn(index)?;
+        }
         self.queue(flow)?;
         Ok(Added::Yes)
     }
