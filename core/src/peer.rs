@@ -266,8 +266,10 @@ impl Notices {
     pub const ANSWER: u16 = 1 << 4;
     /// SESSION, in a protected conversation.
     pub const SESSION: u16 = 1 << 6;
+    /// ACK_FREQUENCY.
+    pub const ACK_FREQUENCY: u16 = 1 << 7;
     /// Those that must arrive.
-    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION;
+    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY;
 }
 
 /// Bits of what the application is to be told about a peer.

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use pair::Pair;
 use posthaste_core::config::PathMtuDiscovery;
+use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Usage};
 use posthaste_core::{Config, Outcome, StaleId};
@@ -37,6 +38,29 @@ fn a_call_after_a_silence_asks_only_after_a_silence_of_its_own() {
     pair.flush();
     let next = pair.client.endpoint.poll_timeout().unwrap();
     assert!(next > pair.now, "{next:?} is not after {:?}", pair.now);
+}
+
+/// Only every second full datagram is acknowledged at once, unless the sender asks for more.
+#[test]
+fn whoever_has_one_datagram_under_way_waits_a_round_trip_and_no_longer() {
+    let mut config = Config::internet();
+    config.congestion = Algorithm::StopAndWait;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    let begun_at = pair.now;
+    let octets = vec![7; 50 * 1000];
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&octets) };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.client.endpoint.flush(pair.now, peer).unwrap();
+    let is_flushed = |pair: &mut Pair| pair.client.take(|event| matches!(event, Event::Flushed { .. }).then_some(()));
+    assert!(pair.run_until(10 * SECOND, |pair| is_flushed(pair).is_some()));
+    // 43 fragments of 1200 octets with their headers.
+    let round_trip = 2 * pair.delay;
+    let elapsed = pair.now.saturating_since(begun_at);
+    assert!(elapsed <= 44 * round_trip, "{elapsed:?}");
 }
 
 /// An address change makes the client send again what the server has, and its handler still has the arguments.

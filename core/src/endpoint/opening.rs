@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::scope::{Fault, Scope};
 use super::transmit::{Added, new_record};
+use crate::congestion::Algorithm;
 use crate::crypto::{Limits, seal_datagram};
 use crate::exchange::{Lane, News, Party, Stage as ExchangeStage};
 use crate::memory::{Broken, Purpose, Sound};
@@ -226,6 +227,9 @@ impl Scope<'_, '_> {
         self.peer.parameters = parameters;
         self.peer.session.granted_to_us = self.peer.session.granted_to_us.max(parameters.credit);
         self.path.mtu.on_peer_limit(usize::from(parameters.datagram_len_max));
+        if self.config.congestion == Algorithm::StopAndWait {
+            self.peer.notices |= Notices::ACK_FREQUENCY;
+        }
         let mut place = self.peer.session.ours.front();
         while let Some(index) = place {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);

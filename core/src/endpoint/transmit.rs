@@ -421,6 +421,11 @@ impl Scope<'_, '_> {
         if wanted & peer::Notices::DRAIN != 0 && Frame::Drain.encode(writer).is_ok() {
             sent |= peer::Notices::DRAIN;
         }
+        // Whoever has one datagram under way waits for each acknowledgement.
+        let every = Frame::AckFrequency { count: 1, delay_micros: 0 };
+        if wanted & peer::Notices::ACK_FREQUENCY != 0 && every.encode(writer).is_ok() {
+            sent |= peer::Notices::ACK_FREQUENCY;
+        }
         if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
             self.peer.notices &= !peer::Notices::PING;
         }
