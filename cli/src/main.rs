@@ -42,9 +42,7 @@ enum Command {
     Send(send::SendArgs),
     Call(call::CallArgs),
     Relay(relay::RelayArgs),
-    /// Measure this machine.
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -67,7 +65,7 @@ fn run() -> Result<(), Failure> {
         Command::Send(args) => send::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Relay(args) => relay::run(&args),
-        Command::Bench(command) => bench::run(&command),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

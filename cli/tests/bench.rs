@@ -24,6 +24,35 @@ fn a_baseline_is_a_table_of_every_kind_of_work_and_of_udp_to_tcp() {
 }
 
 #[test]
+fn without_more_every_adapter_and_rung_is_measured_and_all_figures_are_left_in_a_file() {
+    let path = std::env::temp_dir().join(format!("posthaste-bench-{}.json", std::process::id()));
+    let mut command = command("bench --blocks 6 --block 5ms --json");
+    let output = command.arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+
+    let stages = document["stages"].as_array().unwrap();
+    let keys: Vec<_> = stages.iter().map(|stage| stage["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["one_call", "many_calls", "bulk", "ladder"]);
+    for stage in stages {
+        assert!(table.contains(stage["title"].as_str().unwrap()), "{table}");
+        for contestant in stage["contestants"].as_array().unwrap() {
+            let name = contestant["name"].as_str().unwrap();
+            assert!(table.lines().any(|line| line.starts_with(name)), "{name}\n{table}");
+            assert_eq!(contestant["blocks"].as_array().unwrap().len(), 6, "{name}");
+            for block in contestant["blocks"].as_array().unwrap() {
+                let rate = block.get("calls_per_s").or(block.get("mb_per_s")).unwrap();
+                assert!(rate.as_f64().unwrap() > 0.0, "{name}: {block}");
+            }
+        }
+    }
+    // Whatever there is to be told while it runs goes elsewhere.
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("1 of 4: "));
+}
+
+#[test]
 fn baseline_peers_obey_the_bench_convention() {
     for (transport, work, done) in [
         ("udp", "--work echo --size 32 --inflight 1 --calls 100", "DONE calls=100 secs="),
@@ -62,6 +91,10 @@ fn work_that_a_transport_cannot_do_is_wrong_usage() {
 
 #[test]
 fn a_measurement_that_makes_no_sense_is_wrong_usage() {
+    for args in ["bench --blocks 5", "bench --block 1ms baseline", "bench --json"] {
+        let output = command(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+    }
     for args in ["--blocks 5", "--blocks 1001", "--block 0", "--block 1", "--inflight 0", "--inflight 65"] {
         let output = command(&format!("bench baseline {args}")).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args}: {}", String::from_utf8_lossy(&output.stderr));

@@ -50,6 +50,18 @@ impl Client {
         Self::connect(server, &options.into(), Some(Arc::new(handler)))
     }
 
+    /// Returns what the operating system granted to the socket.
+    #[must_use]
+    pub fn socket_report(&self) -> posthaste_udp::Report {
+        self.peer.node.socket.report()
+    }
+
+    /// Returns what went through the socket since it was opened.
+    #[must_use]
+    pub fn socket_counters(&self) -> posthaste_udp::Counters {
+        self.peer.node.socket.counters()
+    }
+
     fn connect(
         server: impl ToSocketAddrs,
         options: &Options,

@@ -58,6 +58,12 @@ impl Server {
         self.threads.node().socket.report()
     }
 
+    /// Returns what went through the socket since it was opened.
+    #[must_use]
+    pub fn socket_counters(&self) -> posthaste_udp::Counters {
+        self.threads.node().socket.counters()
+    }
+
     /// Waits for a message of any peer and writes it over `octets`.
     ///
     /// # Errors

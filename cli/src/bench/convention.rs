@@ -9,9 +9,14 @@
 //!     DONE calls=N secs=S p50=US p99=US p999=US     or     DONE bytes=N secs=S
 //! ```
 //!
-//! Each option has one value, the last of several counts, and unknown ones are ignored. Two options go beyond the
-//! convention: with `--blocks COUNT` the client takes so many GO, each answered by a DONE; with `--end-with input` the
-//! server ends when its standard input does.
+//! Each option has one value, the last of several counts, and unknown ones are ignored. What goes beyond the convention:
+//!
+//! - with `--blocks COUNT` the client takes so many GO, each answered by a DONE;
+//! - with `--end-with input` the server ends when its standard input does;
+//! - `--rung NAME`, given to both ends, configures them as one rung of the ladder;
+//! - `--work send` is bulk in which each message is acknowledged before the next one is sent;
+//! - DONE ends with `datagrams=N`, sent and received, where the client can count them, and after bulk has p50, p99 and
+//!   p999 of the time for which sending a message held up its sender.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -26,7 +31,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
-use super::runtime::Runtime;
+use super::runtime::{Rung, Runtime};
 use crate::failure::{Code, Failure};
 use crate::output;
 
@@ -65,6 +70,11 @@ pub(super) enum Work {
         /// Octets in each.
         msg: NonZeroUsize,
     },
+    /// As bulk, each message acknowledged before the next is sent.
+    Send {
+        /// Octets in each.
+        msg: NonZeroUsize,
+    },
 }
 
 /// When a block of work ends: at the first of its limits.
@@ -79,26 +89,27 @@ pub(super) struct Latency(Histogram<u64>);
 
 /// What a client did in one block.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Done {
-    /// Calls that were answered.
-    Echo {
-        /// How many.
-        calls: u64,
-        /// From GO to the last answer, in seconds.
-        secs: f64,
-        /// How long each took.
-        latency: Percentiles,
-    },
-    /// Octets that the server's application got.
-    Bulk {
-        /// How many.
-        bytes: u64,
-        /// From GO to the server's word, in seconds.
-        secs: f64,
-    },
+pub(super) struct Done {
+    /// How much.
+    pub(super) amount: Amount,
+    /// From GO to the last answer, in seconds.
+    pub(super) secs: f64,
+    /// How long each call took, or how long each message held up its sender, where that was taken.
+    pub(super) latency: Option<Percentiles>,
+    /// Datagrams that the client sent and received, where it can count them.
+    pub(super) datagram_count: Option<u64>,
 }
 
-/// The times within which 50, 99 and 99.9 % of the calls were answered, in microseconds.
+/// An amount of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Amount {
+    /// Calls that were answered.
+    Calls(u64),
+    /// Octets that the server's application got.
+    Octets(u64),
+}
+
+/// The times within which 50, 99 and 99.9 % of the calls were answered, or messages sent, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Percentiles {
     pub(super) p50: f64,
@@ -130,6 +141,12 @@ impl<'a> Options<'a> {
         Runtime::from_str(&name, false).map_err(|_| usage(format_args!("'{name}' is no value for --runtime")))
     }
 
+    /// Returns the rung of `--rung`, if the ends are to be configured as one.
+    pub(super) fn rung(&self) -> Result<Option<Rung>, Failure> {
+        let Some(name) = self.optional::<String>("rung")? else { return Ok(None) };
+        Rung::from_str(&name, false).map(Some).map_err(|_| usage(format_args!("'{name}' is no value for --rung")))
+    }
+
     /// Reads what a client is told.
     pub(super) fn client(&self) -> Result<ClientOptions, Failure> {
         let (work, count) = match self.required::<String>("work")?.as_str() {
@@ -138,7 +155,8 @@ impl<'a> Options<'a> {
                 (echo, self.optional("calls")?)
             }
             "bulk" => (Work::Bulk { msg: self.required("msg")? }, self.optional("bytes")?),
-            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo or bulk"))),
+            "send" => (Work::Send { msg: self.required("msg")? }, self.optional("bytes")?),
+            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo, bulk or send"))),
         };
         let options = ClientOptions {
             addr: self.addr()?,
@@ -200,12 +218,15 @@ impl Latency {
         self.0.saturating_record(posthaste_core::time::nanos(time).max(1));
     }
 
-    /// Returns the percentiles and forgets what was recorded.
-    pub(super) fn take(&mut self) -> Percentiles {
+    /// Returns the percentiles, if anything was recorded, and forgets it.
+    pub(super) fn take(&mut self) -> Option<Percentiles> {
+        if self.0.is_empty() {
+            return None;
+        }
         let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
         let percentiles = Percentiles { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999) };
         self.0.reset();
-        percentiles
+        Some(percentiles)
     }
 }
 
@@ -215,13 +236,14 @@ pub(super) fn announce_ready(out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// Leads a connected client through warm-up and blocks; `work` does as much as its limit allows and returns the calls
-/// answered or the octets taken.
+/// answered or the octets taken. `datagram_count` tells how many datagrams were sent and received so far, if it can.
 ///
 /// Ends without an error when the lines end, because then nobody asks for more.
 pub(super) fn run_client(
     options: &ClientOptions,
     lines: impl BufRead,
     out: &mut impl Write,
+    datagram_count: impl Fn() -> Option<u64>,
     mut work: impl FnMut(Limit, &mut Latency) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
     let mut latency = Latency::new();
@@ -236,14 +258,16 @@ pub(super) fn run_client(
         if line.trim_end() != GO {
             return Err(usage(format_args!("'{line}' stands where {GO} should be")));
         }
+        let datagrams_before = datagram_count();
         let started = Instant::now();
         let amount = work(Limit::new(started, options.secs, options.count), &mut latency)?;
         let secs = started.elapsed().as_secs_f64();
-        let done = match options.work {
-            Work::Echo { .. } => Done::Echo { calls: amount, secs, latency: latency.take() },
-            Work::Bulk { .. } => Done::Bulk { bytes: amount, secs },
+        let amount = match options.work {
+            Work::Echo { .. } => Amount::Calls(amount),
+            Work::Bulk { .. } | Work::Send { .. } => Amount::Octets(amount),
         };
-        say(out, done)?;
+        let datagram_count = datagram_count().zip(datagrams_before).map(|(after, before)| after - before);
+        say(out, Done { amount, secs, latency: latency.take(), datagram_count })?;
     }
     Ok(())
 }
@@ -257,11 +281,17 @@ pub(super) const GO: &str = "GO";
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Echo { calls, secs, latency: Percentiles { p50, p99, p999 } } => {
-                write!(f, "DONE calls={calls} secs={secs:.9} p50={p50:.3} p99={p99:.3} p999={p999:.3}")
-            }
-            Self::Bulk { bytes, secs } => write!(f, "DONE bytes={bytes} secs={secs:.9}"),
+        match self.amount {
+            Amount::Calls(count) => write!(f, "DONE calls={count}")?,
+            Amount::Octets(len) => write!(f, "DONE bytes={len}")?,
+        }
+        write!(f, " secs={:.9}", self.secs)?;
+        if let Some(Percentiles { p50, p99, p999 }) = self.latency {
+            write!(f, " p50={p50:.3} p99={p99:.3} p999={p999:.3}")?;
+        }
+        match self.datagram_count {
+            Some(count) => write!(f, " datagrams={count}"),
+            None => Ok(()),
         }
     }
 }
@@ -276,20 +306,22 @@ impl FromStr for Done {
     fn from_str(line: &str) -> Result<Self, NotDone> {
         let fields: Vec<(&str, &str)> =
             line.strip_prefix("DONE ").ok_or(NotDone)?.split_whitespace().filter_map(|f| f.split_once('=')).collect();
-        let text = |name| fields.iter().find(|field| field.0 == name).map(|field| field.1).ok_or(NotDone);
-        let count = |name| text(name)?.parse::<u64>().map_err(|_| NotDone);
+        let text = |name| fields.iter().find(|field| field.0 == name).map(|field| field.1);
+        let count = |name| text(name).map(|text| text.parse::<u64>().map_err(|_| NotDone)).transpose();
         let time = |name| {
-            let value: f64 = text(name)?.parse().map_err(|_| NotDone)?;
+            let value: f64 = text(name).ok_or(NotDone)?.parse().map_err(|_| NotDone)?;
             if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(NotDone) }
         };
-        let secs = time("secs")?;
-        match count("calls") {
-            Ok(calls) => {
-                let latency = Percentiles { p50: time("p50")?, p99: time("p99")?, p999: time("p999")? };
-                Ok(Self::Echo { calls, secs, latency })
-            }
-            Err(NotDone) => Ok(Self::Bulk { bytes: count("bytes")?, secs }),
-        }
+        let amount = match (count("calls")?, count("bytes")?) {
+            (Some(count), None) => Amount::Calls(count),
+            (None, Some(len)) => Amount::Octets(len),
+            _ => return Err(NotDone),
+        };
+        let latency = match text("p50") {
+            Some(_) => Some(Percentiles { p50: time("p50")?, p99: time("p99")?, p999: time("p999")? }),
+            None => None,
+        };
+        Ok(Self { amount, secs: time("secs")?, latency, datagram_count: count("datagrams")? })
     }
 }
 
@@ -319,6 +351,8 @@ fn usage(what: impl fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -358,7 +392,10 @@ mod tests {
         let options = ClientOptions { block_count: 2, ..options(echo, Duration::from_secs(1), None, Some(7)) };
         let mut out = Vec::new();
         let mut latencies = [1000, 2, 3].into_iter();
-        run_client(&options, &b"GO\nGO\nGO\n"[..], &mut out, |limit, latency| {
+        let datagrams = Cell::new(0);
+        let datagram_count = || Some(datagrams.get());
+        run_client(&options, &b"GO\nGO\nGO\n"[..], &mut out, datagram_count, |limit, latency| {
+            datagrams.set(datagrams.get() + 14);
             latency.record(Duration::from_micros(latencies.next().expect("a warm-up and two blocks")));
             Ok(limit.left(Instant::now(), 0))
         })
@@ -367,7 +404,9 @@ mod tests {
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!((lines.len(), lines[0]), (3, WARM));
         for (line, micros) in lines[1..].iter().zip([2.0, 3.0]) {
-            let Ok(Done::Echo { calls: 7, latency, .. }) = line.parse() else { panic!("{line}") };
+            let done: Done = line.parse().unwrap();
+            assert_eq!((done.amount, done.datagram_count), (Amount::Calls(7), Some(14)), "{line}");
+            let latency = done.latency.unwrap();
             assert!((latency.p50 - micros).abs() < 0.01 && latency.p50 == latency.p999, "{line}");
         }
     }
@@ -375,7 +414,7 @@ mod tests {
     #[test]
     fn a_client_ends_when_nobody_asks_for_more_and_refuses_what_is_not_go() {
         let options = options(Work::Bulk { msg: nonzero(1) }, Duration::ZERO, None, Some(1));
-        let run = |lines: &[u8]| run_client(&options, lines, &mut Vec::new(), |_, _| Ok(0));
+        let run = |lines: &[u8]| run_client(&options, lines, &mut Vec::new(), || None, |_, _| Ok(0));
         assert!(run(b"").is_ok());
         assert!(run(b"STOP\n").is_err());
     }
@@ -391,11 +430,23 @@ mod tests {
 
     #[test]
     fn what_a_client_says_reads_back() {
-        let latency = Percentiles { p50: 12.345, p99: 20.0, p999: 1000.5 };
-        for done in [Done::Echo { calls: 7, secs: 0.123_456_789, latency }, Done::Bulk { bytes: 1 << 40, secs: 2.0 }] {
+        let latency = Some(Percentiles { p50: 12.345, p99: 20.0, p999: 1000.5 });
+        for done in [
+            Done { amount: Amount::Calls(7), secs: 0.123_456_789, latency, datagram_count: Some(14) },
+            Done { amount: Amount::Octets(1 << 40), secs: 2.0, latency: None, datagram_count: None },
+        ] {
             assert_eq!(done.to_string().parse(), Ok(done));
         }
-        for line in ["", "DONE", "DONE calls=1 secs=1", "DONE bytes=1 secs=NaN", "DONE bytes=-1 secs=1", "WARM"] {
+        for line in [
+            "",
+            "DONE",
+            "DONE secs=1",
+            "DONE calls=1",
+            "DONE calls=1 secs=1 p50=1",
+            "DONE bytes=1 secs=NaN",
+            "DONE bytes=-1 secs=1",
+            "WARM",
+        ] {
             assert_eq!(line.parse::<Done>(), Err(NotDone), "{line}");
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::convention::{Done, GO, READY, WARM};
+use super::convention::{Amount, Done, GO, READY, WARM};
 use super::machine::{self, Cores};
 use crate::failure::{Code, Failure};
 
@@ -46,17 +46,33 @@ impl Block {
         Some([each(self.client_cpu?), each(self.server_cpu?)])
     }
 
+    /// Returns how many datagrams the client sent and received for each call, or each octet.
+    pub(super) fn datagrams_each(&self) -> Option<f64> {
+        let (amount, _) = self.amount();
+        Some(self.done.datagram_count? as f64 / amount)
+    }
+
     fn amount(&self) -> (f64, f64) {
-        match self.done {
-            Done::Echo { calls, secs, .. } => (calls as f64, secs),
-            Done::Bulk { bytes, secs } => (bytes as f64, secs),
+        match self.done.amount {
+            Amount::Calls(amount) | Amount::Octets(amount) => (amount as f64, self.done.secs),
         }
     }
 }
 
+/// Returns the path of this program, which is every contestant of ours.
+///
+/// # Errors
+/// If the system does not tell, or the path is not text.
+pub(super) fn this_program() -> Result<String, Failure> {
+    std::env::current_exe()
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .ok_or_else(|| Failure::new(Code::Local, "cannot find this program to start it again"))
+}
+
 /// Runs all contestants in rounds, each round one block of each, and returns the blocks by contestant and round.
 ///
-/// All are started and warm before the first round; while one works, the others sleep.
+/// All are started and warm before the first round; while one works, the others sleep. `on_block` is called after each.
 ///
 /// # Errors
 /// If a process cannot be started, ends early or does not obey the convention.
@@ -64,6 +80,7 @@ pub(super) fn interleave(
     contestants: &[Contestant],
     cores: Option<Cores>,
     round_count: usize,
+    mut on_block: impl FnMut(),
 ) -> Result<Vec<Vec<Block>>, Failure> {
     let start = |contestant| Pair::start(contestant, cores, round_count);
     let mut pairs = contestants.iter().map(start).collect::<Result<Vec<Pair<'_>>, Failure>>()?;
@@ -71,6 +88,7 @@ pub(super) fn interleave(
     for _ in 0..round_count {
         for (pair, blocks) in pairs.iter_mut().zip(&mut blocks) {
             blocks.push(pair.run_block()?);
+            on_block();
         }
     }
     Ok(blocks)
@@ -183,7 +201,7 @@ mod tests {
             format!("echo WARM; while read go; do echo {name} >> {path}; echo DONE bytes={name} secs=1; done")
         };
         let contestants = ["1", "2", "3"].map(|name| contestant("echo READY; read end", &client(name)));
-        let blocks = interleave(&contestants, None, 4).unwrap();
+        let blocks = interleave(&contestants, None, 4, || ()).unwrap();
         let rates: Vec<Vec<f64>> = blocks.iter().map(|blocks| blocks.iter().map(Block::rate).collect()).collect();
         assert_eq!(rates, [[1.0; 4], [2.0; 4], [3.0; 4]]);
         assert_eq!(std::fs::read_to_string(&log).unwrap().replace('\n', ""), "123123123123");
@@ -203,11 +221,11 @@ mod tests {
                 "sh: expected DONE and figures, but it said 'DONE'",
             ),
         ] {
-            let failure = interleave(&[contestant(server, client)], None, 1).unwrap_err().to_string();
+            let failure = interleave(&[contestant(server, client)], None, 1, || ()).unwrap_err().to_string();
             assert!(failure.contains(reason), "{failure}");
         }
         let missing = Contestant { server: vec!["/no/such/program".to_owned()], ..contestant("", "") };
-        assert!(interleave(&[missing], None, 1).unwrap_err().to_string().contains("cannot start sh"));
+        assert!(interleave(&[missing], None, 1, || ()).unwrap_err().to_string().contains("cannot start sh"));
     }
 
     fn contestant(server: &str, client: &str) -> Contestant {

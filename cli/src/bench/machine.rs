@@ -23,6 +23,26 @@ impl Cores {
     }
 }
 
+/// Returns how many cores this process may use.
+pub(super) fn core_count() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Returns the operating system's name and version.
+#[cfg(target_os = "linux")]
+pub(super) fn system() -> String {
+    match nix::sys::utsname::uname() {
+        Ok(name) => format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy()),
+        Err(_) => std::env::consts::OS.to_owned(),
+    }
+}
+
+/// Returns the operating system's name.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn system() -> String {
+    std::env::consts::OS.to_owned()
+}
+
 /// Starts a process that runs on `core` alone.
 #[cfg(target_os = "linux")]
 pub(super) fn spawn_on(core: Option<usize>, command: &mut Command) -> io::Result<Child> {

@@ -4,18 +4,33 @@
 //! all of them alike. What is reported is the median of the blocks, or of ratios within a round, with its interval.
 
 mod baseline;
+mod blocks;
 mod convention;
 mod driver;
 mod machine;
 mod runtime;
 mod stats;
+mod survey;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 
+/// Measure every adapter and every rung of the ladder beside plain sockets.
+///
+/// Client and server are two processes on loopback, each on a core of its own, and all take turns in short blocks. A
+/// ratio is the median over the rounds of turns, with the interval that holds the true median with 95 % confidence.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    survey: survey::SurveyArgs,
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum BenchCommand {
+enum BenchCommand {
     Baseline(baseline::BaselineArgs),
     /// One end of a baseline, as the bench convention wants it.
     #[command(hide = true)]
@@ -27,11 +42,12 @@ pub(crate) enum BenchCommand {
 }
 
 /// Runs one of the measurements.
-pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
-    match command {
-        BenchCommand::Baseline(args) => baseline::run(args),
-        BenchCommand::BaselinePeer(args) => baseline::run_peer(args),
-        BenchCommand::Server(args) => runtime::serve(args),
-        BenchCommand::Client(args) => runtime::run_client(args),
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    match &args.command {
+        None => survey::run(&args.survey),
+        Some(BenchCommand::Baseline(args)) => baseline::run(args),
+        Some(BenchCommand::BaselinePeer(args)) => baseline::run_peer(args),
+        Some(BenchCommand::Server(args)) => runtime::serve(args),
+        Some(BenchCommand::Client(args)) => runtime::run_client(args),
     }
 }

@@ -12,14 +12,13 @@ use std::io;
 use clap::{Args, ValueEnum};
 
 use self::table::Table;
+use super::blocks::BlockArgs;
 use super::convention::{ClientOptions, Options, Work};
 use super::driver::{self, Contestant};
 use super::machine::Cores;
 use super::runtime::Runtime;
-use super::stats;
 use crate::failure::{Code, Failure};
 use crate::output;
-use crate::value::{QuantityError, TimeSpan};
 
 /// Measure what plain UDP and TCP sockets reach on this machine.
 ///
@@ -27,12 +26,8 @@ use crate::value::{QuantityError, TimeSpan};
 /// blocks; shown are medians over the blocks, with the interval that holds the true median with 95 % confidence.
 #[derive(Args)]
 pub(crate) struct BaselineArgs {
-    /// How many blocks of each kind
-    #[arg(long, value_name = "COUNT", default_value = "31", value_parser = parse_block_count)]
-    blocks: usize,
-    /// How long a block takes
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse_block_len)]
-    block: TimeSpan,
+    #[command(flatten)]
+    blocks: BlockArgs,
     /// Calls kept open where there are many
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = parse_inflight)]
     inflight: NonZeroUsize,
@@ -65,15 +60,12 @@ enum Transport {
 
 /// Measures and prints the table.
 pub(crate) fn run(args: &BaselineArgs) -> Result<(), Failure> {
-    let program = std::env::current_exe()
-        .ok()
-        .and_then(|path| path.into_os_string().into_string().ok())
-        .ok_or_else(|| Failure::new(Code::Local, "cannot find this program to start it again"))?;
+    let program = driver::this_program()?;
     let contestants = contestants(&program, args);
     let cores = Cores::pick();
-    let blocks = driver::interleave(&contestants, cores, args.blocks)?;
+    let blocks = driver::interleave(&contestants, cores, args.blocks.count, || ())?;
     let names = contestants.iter().map(|contestant| contestant.name.as_str()).collect();
-    output::print(Table { names, blocks: &blocks, cores, block_len: args.block })
+    output::print(Table { names, blocks: &blocks, cores, block_len: args.blocks.len })
 }
 
 /// Serves or calls as the bench convention says.
@@ -98,7 +90,7 @@ fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
         }
         _ => command(&format!("bench baseline-peer {role} {transport} {options}")),
     };
-    let secs = args.block.0.as_secs_f64();
+    let secs = args.blocks.len.0.as_secs_f64();
     let contestant = |name: String, transport: &str, work: &str| Contestant {
         name,
         server: peer("server", transport, ""),
@@ -120,33 +112,19 @@ fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
     contestants
 }
 
-fn parse_block_count(text: &str) -> Result<usize, String> {
-    let range = stats::VALUE_COUNT_MIN..=BLOCK_COUNT_MAX;
-    let count = text.parse().ok().filter(|count| range.contains(count));
-    count.ok_or_else(|| format!("from {} blocks, for an interval, to {}", range.start(), range.end()))
-}
-
 fn parse_inflight(text: &str) -> Result<NonZeroUsize, String> {
     let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= udp::CALL_COUNT_MAX);
     count.ok_or_else(|| format!("from 1 call to {}", udp::CALL_COUNT_MAX))
 }
 
-fn parse_block_len(text: &str) -> Result<TimeSpan, String> {
-    let block_len: TimeSpan = text.parse().map_err(|error: QuantityError| error.to_string())?;
-    // A shorter block could end before its first call.
-    if block_len.0 < Duration::from_millis(1) { Err("a block takes at least 1ms".to_owned()) } else { Ok(block_len) }
-}
-
 /// Octets in a call and in its reply.
-const ECHO_LEN: usize = 32;
+pub(super) const ECHO_LEN: usize = 32;
 
 /// Octets in a message of bulk.
-const BULK_LEN: usize = 1 << 20;
+pub(super) const BULK_LEN: usize = 1 << 20;
 
 /// Seconds of warm-up: connections have grown their windows, the processor its clock. Our choice.
-const WARM_SECS: f64 = 0.2;
-
-const BLOCK_COUNT_MAX: usize = 1000;
+pub(super) const WARM_SECS: f64 = 0.2;
 
 /// How long a socket waits for an answer that on loopback comes at once, before it is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -159,6 +137,7 @@ fn unknown_work(options: &ClientOptions) -> Failure {
     let work = match options.work {
         Work::Echo { .. } => "echo with these sizes",
         Work::Bulk { .. } => "bulk",
+        Work::Send { .. } => "send",
     };
     Failure::new(Code::Usage, format_args!("plain sockets of this kind do not do {work}"))
 }

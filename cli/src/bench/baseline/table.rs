@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::bench::convention::{Done, Percentiles};
+use crate::bench::convention::Percentiles;
 use crate::bench::driver::Block;
 use crate::bench::machine::Cores;
 use crate::bench::stats::{self, Estimate};
@@ -51,7 +51,7 @@ struct Row<'a>(&'a [Block]);
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let latencies: Vec<Percentiles> = self.0.iter().filter_map(latency).collect();
+        let latencies: Vec<Percentiles> = self.0.iter().filter_map(|block| block.done.latency).collect();
         let is_bulk = latencies.is_empty();
         let (unit_len, unit) = if is_bulk { (MIB, "MiB/s") } else { (1.0, "/s") };
 
@@ -77,13 +77,6 @@ impl fmt::Display for Row<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn latency(block: &Block) -> Option<Percentiles> {
-    match block.done {
-        Done::Echo { latency, .. } => Some(latency),
-        Done::Bulk { .. } => None,
     }
 }
 

@@ -39,18 +39,29 @@ pub(super) fn run_client(options: &ClientOptions) -> Result<(), Failure> {
             }
             stream.write_all(&[ECHO]).map_err(|error| no_answer(&error))?;
             let mut buffer = vec![0; BUFFER_LEN];
-            convention::run_client(options, stdin().lock(), &mut stdout(), |limit, latency| {
-                let mut pipeline = Pipeline::new(inflight.get(), limit, latency);
-                echo(&mut stream, size.get(), &mut buffer, &mut pipeline).map_err(|error| no_answer(&error))?;
-                Ok(pipeline.sent_count())
-            })
+            convention::run_client(
+                options,
+                stdin().lock(),
+                &mut stdout(),
+                || None,
+                |limit, latency| {
+                    let mut pipeline = Pipeline::new(inflight.get(), limit, latency);
+                    echo(&mut stream, size.get(), &mut buffer, &mut pipeline).map_err(|error| no_answer(&error))?;
+                    Ok(pipeline.sent_count())
+                },
+            )
         }
+        Work::Send { .. } => Err(unknown_work(options)),
         Work::Bulk { msg } => {
             stream.write_all(&[BULK]).map_err(|error| no_answer(&error))?;
             let mut message = vec![0x5a; LEN_LEN + msg.get()];
-            convention::run_client(options, stdin().lock(), &mut stdout(), |limit, _| {
-                bulk(&mut stream, &mut message, limit).map_err(|error| no_answer(&error))
-            })
+            convention::run_client(
+                options,
+                stdin().lock(),
+                &mut stdout(),
+                || None,
+                |limit, _| bulk(&mut stream, &mut message, limit).map_err(|error| no_answer(&error)),
+            )
         }
     }
 }

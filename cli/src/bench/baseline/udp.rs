@@ -1,5 +1,6 @@
 //! Plain UDP: a datagram for each call, one for each reply.
 
+use core::cell::Cell;
 use core::net::SocketAddr;
 use std::io::{self, stdin, stdout};
 use std::net::UdpSocket;
@@ -32,11 +33,19 @@ pub(super) fn run_client(options: &ClientOptions) -> Result<(), Failure> {
         return Err(unknown_work(options));
     }
     let socket = connect(options.addr).map_err(|error| no_answer(&error))?;
-    convention::run_client(options, stdin().lock(), &mut stdout(), |limit, latency| {
-        let mut pipeline = Pipeline::new(inflight.get(), limit, latency);
-        echo(&socket, size.get(), &mut pipeline).map_err(|error| no_answer(&error))?;
-        Ok(pipeline.sent_count())
-    })
+    let datagram_count = Cell::new(0);
+    convention::run_client(
+        options,
+        stdin().lock(),
+        &mut stdout(),
+        || Some(datagram_count.get()),
+        |limit, latency| {
+            let mut pipeline = Pipeline::new(inflight.get(), limit, latency);
+            echo(&socket, size.get(), &mut pipeline).map_err(|error| no_answer(&error))?;
+            datagram_count.set(datagram_count.get() + 2 * pipeline.sent_count());
+            Ok(pipeline.sent_count())
+        },
+    )
 }
 
 fn connect(address: SocketAddr) -> io::Result<UdpSocket> {

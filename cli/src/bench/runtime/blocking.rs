@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::fmt;
 use core::net::SocketAddr;
 use std::io::{stdin, stdout};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -18,9 +19,9 @@ use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
-pub(super) fn serve(address: SocketAddr) -> Result<(), Failure> {
+pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> {
     let taken = Arc::new(Taken::default());
-    let server = Server::serve_insecure(address, options(), Answering(Arc::clone(&taken)))
+    let server = Server::serve_insecure(address, options(config), Answering(Arc::clone(&taken)))
         .map_err(|error| Failure::local(format_args!("cannot listen on {address}"), &error))?;
     convention::announce_ready(&mut stdout())?;
     let mut message = Vec::new();
@@ -31,19 +32,25 @@ pub(super) fn serve(address: SocketAddr) -> Result<(), Failure> {
 }
 
 /// Works as the options say.
-pub(super) fn run_client(client_options: &ClientOptions) -> Result<(), Failure> {
-    let client = Client::connect_insecure(client_options.addr, options())
+pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
+    let client = Client::connect_insecure(client_options.addr, options(config))
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    let datagram_count = || {
+        let counters = client.socket_counters();
+        Some(counters.sent_count + counters.received_count)
+    };
     let mut sent_len = 0;
-    convention::run_client(client_options, stdin().lock(), &mut stdout(), |limit, latency| match client_options.work {
+    let work = |limit, latency: &mut Latency| match client_options.work {
         Work::Echo { size, inflight } if inflight.get() == 1 => call_in_turn(&client, size.get(), limit, latency),
         Work::Echo { size, inflight } => call_ahead(&client, size.get(), inflight.get(), limit, latency),
-        Work::Bulk { msg } => send(&client, msg.get(), limit, &mut sent_len),
-    })
+        Work::Bulk { msg } => send(&client, msg.get(), Pace::Ahead, limit, latency, &mut sent_len),
+        Work::Send { msg } => send(&client, msg.get(), Pace::Acknowledged, limit, latency, &mut sent_len),
+    };
+    convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
 }
 
-fn options() -> Options {
-    let mut options = Options::from(Config::lan());
+fn options(config: Config) -> Options {
+    let mut options = Options::from(config);
     if !super::joins_datagrams() {
         options.socket.gso = TryOffload::Never;
     }
@@ -94,23 +101,48 @@ fn call_ahead(
     }
 }
 
+/// When the next message is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// When the one before was accepted.
+    Ahead,
+    /// When the one before was acknowledged.
+    Acknowledged,
+}
+
 /// Sends messages, and learns how many octets the server's application got.
-fn send(client: &Client, len: usize, limit: Limit, sent_len: &mut u64) -> Result<u64, Failure> {
+fn send(
+    client: &Client,
+    len: usize,
+    pace: Pace,
+    limit: Limit,
+    latency: &mut Latency,
+    sent_len: &mut u64,
+) -> Result<u64, Failure> {
     let message = vec![0x5a; len];
     let before = *sent_len;
+    let mut begun_at = Instant::now();
     loop {
-        let left = limit.left(Instant::now(), *sent_len - before);
+        let left = limit.left(begun_at, *sent_len - before);
         if left == 0 {
             break;
         }
         let part = &message[..usize::try_from(left).unwrap_or(usize::MAX).min(len)];
-        client
-            .send(Delivery::Ordered { channel: CHANNEL }, part)
-            .map_err(|error| Failure::new(Code::Local, format_args!("cannot send: {error}")))?;
+        client.send(Delivery::Ordered { channel: CHANNEL }, part).map_err(|error| not_sent(&error))?;
+        if pace == Pace::Acknowledged {
+            client.flush().map_err(|error| not_sent(&error))?;
+        }
         *sent_len += part.len() as u64;
+        let ended_at = Instant::now();
+        latency.record(ended_at - begun_at);
+        begun_at = ended_at;
     }
     client.call(PROGRAM, VERSION, COUNT, &sent_len.to_be_bytes()).map_err(|error| failed(&error))?;
     Ok(*sent_len - before)
+}
+
+fn not_sent(error: &impl fmt::Display) -> Failure {
+    Failure::new(Code::Local, format_args!("cannot send: {error}"))
 }
 
 fn failed(error: &CallError) -> Failure {

@@ -1,9 +1,14 @@
 //! `posthaste bench server` and `client`: the ends of a measurement, through the public interface of an adapter.
 
+mod asynchronous;
 mod blocking;
+mod readiness;
+mod rung;
 
 use clap::{Args, ValueEnum};
+use posthaste_core::Config;
 
+pub(super) use self::rung::Rung;
 use super::convention::Options;
 use crate::failure::Failure;
 
@@ -20,6 +25,10 @@ pub(crate) struct PeerArgs {
 pub(crate) enum Runtime {
     /// Blocking calls.
     Std,
+    /// A readiness loop.
+    Mio,
+    /// Futures.
+    Smol,
 }
 
 impl Runtime {
@@ -27,6 +36,8 @@ impl Runtime {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Std => "std",
+            Self::Mio => "mio",
+            Self::Smol => "smol",
         }
     }
 }
@@ -35,17 +46,28 @@ impl Runtime {
 pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
     options.end_with_input();
+    let (address, config) = (options.addr()?, config(&options)?);
     match options.runtime()? {
-        Runtime::Std => blocking::serve(options.addr()?),
+        Runtime::Std => blocking::serve(address, config),
+        Runtime::Mio => readiness::serve(address, config),
+        Runtime::Smol => asynchronous::serve(address, config),
     }
 }
 
 /// Works as the options say.
 pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
+    let config = config(&options)?;
     match options.runtime()? {
-        Runtime::Std => blocking::run_client(&options.client()?),
+        Runtime::Std => blocking::run_client(&options.client()?, config),
+        Runtime::Mio => readiness::run_client(&options.client()?, config),
+        Runtime::Smol => asynchronous::run_client(&options.client()?, config),
     }
+}
+
+/// Returns what a user on one machine would set, or what makes a rung of the ladder.
+fn config(options: &Options<'_>) -> Result<Config, Failure> {
+    Ok(options.rung()?.map_or(Config::lan(), Rung::config))
 }
 
 /// The program that the ends agree on.
