@@ -155,6 +155,14 @@ impl Node {
         let mut state = self.lock();
         let now = self.clock.now();
         state.handle_received(now, &mut wheel);
+        // The replies of calls side by side: taken together, they let the calls that follow them leave together. Of a lone call
+        // no more will come.
+        for _ in 1..RECV_COUNT_MAX {
+            if state.open_count < 2 || !self.socket.recv(&mut wheel).is_ok_and(|count| count > 0) {
+                break;
+            }
+            state.handle_received(now, &mut wheel);
+        }
         state.handle_due(now);
         if received.is_err() {
             state.close();
@@ -405,3 +413,6 @@ pub(crate) fn deadline_after(now: Instant, timeout: Option<Duration>) -> Option<
 /// Calls answered before what is ready is sent; our choice, from a measurement at 64 calls in flight (0.9, 1.2 to 2.4 and 2.3
 /// to 4.3 million calls a second for one, three and four datagrams a turn).
 const REPLY_COUNT_MAX: usize = 16;
+
+/// Receives of one turn at the wheel; our choice, as above.
+const RECV_COUNT_MAX: usize = 16;

@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// What the helper thread does.
     pub(crate) helper: Watch,
     calls: Vec<Slot>,
+    /// Followed calls that have not ended.
+    pub(crate) open_count: usize,
     /// Calls that ended and whose outcome nobody took yet.
     untaken_count: usize,
     /// When what was started and not sent must go.
@@ -142,6 +144,7 @@ impl State {
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
             calls: Vec::new(),
+            open_count: 0,
             untaken_count: 0,
             held_until: None,
             held_count: 0,
@@ -232,6 +235,7 @@ impl State {
             self.calls.resize(index + 1, Slot::default());
         }
         self.calls[index] = Slot { call: Some(call), outcome: None };
+        self.open_count += 1;
     }
 
     /// Says whether a followed call has ended.
@@ -255,6 +259,7 @@ impl State {
         }
         if let Some(slot) = self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
             slot.call = None;
+            self.open_count -= 1;
             // A call that has ended in the meantime needs no cancelling.
             let _ = self.endpoint.cancel(now, call);
         }
@@ -403,6 +408,7 @@ impl State {
         match self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
             Some(slot) => {
                 slot.outcome = Some(outcome);
+                self.open_count -= 1;
                 self.untaken_count += 1;
                 self.wake(Interest::Call(call));
                 self.wake(Interest::AnyCall);

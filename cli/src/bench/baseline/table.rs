@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::bench::convention::Percentiles;
+use crate::bench::convention::{Amount, Percentiles};
 use crate::bench::driver::Block;
 use crate::bench::machine::Cores;
 use crate::bench::stats::{self, Estimate};
@@ -52,7 +52,7 @@ struct Row<'a>(&'a [Block]);
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let latencies: Vec<Percentiles> = self.0.iter().filter_map(|block| block.done.latency).collect();
-        let is_bulk = latencies.is_empty();
+        let is_bulk = self.0.iter().any(|block| matches!(block.done.amount, Amount::Octets(_)));
         let (unit_len, unit) = if is_bulk { (MIB, "MiB/s") } else { (1.0, "/s") };
 
         let rates: Vec<f64> = self.0.iter().map(|block| block.rate() / unit_len).collect();

@@ -106,14 +106,12 @@ struct Service {
 
 impl Service {
     fn handle(&mut self, endpoint: &mut Endpoint, event: Event) {
-        match event {
-            Event::CallReceived { call } => self.answer(endpoint, call),
-            Event::MessageReceived { message, .. } => {
-                // What came and was lost with its session is nothing.
-                self.taken_len += endpoint.payload(message).map_or(0, |octets| octets.len() as u64);
-                let _ = endpoint.release(message);
-            }
-            _ => {}
+        if let Event::CallReceived { call } = event {
+            self.answer(endpoint, call);
+        } else if let Event::MessageReceived { message, .. } = event {
+            // What came and was lost with its session is nothing.
+            self.taken_len += endpoint.payload(message).map_or(0, |octets| octets.len() as u64);
+            let _ = endpoint.release(message);
         }
         if let Some((call, _)) = self.waiting.take_if(|(_, expected)| *expected <= self.taken_len) {
             // Who has given up is told nothing.
@@ -275,18 +273,17 @@ impl Caller {
         self.turns.turn().map_err(|error| broken(&error))?;
         let now = Instant::now();
         while let Some(event) = self.turns.endpoint.poll_event() {
-            match event {
-                Event::CallEnded { call, outcome: Outcome::Ok(reply) } => {
-                    self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
-                    latency.record(now - self.begun_at[call.index()]);
-                    self.open_count -= 1;
-                }
-                Event::CallEnded { outcome, .. } => {
+            if let Event::CallEnded { call, outcome } = event {
+                let Outcome::Ok(reply) = outcome else {
                     return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome:?}")));
-                }
-                Event::Flushed { .. } => self.is_flushed = true,
-                Event::Closed { .. } => return Err(Failure::new(Code::Connect, "the server is gone")),
-                _ => {}
+                };
+                self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
+                latency.record(now - self.begun_at[call.index()]);
+                self.open_count -= 1;
+            } else if let Event::Closed { .. } = event {
+                return Err(Failure::new(Code::Connect, "the server is gone"));
+            } else {
+                self.is_flushed |= matches!(event, Event::Flushed { .. });
             }
         }
         Ok(())
