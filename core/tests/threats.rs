@@ -218,6 +218,38 @@ fn every_bad_datagram_has_the_reaction_that_is_written_down_for_it() {
         ),
         ("the highest credit", |forger| vec![forger.datagram(&[Frame::Credit { limit: (1 << 62) - 1 }])], Taken),
         (
+            "a message that goes on as a call",
+            |forger| {
+                let rest = Form::Fragment { offset: 4, total: 9 };
+                vec![
+                    fragment(forger, 0, 0, 9, 4),
+                    forger.datagram(&[data(Flow::Request { seq: Seq(0), opening: None }, rest, &[0; 5])]),
+                ]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a call that goes on as a message",
+            |forger| {
+                let start = Form::Fragment { offset: 0, total: 9 };
+                vec![forger.datagram(&[data(request(0), start, &[0; 4])]), fragment(forger, 0, 4, 9, 5)]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a stream of a call beside a message",
+            |forger| {
+                let stream = data(Flow::Upward { seq: Seq(0) }, Form::Stream { offset: 0 }, &[0; 5]);
+                vec![fragment(forger, 0, 0, 9, 4), forger.datagram(&[stream])]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a call with the number of a message that was taken",
+            |forger| vec![message(forger, 0), call(forger, 0, &[0; 9])],
+            Closed(CloseCode::Fragment),
+        ),
+        (
             "a call again, with other arguments",
             |forger| vec![call(forger, 0, &[1; 9]), call(forger, 0, &[2; 9])],
             Closed(CloseCode::Fragment),

@@ -20,7 +20,13 @@ impl Scope<'_, '_> {
             if self.peer.session.is_retired(seq.0) {
                 return Ok(());
             }
-            self.find_or_add(seq.0)?
+            let index = self.find_or_add(seq.0)?;
+            // A message does not turn into a call, nor a call into a message (protocol §6.16.6).
+            let first = if role == Role::Upward { Role::Request } else { role };
+            if *self.exchange(index)?.role.get_or_insert(first) != first {
+                return Err(Fault::Violation(CloseCode::Fragment));
+            }
+            index
         } else {
             let Some(index) = self.find_called(seq.0)? else { return Ok(()) };
             index
