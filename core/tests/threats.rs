@@ -505,6 +505,36 @@ fn single_octets_with_holes_between_them_take_no_room() {
     assert!(victim.counters().no_room > 0);
 }
 
+/// Credit is charged by what arrives, and each stream reserves its window: one peer may not take it all with an octet each.
+#[test]
+fn streams_of_one_octet_take_no_more_than_the_windows_of_sixteen() {
+    let (mut victim, mut forger) = open();
+    let before = victim.usage().payload_octets;
+    let begin = |forger: &mut Forger, seq| {
+        let flow = Flow::Message { seq: Seq(seq) };
+        forger.datagram(&[data(flow, Form::Stream { offset: 0 }, &[0])])
+    };
+    for seq in 0..100 {
+        let datagram = begin(&mut forger, seq);
+        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+    }
+    let window = victim.config().stream_window;
+    assert_eq!(victim.usage().payload_octets - before, 16 * window);
+    // One that is given up makes room for another.
+    let stream = loop {
+        if let Event::StreamReceived { stream, .. } = victim.poll_event().unwrap() {
+            break stream;
+        }
+    };
+    victim.abandon(START, stream).unwrap();
+    assert_eq!(victim.usage().payload_octets - before, 15 * window);
+    for seq in 100..110 {
+        let datagram = begin(&mut forger, seq);
+        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+    }
+    assert_eq!(victim.usage().payload_octets - before, 16 * window);
+}
+
 /// CVE-2024-22189: whoever makes us answer and lets no answer out is not owed more than a few.
 #[test]
 fn what_must_be_answered_does_not_pile_up_behind_a_peer_that_acknowledges_nothing() {
