@@ -43,6 +43,8 @@ pub struct Config {
     pub credit: u64,
     /// Octets that one stream may have under way, in each direction; each open stream holds that much memory. 0 refuses streams. At most 2^30.
     pub stream_window: usize,
+    /// Streams that one peer may have begun here at a time; one more is refused, and its sender told. 0 to 65 535.
+    pub stream_count_max: usize,
     /// Octets of memory for payloads of all peers: accepted for sending and not yet acknowledged, or arrived and not yet released;
     /// and for what is kept of each peer beside its slot: identity and token. At most 2^37.
     pub payload_memory: usize,
@@ -137,6 +139,7 @@ impl Config {
             message_len_max: 1 << 20,
             credit: 4 << 20,
             stream_window: 1 << 20,
+            stream_count_max: 16,
             payload_memory: 64 << 20,
             hole_count_max: 64,
             sent_datagram_count_max: 16_384,
@@ -185,6 +188,7 @@ impl Config {
             message_len_max: 4096,
             credit: 8192,
             stream_window: 4096,
+            stream_count_max: 16,
             payload_memory: 32_768,
             hole_count_max: 8,
             sent_datagram_count_max: 32,
@@ -248,6 +252,7 @@ impl Config {
             within(self.exchange_window, 16, 65_536, "exchange_window");
             within(self.message_len_max, DATAGRAM_LEN_MIN, 1 << 30, "message_len_max");
             within(self.stream_window, 0, 1 << 30, "stream_window");
+            within(self.stream_count_max, 0, 65_535, "stream_count_max");
             within(self.hole_count_max, 1, 1024, "hole_count_max");
             within(self.sent_datagram_count_max, 2, POOL_MAX, "sent_datagram_count_max");
             within(self.sent_frame_count_max, 2, POOL_MAX, "sent_frame_count_max");

@@ -18,6 +18,8 @@ pub struct Exchange {
     pub stage: Stage,
     /// Its flows, by [`Lane`]: indices among the outgoing or the incoming flows, as [`Exchange::is_outgoing`] tells.
     pub flows: [Option<u32>; 4],
+    /// Theirs: the role of its first flow, once something of it has arrived.
+    pub role: Option<Role>,
     /// Which procedure it calls; `None` for a message.
     pub procedure: Option<Description>,
     /// When the caller gives up.
@@ -185,6 +187,7 @@ impl Exchange {
             seq,
             stage,
             flows: [None; 4],
+            role: None,
             procedure: None,
             deadline: None,
             outcome: Outcome::Unknown(Unknown::ConnectionLost),

@@ -43,6 +43,8 @@ pub struct Incoming {
     pub metadata: Option<Block>,
     /// Whether its sender gave it up.
     pub is_abandoned: bool,
+    /// Whether it counts among the streams that its sender began.
+    pub is_counted: bool,
     /// Whether the application was told of it.
     pub is_announced: bool,
 }
@@ -76,6 +78,7 @@ impl Incoming {
             status: Status::Ok,
             metadata: None,
             is_abandoned: false,
+            is_counted: false,
             is_announced: false,
         }
     }

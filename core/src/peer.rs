@@ -67,6 +67,8 @@ pub struct Peer {
     pub ask_count: u32,
     /// How many of our calls are open.
     pub open_call_count: u32,
+    /// How many streams that the peer began hold memory here.
+    pub stream_count: u16,
     /// How many replies of ours are not acknowledged.
     pub open_reply_count: u32,
     /// How long the server keeps the session without traffic.

@@ -218,6 +218,38 @@ fn every_bad_datagram_has_the_reaction_that_is_written_down_for_it() {
         ),
         ("the highest credit", |forger| vec![forger.datagram(&[Frame::Credit { limit: (1 << 62) - 1 }])], Taken),
         (
+            "a message that goes on as a call",
+            |forger| {
+                let rest = Form::Fragment { offset: 4, total: 9 };
+                vec![
+                    fragment(forger, 0, 0, 9, 4),
+                    forger.datagram(&[data(Flow::Request { seq: Seq(0), opening: None }, rest, &[0; 5])]),
+                ]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a call that goes on as a message",
+            |forger| {
+                let start = Form::Fragment { offset: 0, total: 9 };
+                vec![forger.datagram(&[data(request(0), start, &[0; 4])]), fragment(forger, 0, 4, 9, 5)]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a stream of a call beside a message",
+            |forger| {
+                let stream = data(Flow::Upward { seq: Seq(0) }, Form::Stream { offset: 0 }, &[0; 5]);
+                vec![fragment(forger, 0, 0, 9, 4), forger.datagram(&[stream])]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a call with the number of a message that was taken",
+            |forger| vec![message(forger, 0), call(forger, 0, &[0; 9])],
+            Closed(CloseCode::Fragment),
+        ),
+        (
             "a call again, with other arguments",
             |forger| vec![call(forger, 0, &[1; 9]), call(forger, 0, &[2; 9])],
             Closed(CloseCode::Fragment),
@@ -471,6 +503,36 @@ fn single_octets_with_holes_between_them_take_no_room() {
     }
     assert_eq!((highest.incoming, highest.payload_octets - before), (1, 1 << 20));
     assert!(victim.counters().no_room > 0);
+}
+
+/// Credit is charged by what arrives, and each stream reserves its window: one peer may not take it all with an octet each.
+#[test]
+fn streams_of_one_octet_take_no_more_than_the_windows_of_sixteen() {
+    let (mut victim, mut forger) = open();
+    let before = victim.usage().payload_octets;
+    let begin = |forger: &mut Forger, seq| {
+        let flow = Flow::Message { seq: Seq(seq) };
+        forger.datagram(&[data(flow, Form::Stream { offset: 0 }, &[0])])
+    };
+    for seq in 0..100 {
+        let datagram = begin(&mut forger, seq);
+        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+    }
+    let window = victim.config().stream_window;
+    assert_eq!(victim.usage().payload_octets - before, 16 * window);
+    // One that is given up makes room for another.
+    let stream = loop {
+        if let Event::StreamReceived { stream, .. } = victim.poll_event().unwrap() {
+            break stream;
+        }
+    };
+    victim.abandon(START, stream).unwrap();
+    assert_eq!(victim.usage().payload_octets - before, 15 * window);
+    for seq in 100..110 {
+        let datagram = begin(&mut forger, seq);
+        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+    }
+    assert_eq!(victim.usage().payload_octets - before, 16 * window);
 }
 
 /// CVE-2024-22189: whoever makes us answer and lets no answer out is not owed more than a few.

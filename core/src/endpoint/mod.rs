@@ -569,6 +569,7 @@ impl<'s> Endpoint<'s> {
             asked_at: Instant::ORIGIN,
             ask_count: 0,
             open_call_count: 0,
+            stream_count: 0,
             open_reply_count: 0,
             lease: self.config.lease,
             hello_number: 0,

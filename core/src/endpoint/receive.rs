@@ -20,7 +20,13 @@ impl Scope<'_, '_> {
             if self.peer.session.is_retired(seq.0) {
                 return Ok(());
             }
-            self.find_or_add(seq.0)?
+            let index = self.find_or_add(seq.0)?;
+            // A message does not turn into a call, nor a call into a message (protocol §6.16.6).
+            let first = if role == Role::Upward { Role::Request } else { role };
+            if *self.exchange(index)?.role.get_or_insert(first) != first {
+                return Err(Fault::Violation(CloseCode::Fragment));
+            }
+            index
         } else {
             let Some(index) = self.find_called(seq.0)? else { return Ok(()) };
             index
@@ -97,6 +103,12 @@ impl Scope<'_, '_> {
         if self.memory.incoming.len() >= self.memory.incoming.capacity() {
             return Err(Fault::NoRoom);
         }
+        // Credit is charged by what arrives, and a stream of one octet reserves as much memory as any other.
+        let is_counted = kind == Kind::Stream && lane.leads_forward();
+        if is_counted && usize::from(self.peer.stream_count) >= self.config.stream_count_max {
+            self.stop_incoming(index, lane, ResetReason::NoRoom)?;
+            return self.begin_refused(index, lane, kind, end);
+        }
         let body = match (self.memory.alloc(len, Purpose::Arrive), kind) {
             (Some(body), Kind::Whole) => body,
             (Some(body @ Some(_)), Kind::Stream) => body,
@@ -108,7 +120,10 @@ impl Scope<'_, '_> {
             }
         };
         let incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), body, self.now);
-        self.insert_flow(index, lane, incoming).map(Some)
+        let flow = self.insert_flow(index, lane, incoming)?;
+        self.memory.incoming.at_mut(flow).sound()?.is_counted = is_counted;
+        self.peer.stream_count += u16::from(is_counted);
+        Ok(Some(flow))
     }
 
     /// Makes a record without memory, to settle the charge of a flow that is not wanted.

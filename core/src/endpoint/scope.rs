@@ -188,6 +188,7 @@ impl Scope<'_, '_> {
         exchange.notices &= !((Notices::STOP | Notices::CREDIT) << lane as u16);
         let Some(flow) = exchange.flows[lane as usize].take() else { return Ok(()) };
         let incoming = self.memory.remove_incoming(flow)?;
+        self.peer.stream_count -= u16::from(incoming.is_counted);
         self.return_credit(incoming.charged - incoming.returned);
         Ok(())
     }
@@ -212,6 +213,7 @@ impl Scope<'_, '_> {
             // The record stays for its charge, which the peer's RESET settles; its memory goes at once.
             let incoming = self.memory.incoming.at_mut(flow).sound()?;
             incoming.is_abandoned = true;
+            self.peer.stream_count -= u16::from(core::mem::take(&mut incoming.is_counted));
             incoming.beyond.clear(&mut self.memory.ranges);
             for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
                 self.memory.arena.free(block);
