@@ -318,6 +318,21 @@ fn a_stream_does_not_wait_for_the_credit_of_its_successors() {
     assert!(is_over, "{read} octets and {messages} messages have arrived");
 }
 
+/// Nobody knows the server's window before its answer, and the numbers of what was cancelled are used up.
+#[test]
+fn a_hello_carries_nothing_beyond_the_window_of_every_server() {
+    let mut config = Config::internet();
+    config.exchange_window = 16;
+    let mut pair = Pair::with(Config::internet(), config);
+    let peer = pair.dial();
+    for _ in 0..20 {
+        let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"cancelled")).unwrap();
+        pair.client.endpoint.cancel(pair.now, call).unwrap();
+    }
+    echo(&mut pair, b"twenty-first");
+    assert_eq!(pair.server.endpoint.counters().violations, 0);
+}
+
 /// The reply is lost, and the caller asks again before the callee probes.
 #[test]
 fn a_request_that_comes_again_is_answered_again() {

@@ -48,7 +48,7 @@ impl Scope<'_, '_> {
             return Err(Broken);
         }
         if resume == Resume::No {
-            self.peer.parameters = Parameters::default();
+            self.peer.parameters = Parameters { exchange_window: HELLO_EXCHANGE_COUNT_MAX, ..Parameters::default() };
             self.peer.session.granted_to_us = HELLO_CREDIT;
         }
         Ok(())
@@ -560,7 +560,7 @@ pub(super) fn no_session(credit: u64) -> Session {
 
 /// What every server grants at least, so that a hello can carry exchanges (protocol §4.5).
 pub(super) const HELLO_CREDIT: u64 = 4096;
-/// How many exchanges a hello carries at most (protocol §4.5).
+/// How many exchanges a hello carries at most, and how far every server's window reaches at least (protocol §4.5).
 const HELLO_EXCHANGE_COUNT_MAX: u32 = 16;
 /// More than the longest head of an entire frame of a hello.
 const FRAME_HEAD_LEN: usize = 64;
