@@ -177,6 +177,8 @@ impl News {
 impl Exchange {
     /// Stands for the peer of an exchange whose session is gone.
     pub const ORPHAN: u32 = u32::MAX;
+    /// The outcome of what has come to nothing so far; whoever loses contact loses the exchange too.
+    const UNANSWERED: Outcome = Outcome::Unknown(Unknown::ConnectionLost);
 
     /// Makes an exchange without flows.
     #[must_use]
@@ -190,7 +192,7 @@ impl Exchange {
             role: None,
             procedure: None,
             deadline: None,
-            outcome: Outcome::Unknown(Unknown::ConnectionLost),
+            outcome: Self::UNANSWERED,
             fingerprint: 0,
             since: now,
             progress: 0,
@@ -245,6 +247,12 @@ impl Exchange {
             Lane::Upward => options.is_some_and(|options| options.has_upward()),
             Lane::Downward => options.is_some_and(|options| options.has_downward()),
         }
+    }
+
+    /// Says whether our call was given up, and what it came to is asked for.
+    #[must_use]
+    pub fn is_resolving(&self) -> bool {
+        self.stage == Stage::Open && self.outcome != Self::UNANSWERED
     }
 
     /// Enters a stage.

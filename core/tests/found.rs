@@ -12,7 +12,8 @@ use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Streamed, Usage};
-use posthaste_core::{Config, Outcome, StaleId};
+use posthaste_core::wire::Semantics;
+use posthaste_core::{Config, Endpoint, Outcome, StaleId, Storage, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -331,6 +332,33 @@ fn a_hello_carries_nothing_beyond_the_window_of_every_server() {
     }
     echo(&mut pair, b"twenty-first");
     assert_eq!(pair.server.endpoint.counters().violations, 0);
+}
+
+/// Nothing of the call has arrived when it is given up, and then the server restarts.
+#[test]
+fn a_call_that_was_given_up_is_not_repeated_in_another_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.fate = Box::new(|_| pair::Fate::Lose);
+    let mut request = Request::new(1, 1, 7, b"repeatable");
+    request.semantics = Semantics::AtLeastOnce;
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.flush();
+    pair.client.endpoint.cancel(pair.now, call).unwrap();
+    pair.client.endpoint.resolve(pair.now, call, 60 * SECOND).unwrap();
+    let config = Config::internet();
+    let storage = Storage::owned(&config);
+    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.run(30 * SECOND);
+    assert_eq!(pair.client.endpoint.counters().violations, 0);
+    let outcome = pair.client.take(|event| match event {
+        Event::CallEnded { outcome, .. } if *outcome != Outcome::Unknown(Unknown::Cancelled) => Some(*outcome),
+        _ => None,
+    });
+    assert_eq!(outcome, Some(Outcome::Unknown(Unknown::SessionLost)));
+    assert!(!pair.server.events.iter().any(|event| matches!(event, Event::CallReceived { .. })));
 }
 
 /// The reply is lost, and the caller asks again before the callee probes.

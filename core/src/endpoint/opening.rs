@@ -471,11 +471,12 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Says whether a call may be executed again in another session.
+    /// Says whether a call may be executed again in another session: one that was given up is not wanted any more.
     fn may_repeat(&self, index: u32) -> Result<bool, Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let semantics = exchange.procedure.map(|procedure| procedure.options.semantics());
-        Ok(exchange.stage == ExchangeStage::Open && semantics == Some(Semantics::AtLeastOnce))
+        let is_wanted = exchange.stage == ExchangeStage::Open && !exchange.is_resolving();
+        Ok(is_wanted && semantics == Some(Semantics::AtLeastOnce))
     }
 
     /// Makes a flow as if nothing of it had been sent.
