@@ -12,7 +12,7 @@ use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Streamed, Usage};
-use posthaste_core::wire::Semantics;
+use posthaste_core::wire::{NotExecuted, Semantics};
 use posthaste_core::{Config, Endpoint, Outcome, StaleId, Storage, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -359,6 +359,32 @@ fn a_call_that_was_given_up_is_not_repeated_in_another_session() {
     });
     assert_eq!(outcome, Some(Outcome::Unknown(Unknown::SessionLost)));
     assert!(!pair.server.events.iter().any(|event| matches!(event, Event::CallReceived { .. })));
+}
+
+#[test]
+fn the_refusal_of_a_call_that_is_sent_once_arrives() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    let mut request = Request::new(1, 1, 7, b"maybe");
+    request.semantics = Semantics::Maybe;
+    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.run(Duration::from_millis(11));
+    let call = pair.server.take(|event| match event {
+        Event::CallReceived { call } => Some(*call),
+        _ => None,
+    });
+    pair.server.endpoint.refuse(pair.now, call.expect("the call has arrived"), NotExecuted::Busy).unwrap();
+    pair.fate = Box::new(|_| pair::Fate::Lose);
+    pair.flush();
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.run(5 * SECOND);
+    let outcome = pair.client.take(|event| match event {
+        Event::CallEnded { outcome, .. } => Some(*outcome),
+        _ => None,
+    });
+    assert_eq!(outcome, Some(Outcome::NotExecuted(posthaste_core::NotExecuted::Refused(NotExecuted::Busy))));
 }
 
 /// The reply is lost, and the caller asks again before the callee probes.

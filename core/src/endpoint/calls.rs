@@ -220,7 +220,8 @@ impl Scope<'_, '_> {
             len,
             metadata,
             status,
-            is_unreliable: is_maybe,
+            // The RESET of a reply that was lost says that the handler ran, so one that says the contrary must arrive.
+            is_unreliable: is_maybe && status != Status::NotExecuted,
             ..Outgoing::new(index, Role::Reply, Kind::Whole, REPLY_PRIORITY)
         };
         self.add_outgoing(outgoing, Lane::Backward)?;
