@@ -8,8 +8,11 @@ mod moving;
 mod opening;
 mod receive;
 mod recovery;
+mod request;
 mod scope;
 mod securing;
+mod sending;
+mod streams;
 mod timers;
 mod transmit;
 mod usage;
@@ -18,12 +21,12 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-pub use commands::{
+pub use event::Event;
+pub use input::{Arrival, Counters, Rejected};
+pub use request::{
     Answer, Body, CallError, Delivery, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
     Streamed, Streams,
 };
-pub use event::Event;
-pub use input::{Arrival, Counters, Rejected};
 pub use usage::Usage;
 
 use crate::config::{Accept, Config, ConfigError};

@@ -1,7 +1,7 @@
 //! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
 
-use super::commands::UNRELIABLE_OVERHEAD;
 use super::scope::Scope;
+use super::sending::UNRELIABLE_OVERHEAD;
 use crate::aliases::AliasState;
 use crate::config::DATAGRAM_LEN_MIN;
 use crate::crypto::{self, KeyUpdate, seal_datagram};
