@@ -407,9 +407,11 @@ impl State {
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
         match self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
             Some(slot) => {
-                slot.outcome = Some(outcome);
-                self.open_count -= 1;
-                self.untaken_count += 1;
+                // A cancelled call may end again, by the answer that was on its way.
+                if slot.outcome.replace(outcome).is_none() {
+                    self.open_count -= 1;
+                    self.untaken_count += 1;
+                }
                 self.wake(Interest::Call(call));
                 self.wake(Interest::AnyCall);
             }
