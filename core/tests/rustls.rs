@@ -1,5 +1,7 @@
 //! A real TLS 1.3 handshake and its keys fit behind the trait `Crypto` and into our datagrams.
 
+#![cfg(feature = "alloc")]
+
 extern crate alloc;
 
 #[path = "support/pair.rs"]
