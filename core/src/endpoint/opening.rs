@@ -468,7 +468,8 @@ impl Scope<'_, '_> {
         self.peer.session.charged_by_us = 0;
         let key = self.memory.datagrams.key_of(record).sound()?;
         self.memory.datagrams.remove(key).sound()?;
-        Ok(())
+        // What was taken back leaves no place on its channel for the others to wait for.
+        self.begin_channels()
     }
 
     /// Says whether a call may be executed again in another session: one that was given up is not wanted any more.
