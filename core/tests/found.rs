@@ -387,6 +387,30 @@ fn the_refusal_of_a_call_that_is_sent_once_arrives() {
     assert_eq!(outcome, Some(Outcome::NotExecuted(posthaste_core::NotExecuted::Refused(NotExecuted::Busy))));
 }
 
+/// The server restarts between its retry and the hello that carries the first message.
+#[test]
+fn a_channel_goes_on_without_what_a_refused_hello_carried() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let message =
+        || Message { delivery: Delivery::Ordered { channel: 1 }, priority: 1, body: Body::Copied(b"in order") };
+    pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    let mut count = 0;
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from == pair::CLIENT);
+        if count > 1 { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
+    let config = Config::internet();
+    let storage = Storage::owned(&config);
+    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.run(10 * SECOND);
+    assert!(pair.client.events.iter().any(|event| matches!(event, Event::MessageFailed { .. })));
+    assert!(pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. })));
+}
+
 /// The reply is lost, and the caller asks again before the callee probes.
 #[test]
 fn a_request_that_comes_again_is_answered_again() {

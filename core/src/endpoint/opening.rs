@@ -466,6 +466,8 @@ impl Scope<'_, '_> {
             }
         }
         self.peer.session.charged_by_us = 0;
+        // The other session never hears of the positions of what is lost.
+        self.begin_channels()?;
         let key = self.memory.datagrams.key_of(record).sound()?;
         self.memory.datagrams.remove(key).sound()?;
         // What was taken back leaves no place on its channel for the others to wait for.
