@@ -161,7 +161,7 @@ fn derive(seed: u64, index: u64) -> u64 {
 const CAMPAIGN: u64 = 0xca3b;
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 14] = [
+const ONCE_FAILED: [u64; 17] = [
     // The successors of a stream on its channel took the credit that it needed to end.
     317, 663, 950, 1124, 1686, 1798, 1925, //
     // A hello carried what lay beyond the server's window.
@@ -169,5 +169,7 @@ const ONCE_FAILED: [u64; 14] = [
     // A call that was given up was repeated in another session.
     1370, //
     // The refusal of a call that is sent once was lost, and called a lost reply.
-    5842, 5924, 6105, 8023, 9606,
+    5842, 5924, 6105, 8023, 9606, //
+    // A channel waited for what a refused hello had carried.
+    1538, 4783, 8564,
 ];
