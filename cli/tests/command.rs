@@ -16,7 +16,6 @@ fn wrong_usage_is_a_line_of_reason_a_line_of_advice_and_status_2() {
     let relay = ["relay", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:9"];
     for (args, reason, hint) in [
         (&[][..], "the subcommand is missing", "--help"),
-        (&["bench"], "the subcommand is missing", "--help"),
         (&["rely"], "unrecognized subcommand 'rely'", "'relay'"),
         (&["relay"], "required arguments were not provided: --listen <ADDR> --to <ADDR>", "--help"),
         (&["relay", "--los", "5%"], "unexpected argument '--los'", "'--loss'"),
