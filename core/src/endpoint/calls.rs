@@ -179,7 +179,9 @@ impl Scope<'_, '_> {
                 for block in [body, metadata].into_iter().flatten().flatten() {
                     self.memory.arena.free(block);
                 }
-                (None, None, 0, Status::ReplyLost)
+                // A refusal without its reason is still one.
+                let status = if status == Status::NotExecuted { status } else { Status::ReplyLost };
+                (None, None, 0, status)
             }
         };
         self.answer_held(index, status, body.map_or(Body::Empty, Body::Held), len, metadata)

@@ -161,7 +161,12 @@ impl Scope<'_, '_> {
             return;
         }
         let grant = self.peer.session.returned.saturating_add(self.config.credit);
-        if grant.saturating_sub(self.peer.session.granted_by_us) >= self.config.credit / 4 {
+        let session = &self.peer.session;
+        // What is left must have room for any message that the peer may begin.
+        let is_short =
+            session.granted_by_us.saturating_sub(session.charged_by_them) < self.config.message_len_max as u64;
+        let more = grant.saturating_sub(session.granted_by_us);
+        if more >= self.config.credit / 4 || (is_short && more > 0) {
             self.peer.notices |= peer::Notices::CREDIT;
         }
     }
