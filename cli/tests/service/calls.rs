@@ -77,10 +77,9 @@ fn a_sleep_ends_when_it_should() {
 #[test]
 fn a_call_whose_time_is_up_has_an_unknown_outcome() {
     let (_server, address) = Process::serve::<&str>(&[]);
-    for args in [
-        ["call", &address, "sleep", "1h", "--timeout", "1s"],
-        ["call", "--timeout", "1s", &address, "sleep", "1h"],
-    ] {
+    for args in
+        [["call", &address, "sleep", "1h", "--timeout", "1s"], ["call", "--timeout", "1s", &address, "sleep", "1h"]]
+    {
         let (_, lines) = check(&args, 4);
         assert!(lines[0].contains("outcome unknown: the deadline passed"), "{lines:?}");
         assert!(lines[1].contains("may have been executed"), "{lines:?}");
