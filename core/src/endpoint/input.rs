@@ -10,15 +10,14 @@ use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Purpose};
 use crate::outcome::Unknown;
-use crate::peer::{self, Closing, Code, Notices, Resume, Stage, Ticket};
+use crate::peer::{self, Closing, Code, Resume, Stage, Ticket};
 use crate::seq;
-use crate::session::Session;
 use crate::time::Instant;
-use crate::token::{TOKEN_LEN, Token, TokenKind, resume_proof, secrets_are_equal};
+use crate::token::secrets_are_equal;
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
     CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters,
-    ResetToken, Seq, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, frame, stateless,
+    ResetToken, ShortHeader, Side, Stateless, frame, stateless,
 };
 
 /// Where a datagram came from.
@@ -215,67 +214,14 @@ impl Endpoint<'_> {
         Err(Rejected::Malformed(Malformed::Version))
     }
 
-    fn answer(&mut self, arrival: Arrival, answer: &Stateless<'_>) {
+    pub(super) fn answer(&mut self, arrival: Arrival, answer: &Stateless<'_>) {
         if self.answers.push(arrival, answer) {
             self.counters.stateless_answers += 1;
         }
     }
 
-    /// Takes a client's hello.
-    fn on_hello(
-        &mut self,
-        arrival: Arrival,
-        from: ConversationId,
-        token: &Ticket,
-        datagram: &mut [u8],
-        number_offset: usize,
-    ) -> Result<(), Rejected> {
-        if !self.accepts() {
-            return Err(Rejected::Unknown);
-        }
-        let field = unmask_header(&Plain, 0, Epoch::Hello, datagram, number_offset)?;
-        let number = field.number.expand(None);
-        let len = datagram.len();
-        let frames = open_datagram(&Plain, 0, Epoch::Hello, Generation::Current, number, datagram, field.frames_offset)
-            .map_err(|_| Rejected::NotAuthentic)?;
-        let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Client, datagram_len: len };
-        check(frames, carrier).map_err(|violation| match violation {
-            crate::wire::Violation::Malformed(malformed) => Rejected::Malformed(malformed),
-            _ => Rejected::Malformed(Malformed::UnknownFrame),
-        })?;
-        if let Some(index) = self.find_hello(arrival.from, from) {
-            return self.on_hello_repeated(index, number, frames);
-        }
-        let Some(session) = self.check_token(arrival.from, token) else {
-            self.retry(arrival, from, number);
-            return Ok(());
-        };
-        self.accept_hello(arrival, from, session, number, frames)
-    }
-
-    /// Finds the conversation that an earlier copy of a hello opened.
-    fn find_hello(&self, address: SocketAddr, from: ConversationId) -> Option<u32> {
-        let path = self.paths.at(self.find_path(address)?)?;
-        path.peers.iter(&self.peers).find(|index| {
-            self.peers.at(*index).is_some_and(|peer| {
-                peer.side == Side::Server
-                    && matches!(peer.stage, Stage::Open | Stage::Securing)
-                    && peer.conversation.remote == from
-            })
-        })
-    }
-
-    fn on_hello_repeated(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
-        if self.crypto.get().is_protected() {
-            return self.on_secured_frames(index, Epoch::Hello, frames);
-        }
-        let applied = self.apply_hello(index, number, frames);
-        self.settle(index);
-        applied
-    }
-
     /// Takes the frames of a handshake, or closes the conversation for them.
-    fn on_secured_frames(&mut self, index: u32, epoch: Epoch, frames: &[u8]) -> Result<(), Rejected> {
+    pub(super) fn on_secured_frames(&mut self, index: u32, epoch: Epoch, frames: &[u8]) -> Result<(), Rejected> {
         let result = self.scope(index).map_err(internal)?.on_handshake_frames(epoch, frames);
         match result {
             Ok(()) => {
@@ -325,173 +271,6 @@ impl Endpoint<'_> {
             return Err(Rejected::Violation(code));
         }
         self.on_secured_frames(index, Epoch::Handshake, frames)
-    }
-
-    /// Says which session a token opens, if it is good and was not used before (protocol §4.3).
-    fn check_token(&mut self, address: SocketAddr, token: &Ticket) -> Option<u64> {
-        if token.octets().is_empty() {
-            return None;
-        }
-        let Token { session, .. } = self.tokens.open(self.now, address, token.octets())?;
-        self.used_tickets.insert(self.now, session).ok()?;
-        Some(session)
-    }
-
-    /// Answers a hello without a good token: no state is kept (protocol §4.3).
-    fn retry(&mut self, arrival: Arrival, to: ConversationId, number: u64) {
-        let token = Token { kind: TokenKind::Retry, issued_at: self.now, session: self.random.u64() };
-        let token = self.tokens.seal(&token, arrival.from);
-        self.answer(arrival, &Stateless::Retry { to, answers: number, token: &token });
-    }
-
-    /// Opens a conversation for a hello whose token is good.
-    fn accept_hello(
-        &mut self,
-        arrival: Arrival,
-        remote: ConversationId,
-        session: u64,
-        number: u64,
-        frames: &[u8],
-    ) -> Result<(), Rejected> {
-        if self.crypto.get().is_protected() {
-            return self.accept_protected(arrival, remote, session, frames);
-        }
-        let parameters = Frames::new(frames).find_map(|frame| match frame {
-            Ok(Frame::Parameters(items)) => Some(Parameters::decode(items)),
-            _ => None,
-        });
-        let parameters = parameters.unwrap_or(Err(Malformed::Form))?;
-        let resume = Frames::new(frames).find_map(|frame| match frame {
-            Ok(Frame::Resume { session, proof }) => Some((session, proof)),
-            _ => None,
-        });
-        let known = resume.and_then(|(session, proof)| self.find_session(session, &proof, remote));
-        let (index, outcome) = match known {
-            Some(index) => (self.rejoin(index, arrival)?, SessionOutcome::Resumed),
-            None => {
-                let outcome = if resume.is_some() { SessionOutcome::Unknown } else { SessionOutcome::Opened };
-                (self.accept_peer(arrival, session)?, outcome)
-            }
-        };
-        let id = self.draw_id(index);
-        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.peer.conversation = scope.new_conversation(id, remote);
-        scope.peer.conversation.reset_token = Some(reset_token);
-        scope.keep_ticket(&ticket, Purpose::Arrive);
-        scope.peer.side = Side::Server;
-        scope.peer.stage = Stage::Open;
-        scope.peer.outcome = outcome;
-        scope.path.local = arrival.to.or(scope.path.local);
-        scope.adopt(parameters).map_err(internal)?;
-        if outcome == SessionOutcome::Resumed {
-            scope.announce_anew().map_err(internal)?;
-        }
-        scope.peer.news |= peer::News::CONNECTED;
-        let applied = self.apply_hello(index, number, if resume.is_some() { &[] } else { frames });
-        self.settle(index);
-        applied
-    }
-
-    /// Opens a protected conversation: the handshake begins, and the session with it.
-    fn accept_protected(
-        &mut self,
-        arrival: Arrival,
-        remote: ConversationId,
-        session: u64,
-        frames: &[u8],
-    ) -> Result<(), Rejected> {
-        let index = self.accept_peer(arrival, session)?;
-        let id = self.draw_id(index);
-        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.peer.conversation = scope.new_conversation(id, remote);
-        scope.peer.conversation.reset_token = Some(reset_token);
-        scope.keep_ticket(&ticket, Purpose::Arrive);
-        scope.peer.side = Side::Server;
-        scope.peer.stage = Stage::Securing;
-        scope.path.local = arrival.to.or(scope.path.local);
-        if scope.start_handshake().is_err() {
-            if self.remove_peer(index).is_err() {
-                self.counters.broken += 1;
-            }
-            return Err(Rejected::NoRoom);
-        }
-        self.on_secured_frames(index, Epoch::Hello, frames)
-    }
-
-    /// Takes a slot for the peer of a session that a token opens.
-    fn accept_peer(&mut self, arrival: Arrival, session: u64) -> Result<u32, Rejected> {
-        if self.session_count(arrival.from.ip()) >= self.config.session_count_per_address_max {
-            return Err(Rejected::NoRoom);
-        }
-        let key = self.add_peer(arrival.from, arrival.to).ok_or(Rejected::NoRoom)?;
-        let secret = SessionSecret(self.random.octets());
-        let (incarnation, credit) = (self.incarnation, self.config.credit);
-        let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
-        peer.session = Session::new(session, incarnation, secret, credit);
-        peer.is_refusing = self.is_draining;
-        Ok(key.index)
-    }
-
-    /// Finds a session that a client proves to be its own.
-    fn find_session(&self, session: u64, proof: &[u8; 16], id: ConversationId) -> Option<u32> {
-        self.peers
-            .iter()
-            .find(|(_, peer)| peer.session.id == session && peer.side == Side::Server)
-            .filter(|(_, peer)| {
-                matches!(peer.stage, Stage::Open | Stage::Suspended)
-                    && secrets_are_equal(&resume_proof(&peer.session.secret, id), proof)
-            })
-            .map(|(key, _)| key.index)
-    }
-
-    /// Moves a session that is resumed to the path that the client comes from.
-    fn rejoin(&mut self, index: u32, arrival: Arrival) -> Result<u32, Rejected> {
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.lose_all().map_err(internal)?;
-        self.move_peer(index, arrival.from, arrival.to).map_err(internal)?;
-        Ok(index)
-    }
-
-    fn session_count(&self, ip: IpAddr) -> usize {
-        self.by_address
-            .candidates(self.address_hash(ip))
-            .filter_map(|path| self.paths.at(path))
-            .filter(|path| path.remote.ip() == ip)
-            .map(|path| path.peers.len() as usize)
-            .sum()
-    }
-
-    /// Applies what a hello carries, and has it answered. Repetitions change nothing: every exchange has its number.
-    fn apply_hello(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
-        let mut scope = self.scope(index).map_err(internal)?;
-        let now = scope.now;
-        scope.peer.received_at = now;
-        for frame in Frames::new(frames) {
-            let frame = frame?;
-            let applied = if let Frame::Data(data) = frame {
-                scope.on_data(&data)
-            } else if let Frame::Retired(retired) = frame {
-                scope.on_retired(&retired)
-            } else if let Frame::Cancel { seq: Seq(seq) } = frame {
-                scope.on_cancel(seq)
-            } else {
-                Ok(())
-            };
-            match applied {
-                Ok(()) => {}
-                // Unanswered, the hello comes again.
-                Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
-                Err(Fault::Violation(code)) => {
-                    self.close_with(index, Code::Protocol(code));
-                    return Err(Rejected::Violation(code));
-                }
-            }
-        }
-        scope.peer.hello_number = number;
-        scope.peer.notices |= Notices::ANSWER;
-        Ok(())
     }
 
     /// Takes the server's answer to a hello of ours.
@@ -598,14 +377,6 @@ impl Endpoint<'_> {
         let local = self.draw_id(index);
         self.with(index, |scope| scope.open(local, Resume::Yes));
         Ok(())
-    }
-
-    /// Makes the ticket and the reset token that the answer to a hello carries.
-    fn ticket_for(&mut self, index: u32, id: ConversationId) -> Result<([u8; TOKEN_LEN], ResetToken), Broken> {
-        let token = Token { kind: TokenKind::Ticket, issued_at: self.now, session: self.random.u64() };
-        let scope = self.scope(index)?;
-        let remote = scope.path.remote;
-        Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(id)))
     }
 
     /// Ends everything that is open with a peer that closed.
@@ -844,7 +615,7 @@ impl Answers {
     }
 }
 
-fn internal(_: Broken) -> Rejected {
+pub(super) fn internal(_: Broken) -> Rejected {
     Rejected::Violation(CloseCode::Internal)
 }
 

@@ -1,14 +1,17 @@
 //! The protocol state of one UDP socket: its peers, their exchanges, their deadlines.
 
+mod accepting;
 mod calls;
 mod commands;
 mod event;
 mod input;
 mod moving;
+mod notices;
 mod opening;
 mod receive;
 mod recovery;
 mod request;
+mod runs;
 mod scope;
 mod securing;
 mod sending;

@@ -1,0 +1,167 @@
+//! Frames without payload that tell what has changed: credit, resets, stops, cancels, probes of calls.
+
+use super::scope::Scope;
+use super::transmit::Added;
+use crate::exchange::{Exchange, Lane, Notices, Stage};
+use crate::memory::{Broken, Sound};
+use crate::peer;
+use crate::sent::Content;
+use crate::session::ChannelUse;
+use crate::time::{Instant, nanos};
+use crate::wire::{CallState, Frame, Role, Seq, Writer};
+
+impl Scope<'_, '_> {
+    pub(super) fn write_peer_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        let wanted = self.peer.notices;
+        let mut sent = 0;
+        if wanted & peer::Notices::CREDIT != 0 {
+            let limit = self.peer.session.returned.saturating_add(self.config.credit);
+            if (Frame::Credit { limit }).encode(writer).is_ok() {
+                self.peer.session.granted_by_us = self.peer.session.granted_by_us.max(limit);
+                sent |= peer::Notices::CREDIT;
+            }
+        }
+        if wanted & peer::Notices::SESSION != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
+            sent |= peer::Notices::SESSION;
+        }
+        if wanted & peer::Notices::DRAIN != 0 && Frame::Drain.encode(writer).is_ok() {
+            sent |= peer::Notices::DRAIN;
+        }
+        // Whoever has one datagram under way waits for each acknowledgement.
+        let every = Frame::AckFrequency { count: 1, delay_micros: 0 };
+        if wanted & peer::Notices::ACK_FREQUENCY != 0 && every.encode(writer).is_ok() {
+            sent |= peer::Notices::ACK_FREQUENCY;
+        }
+        if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
+            self.peer.notices &= !peer::Notices::PING;
+        }
+        if wanted & peer::Notices::TAKEN != 0 && self.write_taken(record, writer)? {
+            self.peer.notices &= !peer::Notices::TAKEN;
+        }
+        self.peer.notices &= !sent;
+        if sent & peer::Notices::RELIABLE != 0 {
+            self.add_frame(record, Content::Peer { notices: sent & peer::Notices::RELIABLE })?;
+        }
+        Ok(())
+    }
+
+    /// Writes TAKEN of the channels that are marked; says whether all of them fitted.
+    fn write_taken(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+        let mut place = self.peer.session.channels.front();
+        while let Some(index) = place {
+            place = self.peer.session.channels.next(&self.memory.channels, index);
+            let key = self.memory.channels.key_of(index).sound()?;
+            let channel = self.memory.channels.at_mut(index).sound()?;
+            if channel.use_of != ChannelUse::Incoming || !channel.is_noticed {
+                continue;
+            }
+            if (Frame::Taken { channel: channel.name, limit: channel.taken }).encode(writer).is_err() {
+                return Ok(false);
+            }
+            channel.is_noticed = false;
+            self.add_frame(record, Content::Channel { channel: key })?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn write_exchange_notices(
+        &mut self,
+        record: u32,
+        index: u32,
+        writer: &mut Writer<'_>,
+    ) -> Result<Added, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let (wanted, seq) = (exchange.notices, Seq(exchange.seq.sound()?));
+        let mut sent = 0;
+        for lane in Lane::ALL {
+            for kind in [Notices::RESET, Notices::STOP, Notices::CREDIT] {
+                let bit = kind << lane as u16;
+                if wanted & bit != 0
+                    && let Some(frame) = self.lane_frame(index, lane, kind, seq)?
+                {
+                    if frame.encode(writer).is_err() {
+                        return Ok(Added::Full);
+                    }
+                    sent |= bit;
+                }
+            }
+        }
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let calls = [
+            (Notices::CANCEL, Frame::Cancel { seq }),
+            (Notices::RESOLVE, Frame::Resolve { seq }),
+            (Notices::ASK, Frame::Ask { seq }),
+            (Notices::PROGRESS, progress_frame(exchange, seq, self.now)),
+        ];
+        for (bit, frame) in calls {
+            if wanted & bit != 0 {
+                if frame.encode(writer).is_err() {
+                    return Ok(Added::Full);
+                }
+                sent |= bit;
+            }
+        }
+        let key = self.memory.exchanges.key_of(index).sound()?;
+        self.exchange(index)?.notices = 0;
+        self.peer.noticed.remove(&mut self.memory.exchanges, index);
+        if sent & Notices::RELIABLE != 0 {
+            self.add_frame(record, Content::Exchange { exchange: key, notices: sent & Notices::RELIABLE })?;
+        }
+        Ok(Added::Yes)
+    }
+
+    /// Makes the announcement about one lane of an exchange; `None` if it has become needless.
+    fn lane_frame(&mut self, index: u32, lane: Lane, kind: u16, seq: Seq) -> Result<Option<Frame<'static>>, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let reason = u64::from(exchange.reasons[lane as usize]);
+        let flow = exchange.flow(lane);
+        let role = self.role_of(index, lane)?;
+        Ok(match kind {
+            Notices::RESET => {
+                let charge = match flow {
+                    Some(flow) => self.memory.outgoing.at(flow).sound()?.charged,
+                    None => 0,
+                };
+                let place = match (role, exchange.channel) {
+                    (Role::Ordered, Some((key, position))) => {
+                        Some((self.memory.channels.get(key).sound()?.name, position))
+                    }
+                    _ => None,
+                };
+                Some(Frame::Reset { role, seq, reason, charge, place })
+            }
+            Notices::STOP => Some(Frame::Stop { role, seq, reason }),
+            _ => match flow {
+                Some(flow) => {
+                    let incoming = self.memory.incoming.at_mut(flow).sound()?;
+                    incoming.limit = incoming.read.saturating_add(self.config.stream_window as u64);
+                    Some(Frame::StreamCredit { role, seq, limit: incoming.limit })
+                }
+                None => None,
+            },
+        })
+    }
+
+    fn role_of(&self, index: u32, lane: Lane) -> Result<Role, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        Ok(match lane {
+            Lane::Forward if exchange.is_call() => Role::Request,
+            Lane::Forward if exchange.channel.is_some() => Role::Ordered,
+            Lane::Forward => Role::Message,
+            Lane::Backward => Role::Reply,
+            Lane::Upward => Role::Upward,
+            Lane::Downward => Role::Downward,
+        })
+    }
+}
+
+fn progress_frame(exchange: &Exchange, seq: Seq, now: Instant) -> Frame<'static> {
+    let state = match exchange.stage {
+        Stage::Arriving | Stage::Held => CallState::Unknown,
+        Stage::Queued | Stage::Ready => CallState::Queued,
+        Stage::Running => CallState::Running,
+        Stage::Over | Stage::Open | Stage::Unknown => CallState::Done,
+    };
+    let elapsed_millis = nanos(now.saturating_since(exchange.since)) / 1_000_000;
+    Frame::Progress { seq, state, elapsed_millis, progress: exchange.progress.checked_sub(1) }
+}

@@ -1,0 +1,289 @@
+//! Frames that carry payload: runs of octets of messages, requests and replies.
+
+use super::scope::Scope;
+use super::sending::UNRELIABLE_OVERHEAD;
+use super::transmit::Added;
+use crate::aliases::AliasState;
+use crate::exchange::Lane;
+use crate::memory::{Broken, Sound};
+use crate::outgoing::Kind;
+use crate::peer;
+use crate::sent::{Content, InFlow, Last, SentFrame};
+use crate::storage::List;
+use crate::time::nanos;
+use crate::wire::{
+    self, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq, Status,
+    Writer,
+};
+
+impl Scope<'_, '_> {
+    /// Writes octets of a flow that were never sent.
+    pub(super) fn write_fresh(
+        &mut self,
+        record: u32,
+        flow: u32,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
+        if self.memory.frames.len() >= self.memory.frames.capacity() {
+            return Ok(Added::Full);
+        }
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let offset = outgoing.sent;
+        let (len, last) = outgoing.fresh_run(self.fresh_len_max(flow)?);
+        let is_begun = offset > 0 || outgoing.is_end_sent;
+        if !is_begun && !self.may_begin(flow)? {
+            return Ok(Added::Blocked);
+        }
+        if len == 0 && last == Last::No {
+            return Ok(Added::Blocked);
+        }
+        // A message that may get lost is never cut (protocol §6.16.4).
+        let is_cuttable = outgoing.exchange_is_numbered();
+        let (index, total) = (outgoing.exchange, outgoing.len);
+        let (written, last, alias) = match self.write_run(flow, offset, len, last, may_cut && is_cuttable, writer)? {
+            Ok(written) => written,
+            Err(Added::Full) if !is_cuttable && total + UNRELIABLE_OVERHEAD > self.path.mtu.current() as u64 => {
+                // The path's MTU has become too small for it.
+                self.on_unreliable_lost(index, Lane::Forward)?;
+                return Ok(Added::Yes);
+            }
+            Err(added) => return Ok(added),
+        };
+        let content = Content::Run { flow, offset, len: written, last, alias };
+        let frame = self.add_frame(record, content)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        outgoing.frames.push_back(&mut self.memory.frames, frame);
+        outgoing.sent += u64::from(written);
+        outgoing.is_end_sent = last == Last::Yes;
+        let charge = match outgoing.kind {
+            Kind::Whole => outgoing.len,
+            Kind::Stream => outgoing.sent,
+        };
+        if outgoing.exchange_is_numbered() {
+            self.peer.session.charged_by_us += charge - outgoing.charged;
+            outgoing.charged = charge;
+        }
+        if outgoing.kind == Kind::Whole || outgoing.is_end_sent {
+            self.pass_turn(index)?;
+        }
+        self.queue(flow)?;
+        Ok(Added::Yes)
+    }
+
+    /// Writes a frame that was lost again, or as much of it as fits.
+    pub(super) fn write_lost(&mut self, record: u32, frame: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(frame).sound()?.content else {
+            return Err(Broken);
+        };
+        let (written, last_written, alias) = match self.write_run(flow, offset, len, last, true, writer)? {
+            Ok(written) => written,
+            Err(added) => return Ok(added),
+        };
+        self.memory.leave_datagram(frame)?;
+        self.peer.lost.remove(&mut self.memory.frames, frame);
+        if written < len || last_written != last {
+            // The rest is a frame of its own, lost as before.
+            let rest = Content::Run { flow, offset: offset + u64::from(written), len: len - written, last, alias: 0 };
+            let Some(key) = self.memory.frames.insert(SentFrame::new(rest)) else { return Err(Broken) };
+            let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+            <List<InFlow>>::insert_after(&mut outgoing.frames, &mut self.memory.frames, frame, key.index);
+            self.peer.lost.push_front(&mut self.memory.frames, key.index);
+        }
+        let entry = self.memory.frames.at_mut(frame).sound()?;
+        entry.content = Content::Run { flow, offset, len: written, last: last_written, alias };
+        entry.datagram = record;
+        self.link_to_datagram(record, frame)?;
+        Ok(Added::Yes)
+    }
+
+    /// Returns how many octets more of a flow the session's credit covers.
+    fn fresh_len_max(&self, flow: u32) -> Result<usize, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        Ok(match outgoing.kind {
+            // Charged as a whole before its first octet.
+            Kind::Whole => usize::MAX,
+            Kind::Stream => {
+                let session = &self.peer.session;
+                let left = session.granted_to_us.saturating_sub(session.charged_by_us);
+                usize::try_from(left).unwrap_or(usize::MAX)
+            }
+        })
+    }
+
+    /// Says whether a flow of which nothing was sent may begin: the peer's window of exchanges and its credit must have room.
+    fn may_begin(&self, flow: u32) -> Result<bool, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if !outgoing.exchange_is_numbered() {
+            return Ok(true);
+        }
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let session = &self.peer.session;
+        let is_ours = exchange.is_outgoing(Lane::Forward);
+        let window = u64::from(self.peer.parameters.exchange_window);
+        let is_in_window = !is_ours || exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
+        let is_held_back = is_ours && self.peer.busy_until.is_some_and(|until| self.now < until);
+        let charge = match outgoing.kind {
+            Kind::Whole => outgoing.len,
+            Kind::Stream => 0,
+        };
+        let is_covered = session.charged_by_us.saturating_add(charge) <= session.granted_to_us;
+        Ok(is_in_window && is_covered && !is_held_back)
+    }
+
+    /// Writes a data frame with at most `len` octets from `offset`; returns how many, whether the flow ends with them, and the
+    /// alias that the frame defines.
+    pub(super) fn write_run(
+        &mut self,
+        flow: u32,
+        offset: u64,
+        len: u32,
+        last: Last,
+        may_split: bool,
+        writer: &mut Writer<'_>,
+    ) -> Result<Result<(u32, Last, u16), Added>, Broken> {
+        let mut scratch = [0; SCRATCH_LEN];
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let (kind, total) = (outgoing.kind, outgoing.len);
+        let is_entire = kind == Kind::Whole && offset == 0 && u64::from(len) == total;
+        let (head, alias) = self.head_of(flow, offset, &mut scratch)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if is_entire {
+            let octets = outgoing.run(&self.memory.arena, offset, len);
+            let data = Data { flow: head, form: Form::Entire, extent: Extent::Counted, data: octets };
+            if Frame::Data(data).encode(writer).is_ok() {
+                return Ok(Ok((len, Last::Yes, alias)));
+            }
+            // What fits into one datagram is not cut.
+            let is_short = (len as usize) + HEAD_LEN_MAX < self.path.mtu.current();
+            if is_short && writer.len() > QUIET_LEN_MAX {
+                return Ok(Err(Added::Full));
+            }
+        }
+        if !may_split {
+            return Ok(Err(Added::Full));
+        }
+        let form = |last| match (kind, last) {
+            (Kind::Whole, _) => Form::Fragment { offset, total },
+            (Kind::Stream, Last::No) => Form::Stream { offset },
+            (Kind::Stream, Last::Yes) => Form::Last { offset },
+        };
+        let rest = Data { flow: head, form: form(last), extent: Extent::Rest, data: &[] };
+        let Some(room) = rest.data_len_max(writer.room()) else { return Ok(Err(Added::Full)) };
+        if (len as usize) < room {
+            let octets = outgoing.run(&self.memory.arena, offset, len);
+            let data = Data { extent: Extent::Counted, data: octets, ..rest };
+            return Ok(match Frame::Data(data).encode(writer) {
+                Ok(()) => Ok((len, last, alias)),
+                Err(NoRoom) => Err(Added::Full),
+            });
+        }
+        if room < FRAGMENT_LEN_MIN && room < len as usize {
+            return Ok(Err(Added::Full));
+        }
+        let written = (len as usize).min(room) as u32;
+        let last = if written == len { last } else { Last::No };
+        let data = Data { form: form(last), data: outgoing.run(&self.memory.arena, offset, written), ..rest };
+        Ok(match Frame::Data(data).encode(writer) {
+            Ok(()) => Ok((written, last, alias)),
+            Err(NoRoom) => Err(Added::Full),
+        })
+    }
+
+    /// Makes what stands before the octets of a frame.
+    fn head_of<'b>(
+        &mut self,
+        flow: u32,
+        offset: u64,
+        scratch: &'b mut [u8; SCRATCH_LEN],
+    ) -> Result<(Flow<'b>, u16), Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let seq = Seq(exchange.seq.unwrap_or(0));
+        let mut alias = 0;
+        let head = match outgoing.role {
+            Role::Message => Flow::Message { seq },
+            Role::Ordered => {
+                let (key, position) = exchange.channel.sound()?;
+                Flow::Ordered { seq, channel: self.memory.channels.get(key).sound()?.name, position }
+            }
+            Role::Request => {
+                let opening = if offset == 0 {
+                    let metadata = self.metadata_of(flow, scratch)?;
+                    let description = exchange.procedure.sound()?;
+                    let procedure = self.name_procedure(&description);
+                    if let Procedure::Full { alias: Some(name), .. } = procedure {
+                        alias = name.get();
+                    }
+                    Some(Opening { procedure, metadata })
+                } else {
+                    None
+                };
+                Flow::Request { seq, opening }
+            }
+            Role::Reply => {
+                let metadata = if offset == 0 { self.metadata_of(flow, scratch)? } else { None };
+                let is_plain = outgoing.status == Status::Ok && metadata.is_none();
+                let outcome = (offset == 0 && !is_plain)
+                    .then(|| wire::Outcome { status: outgoing.status, metadata: metadata.unwrap_or(Metadata::EMPTY) });
+                Flow::Reply { seq, outcome }
+            }
+            Role::Upward => Flow::Upward { seq },
+            Role::Downward => Flow::Downward { seq },
+            Role::Unreliable => Flow::Unreliable,
+            Role::Newest => Flow::Newest { key: outgoing.newest.0, order: outgoing.newest.1 },
+        };
+        Ok((head, alias))
+    }
+
+    fn name_procedure(&mut self, description: &wire::Description) -> Procedure {
+        let count_max = self.peer.parameters.alias_count_max;
+        // In a hello nothing can be acknowledged one by one, so nothing is defined there.
+        if matches!(self.peer.stage, peer::Stage::Opening(_)) {
+            return Procedure::Full { description: *description, alias: None };
+        }
+        match self.peer.conversation.aliases_out.name(description, count_max) {
+            Some((alias, AliasState::Known)) => Procedure::Alias(alias),
+            Some((alias, AliasState::Offered)) => Procedure::Full { description: *description, alias: Some(alias) },
+            None => Procedure::Full { description: *description, alias: None },
+        }
+    }
+
+    /// Puts together the metadata of a request or reply: what is left of the deadline, where it is not what the procedure's
+    /// description says, and what the application gave.
+    fn metadata_of<'b>(&self, flow: u32, scratch: &'b mut [u8; SCRATCH_LEN]) -> Result<Option<Metadata<'b>>, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        let given = outgoing.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let left = match (outgoing.role, exchange.procedure) {
+            (Role::Request, Some(procedure)) => {
+                let left = exchange.deadline.map_or(0, |at| (nanos(at.saturating_since(self.now)) / 1000).max(1));
+                let is_as_described = left == u64::from(procedure.timeout_millis) * 1000;
+                (!is_as_described).then_some(left)
+            }
+            _ => None,
+        };
+        if left.is_none() && given.is_empty() {
+            return Ok(None);
+        }
+        let mut metadata = MetadataWriter::new(scratch);
+        if let Some(left) = left {
+            metadata.put_varint(wire::metadata::key::DEADLINE, left).map_err(|_| Broken)?;
+        }
+        for (key, value) in Metadata::decode(given).map_err(|_| Broken)?.items() {
+            metadata.put(key, value).map_err(|_| Broken)?;
+        }
+        Ok(Some(metadata.finish()))
+    }
+}
+
+/// A piece of a flow shorter than this goes into the next datagram, unless the flow ends with it.
+pub(super) const FRAGMENT_LEN_MIN: usize = 64;
+/// The longest head of a data frame without metadata: type, seq, offset, total, a procedure in full, length.
+const HEAD_LEN_MAX: usize = 96;
+/// A datagram no longer than this holds little more than a header and an acknowledgement.
+const QUIET_LEN_MAX: usize = 64;
+/// The longest metadata that is sent, and a deadline.
+const SCRATCH_LEN: usize = crate::config::METADATA_LEN_MAX + 16;
