@@ -24,7 +24,6 @@ fn a_baseline_is_a_table_of_every_kind_of_work_and_of_udp_to_tcp() {
 }
 
 #[test]
-#[ignore = "bulk through the smol adapter stands still now and then, an open defect; run by hand with `--ignored`"]
 fn without_more_every_adapter_and_rung_is_measured_and_all_figures_are_left_in_a_file() {
     let path = std::env::temp_dir().join(format!("posthaste-bench-{}.json", std::process::id()));
     let mut command = command("bench --blocks 6 --block 5ms --json");

@@ -171,6 +171,25 @@ pub fn messages_arrive_once_and_in_order<C: Client, S: Server>() {
     assert_eq!(seen.disorder_count, 0);
 }
 
+/// Messages that are larger together than all memory wait for room, and go on by themselves when there is some.
+pub fn messages_wait_for_room<C: Client, S: Server>() {
+    let mut config = config();
+    config.payload_memory = 12 << 20;
+    let server = S::start(ANY_V4, config.clone());
+    let mut client = C::connect(server.local_addr(), config);
+    let mut octets = Random::new(7).octets(1 << 20);
+    let mut sum = 0_u64;
+    for number in 1..=36_u64 {
+        octets[..8].copy_from_slice(&number.to_le_bytes());
+        sum = sum.wrapping_add(digest(&octets));
+        client.send(Delivery::Ordered { channel: 3 }, &octets);
+    }
+    client.flush();
+    while summary(&mut client).message_count < 36 {}
+    let seen = summary(&mut client);
+    assert_eq!((seen.message_count, seen.message_digest, seen.disorder_count), (36, sum, 0));
+}
+
 /// Streams carry more than any window, both ways at a time.
 pub fn streams_go_both_ways<C: Client, S: Server>() {
     let (mut client, _server) = pair::<C, S>();

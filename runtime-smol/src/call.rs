@@ -47,7 +47,6 @@ impl Future for Calling<'_> {
                     Ok(id) => {
                         state.watch(id.index(), waiter);
                         state.found_room(waiter);
-                        state.touch();
                         *call = Some(id);
                     }
                     Err(error) => return refused(state, waiter, error),
@@ -70,17 +69,14 @@ impl Future for Calling<'_> {
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        let Some(call) = self.call else { return self.shared.leave(&waiter) };
-        self.shared.command(|state, now| {
+        self.shared.leave(&waiter, |state, now| {
+            let Some(call) = self.call else { return };
             if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
-                state.dispose(now, call, outcome);
-            } else {
-                state.unwatch(call.index(), &waiter);
-                // Its end, of which nobody wants to hear, is among the events at once.
-                let _ = state.core.cancel(now, call);
-                state.dispatch(now);
+                return state.dispose(now, call, outcome);
             }
-            self.shared.leave_locked(state, &waiter);
+            state.unwatch(call.index(), &waiter);
+            // Nobody wants to hear of its end.
+            let _ = state.core.cancel(now, call);
         });
     }
 }
@@ -136,7 +132,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(message) = self.message {
             // Stale if its session is gone.
-            let _ = self.shared.command(|state, now| state.core.release(now, message));
+            let _ = self.shared.command_aside(|state, now| state.core.release(now, message));
         }
     }
 }
@@ -176,7 +172,7 @@ impl Unresolved {
             Some(call)
         });
         if asked.is_none() {
-            shared.leave(&waiter);
+            shared.leave(&waiter, |_, _| ());
             return Err(CallError::Unknown(self));
         }
         self.call = None;
@@ -190,7 +186,7 @@ impl Drop for Unresolved {
     fn drop(&mut self) {
         if let Some(call) = self.call {
             // Stale if the callee does not know either.
-            let _ = self.shared.command(|state, now| state.core.forget(now, call));
+            let _ = self.shared.command_aside(|state, now| state.core.forget(now, call));
         }
     }
 }

@@ -63,7 +63,7 @@ impl Future for Helper {
                 }
                 continue;
             }
-            state.driver = Some(Driver::Helper);
+            state.drive(Driver::Helper);
             if state.turn(shared.socket(), now) == Turn::Idle
                 && shared.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
             {

@@ -71,9 +71,9 @@ impl Future for Sending<'_> {
             match sent {
                 Ok(message) => {
                     state.found_room(waiter);
-                    state.touch();
                     let waiter = Waiter::new(state);
                     state.watch(message.index(), &waiter);
+                    state.settle(shared.socket(), now);
                     Poll::Ready(Ok((message, waiter)))
                 }
                 Err(error) => refused(state, waiter, error),
@@ -89,7 +89,7 @@ impl Future for Sending<'_> {
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.shared.leave(&waiter);
+            self.shared.leave(&waiter, |_, _| ());
         }
     }
 }
@@ -118,9 +118,7 @@ impl Future for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.unwatch(self.message.index(), &self.waiter);
-        self.shared.leave_locked(&mut state, &self.waiter);
+        self.shared.leave(&self.waiter, |state, _| state.unwatch(self.message.index(), &self.waiter));
     }
 }
 
@@ -162,9 +160,7 @@ impl Future for Flushing<'_> {
 impl Drop for Flushing<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            let mut state = self.shared.lock();
-            state.flushes.retain(|flush| flush.waiter != waiter.key);
-            self.shared.leave_locked(&mut state, &waiter);
+            self.shared.leave(&waiter, |state, _| state.flushes.retain(|flush| flush.waiter != waiter.key));
         }
     }
 }
@@ -201,14 +197,14 @@ impl<T> Future for Taking<'_, T> {
 impl<T> Drop for Taking<'_, T> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        let mut state = self.shared.lock();
-        let arrivals = (self.arrivals)(&mut state);
-        arrivals.receivers.retain(|key| *key != waiter.key);
-        // It may have been woken for something that it does not take.
-        if let Some(next) = arrivals.next_receiver() {
-            state.waiters.wake(next);
-        }
-        self.shared.leave_locked(&mut state, &waiter);
+        self.shared.leave(&waiter, |state, _| {
+            let arrivals = (self.arrivals)(state);
+            arrivals.receivers.retain(|key| *key != waiter.key);
+            // It may have been woken for something that it does not take.
+            if let Some(next) = arrivals.next_receiver() {
+                state.waiters.wake(next);
+            }
+        });
     }
 }
 
@@ -246,7 +242,7 @@ impl Received {
 impl Drop for Received {
     fn drop(&mut self) {
         // Stale if its session is gone.
-        let _ = self.shared.command(|state, now| state.core.release(now, self.arrived.id));
+        let _ = self.shared.command_aside(|state, now| state.core.release(now, self.arrived.id));
     }
 }
 

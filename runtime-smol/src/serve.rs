@@ -101,6 +101,19 @@ where
         self
     }
 
+    /// Polls handlers, begins some, and sends in one go what they answered; false if there was nothing to do.
+    fn answer(&mut self) -> bool {
+        self.shared.lock().is_serving = true;
+        let mut is_idle = !self.poll_handlers();
+        for _ in 0..CALL_COUNT_MAX {
+            let Some(call) = next_call(&self.shared, self.admit.as_deref(), !self.vacant.is_empty()) else { break };
+            is_idle = false;
+            self.begin(call);
+        }
+        self.shared.command(|state, _| state.is_serving = false);
+        !is_idle
+    }
+
     /// Polls handlers that are to be polled; false if there was none.
     fn poll_handlers(&mut self) -> bool {
         if !self.alert.is_raised.swap(false, Ordering::AcqRel) {
@@ -149,33 +162,26 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ReceiveError> {
         let this = self.get_mut();
         this.alert.set(cx.waker());
-        loop {
-            this.shared.lock().is_serving = true;
-            this.poll_handlers();
-            let mut is_idle = true;
-            for _ in 0..CALL_COUNT_MAX {
-                let Some(call) = next_call(&this.shared, this.admit.as_deref(), !this.vacant.is_empty()) else { break };
-                is_idle = false;
-                this.begin(call);
+        for _ in 0..ROUND_COUNT_MAX {
+            if this.answer() {
+                continue;
             }
-            this.shared.lock().is_serving = false;
-
             let has_room = !this.vacant.is_empty();
-            let alert = &this.alert;
-            let polled = this.shared.poll(&mut this.waiter, cx, |state, _, _| {
+            let mut state = this.shared.lock();
+            let polled = this.shared.poll_locked(&mut state, &mut this.waiter, cx, |state, _, _| {
                 let has_call = has_room && !state.calls.is_empty();
-                if has_call || !is_idle || alert.is_raised.load(Ordering::Acquire) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
+                if has_call || this.alert.is_raised.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
             });
+            this.shared.rouse(&mut state);
             match polled {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(ReceiveError::Closed),
                 Poll::Pending => return Poll::Pending,
             }
         }
+        // Tasks beside this one want to run, too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -190,7 +196,6 @@ fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Opt
         // What was cancelled or has expired since is gone.
         let Ok(known) = state.core.incoming_call(call) else { continue };
         let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
-        state.touch();
         if let Some(Err(why)) = admit.map(|admit| admit(&procedure)) {
             let _ = state.core.refuse(now, call, why);
             continue;
@@ -215,12 +220,12 @@ fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Opt
 
 impl<H, F> Drop for Serving<H, F> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if state.server == Some(self.waiter.key) {
-            state.server = None;
-            refuse_waiting(&mut state, self.shared.now());
-        }
-        self.shared.leave_locked(&mut state, &self.waiter);
+        self.shared.leave(&self.waiter, |state, now| {
+            if state.server == Some(self.waiter.key) {
+                state.server = None;
+                refuse_waiting(state, now);
+            }
+        });
     }
 }
 
@@ -228,7 +233,6 @@ impl<H, F> Drop for Serving<H, F> {
 fn refuse_waiting(state: &mut State, now: Instant) {
     while let Some(call) = state.calls.pop_front() {
         let _ = state.core.refuse(now, call, NotExecuted::Draining);
-        state.touch();
     }
 }
 
@@ -320,15 +324,13 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.unwatch(self.call.index(), &self.waiter);
-        self.shared.leave_locked(&mut state, &self.waiter);
-        drop(state);
-        if !self.is_answered {
-            // Stale if the caller is gone.
-            let call = self.call;
-            let _ = self.shared.command(|state, now| state.core.reply(now, call, Answer::HandlerFailed, &[], &[]));
-        }
+        self.shared.leave(&self.waiter, |state, now| {
+            state.unwatch(self.call.index(), &self.waiter);
+            if !self.is_answered {
+                // Stale if the caller is gone.
+                let _ = state.core.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
+            }
+        });
     }
 }
 
@@ -378,3 +380,6 @@ impl Alert {
 /// Calls that begin before what they gave is sent, so that both sides stay awake (design: measured 4 times the calls of one
 /// datagram at a time).
 const CALL_COUNT_MAX: usize = 16;
+
+/// Times that one poll may answer before other tasks get their turn; our choice.
+const ROUND_COUNT_MAX: usize = 16;

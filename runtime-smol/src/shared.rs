@@ -55,11 +55,12 @@ pub(crate) struct State {
     /// Futures that were refused for want of room.
     room: VecDeque<Key>,
     pub(crate) driver: Option<Driver>,
+    /// What the driver wakes for by itself; `None` while it is awake.
+    sleep: Option<Sleep>,
     alarm: Alarm,
     pub(crate) helper: HelperState,
     incoming: RecvBatch,
     outgoing: SendBatch,
-    has_unsent: bool,
     is_send_blocked: bool,
     /// The end of the socket, and of everything.
     failure: Option<io::ErrorKind>,
@@ -74,6 +75,13 @@ pub(crate) struct Failed;
 pub(crate) enum Driver {
     Waiter(Key),
     Helper,
+}
+
+/// What wakes the driver, beside a datagram.
+#[derive(Clone, Copy, Debug)]
+struct Sleep {
+    until: Option<Instant>,
+    awaits_writable: bool,
 }
 
 /// Somebody who waits until all is acknowledged.
@@ -143,11 +151,11 @@ impl Shared {
             is_serving: false,
             room: VecDeque::new(),
             driver: None,
+            sleep: None,
             alarm: Alarm::new(),
             helper: HelperState::default(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT),
             outgoing,
-            has_unsent: false,
             is_send_blocked: false,
             failure: None,
         };
@@ -169,49 +177,79 @@ impl Shared {
     }
 
     /// Runs a command that has an answer at once, and sends what it gives rise to.
-    pub(crate) fn command<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+    pub(crate) fn command<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
         let now = self.now();
         let value = work(&mut state, now);
-        state.has_unsent = true;
         if !state.is_serving {
-            state.transmit(self.socket(), now);
+            state.settle(self.socket(), now);
+            self.rouse(&mut state);
         }
         value
     }
 
+    /// Runs a command that nobody waits for. If something is to be sent already, whoever asked for that sends this, too.
+    pub(crate) fn command_aside<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let now = self.now();
+        let has_transmit = state.core.has_transmit();
+        let value = work(&mut state, now);
+        if !has_transmit && !state.is_serving {
+            state.settle(self.socket(), now);
+        }
+        self.rouse(&mut state);
+        value
+    }
+
     /// Polls for what a future waits for: tries, and drives the endpoint if no other future does.
+    ///
+    /// An attempt that asks for something and is ready sends it: [`State::settle`].
     pub(crate) fn poll<T>(
         self: &Arc<Self>,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&mut State, &mut Waiter, Instant) -> Poll<T>,
+        attempt: impl FnMut(&mut State, &mut Waiter, Instant) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         let mut state = self.lock();
+        let polled = self.poll_locked(&mut state, waiter, cx, attempt);
+        if polled.is_ready() {
+            self.retire(&mut state, waiter.key);
+        }
+        self.rouse(&mut state);
+        polled
+    }
+
+    /// As [`Shared::poll`], under the lock, for a future that goes on when it is ready: it remains the driver.
+    pub(crate) fn poll_locked<T>(
+        &self,
+        state: &mut State,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&mut State, &mut Waiter, Instant) -> Poll<T>,
+    ) -> Poll<Result<T, Failed>> {
         state.waiters.quiet(waiter.key);
         for _ in 0..TURN_COUNT_MAX {
             if state.failure.is_some() {
                 return Poll::Ready(Err(Failed));
             }
             let now = self.now();
-            if let Poll::Ready(value) = attempt(&mut state, waiter, now) {
-                state.transmit(self.socket(), now);
-                self.retire(&mut state, waiter.key);
+            if let Poll::Ready(value) = attempt(state, waiter, now) {
                 return Poll::Ready(Ok(value));
             }
-            if matches!(state.driver, Some(Driver::Waiter(driver)) if driver != waiter.key) {
+            let is_driven = matches!(state.driver, Some(Driver::Waiter(driver)) if driver != waiter.key);
+            // Other futures may be about to ask for something as well; all of it goes into few datagrams.
+            let has_company = is_driven || state.waiters.woken_count() > 0;
+            if has_company && !waiter.has_yielded && state.core.has_transmit() {
+                waiter.has_yielded = true;
+                break;
+            }
+            if is_driven {
+                state.settle(self.socket(), now);
                 state.waiters.wait(waiter.key, cx.waker());
-                // Other futures may be about to ask for something as well; all of it goes into few datagrams.
-                if !waiter.has_yielded && state.has_unsent {
-                    waiter.has_yielded = true;
-                    cx.waker().wake_by_ref();
-                } else {
-                    state.transmit(self.socket(), now);
-                }
                 return Poll::Pending;
             }
-            state.driver = Some(Driver::Waiter(waiter.key));
-            if state.turn(self.socket(), now) == Turn::Idle && self.poll_sleep(&mut state, cx, None).is_pending() {
+            state.drive(Driver::Waiter(waiter.key));
+            if state.turn(self.socket(), now) == Turn::Idle && self.poll_sleep(state, cx, None).is_pending() {
                 state.waiters.wait(waiter.key, cx.waker());
                 return Poll::Pending;
             }
@@ -222,14 +260,14 @@ impl Shared {
         Poll::Pending
     }
 
-    /// Has the task woken when there is something to do; ready if there is already.
+    /// Has the task of the driver woken when there is something to do; ready if there is already.
     pub(crate) fn poll_sleep(&self, state: &mut State, cx: &mut Context<'_>, alarm: Option<&mut Alarm>) -> Poll<()> {
-        let deadline = state.core.poll_timeout().map(|deadline| self.on_clock(deadline));
+        let sleep = Sleep { until: state.core.poll_timeout(), awaits_writable: state.is_send_blocked };
         let alarm = alarm.unwrap_or(&mut state.alarm);
-        if alarm.poll_until(deadline, cx).is_ready() {
+        if alarm.poll_until(sleep.until.map(|until| self.on_clock(until)), cx).is_ready() {
             return Poll::Ready(());
         }
-        if state.is_send_blocked && self.socket.poll_writable(cx).is_ready() {
+        if sleep.awaits_writable && self.socket.poll_writable(cx).is_ready() {
             state.is_send_blocked = false;
             return Poll::Ready(());
         }
@@ -239,18 +277,20 @@ impl Shared {
                 Poll::Ready(())
             }
             Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                state.sleep = Some(sleep);
+                Poll::Pending
+            }
         }
     }
 
     /// Closes all conversations: the handle that everything began with is gone.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(self: &Arc<Self>) {
         self.command(|state, now| {
             for peer in core::mem::take(&mut state.peers) {
                 // Who is gone needs no goodbye.
                 let _ = state.core.close(now, peer, 0);
             }
-            state.dispatch(now);
         });
     }
 
@@ -264,35 +304,55 @@ impl Shared {
         Waiter::new(&mut self.lock())
     }
 
-    /// Gives a future's place back.
-    pub(crate) fn leave(self: &Arc<Self>, waiter: &Waiter) {
-        let mut state = self.lock();
-        self.leave_locked(&mut state, waiter);
+    /// Gives a future's place back, after the last that it has to do.
+    pub(crate) fn leave(self: &Arc<Self>, waiter: &Waiter, work: impl FnOnce(&mut State, Instant)) {
+        self.command_aside(|state, now| {
+            work(state, now);
+            state.waiters.remove(waiter.key);
+            if waiter.is_refused {
+                state.room.retain(|key| *key != waiter.key);
+                // It may have been told of room that it has no use for.
+                state.tell_of_room();
+            }
+            self.retire(state, waiter.key);
+        });
     }
 
-    /// As [`Shared::leave`], under the lock.
-    pub(crate) fn leave_locked(self: &Arc<Self>, state: &mut State, waiter: &Waiter) {
-        state.waiters.remove(waiter.key);
-        if waiter.is_refused {
-            state.room.retain(|key| *key != waiter.key);
-            // It may have been told of room that it has no use for.
-            state.tell_of_room();
+    /// Lets another future drive if this one did, or nobody does.
+    fn retire(&self, state: &mut State, key: Key) {
+        let was_driver = state.driver == Some(Driver::Waiter(key));
+        if was_driver || state.driver.is_none() {
+            state.sleep = None;
+            state.driver = state.waiters.wake_first().map(Driver::Waiter);
+            if was_driver && state.driver.is_none() {
+                // What its last turn gave rise to.
+                state.settle(self.socket(), self.now());
+            }
         }
-        self.retire(state, waiter.key);
     }
 
-    /// Lets another future drive if this one did.
-    fn retire(self: &Arc<Self>, state: &mut State, key: Key) {
-        if state.driver == Some(Driver::Waiter(key)) {
-            state.driver = None;
-            state.waiters.wake_first();
-            self.rouse_helper(state);
+    /// Sees to it that somebody wakes for the next deadline, and for the socket if it has become full: the driver may have gone to
+    /// sleep before there was a reason.
+    pub(crate) fn rouse(self: &Arc<Self>, state: &mut State) {
+        let deadline = state.core.poll_timeout();
+        let is_covered = state.sleep.is_none_or(|sleep| {
+            let is_early = deadline.is_none_or(|deadline| sleep.until.is_some_and(|until| until <= deadline));
+            is_early && (sleep.awaits_writable || !state.is_send_blocked)
+        });
+        match state.driver {
+            Some(_) if is_covered => {}
+            Some(Driver::Waiter(driver)) => {
+                state.sleep = None;
+                state.waiters.wake(driver);
+            }
+            Some(Driver::Helper) | None => self.rouse_helper(state),
         }
     }
 
     /// Wakes the helper if it would sleep past the next deadline.
     fn rouse_helper(self: &Arc<Self>, state: &mut State) {
-        let Some(deadline) = state.core.poll_timeout() else { return };
+        let deadline = if state.is_send_blocked { Some(Instant::ORIGIN) } else { state.core.poll_timeout() };
+        let Some(deadline) = deadline else { return };
         if state.helper.alarm.is_some_and(|alarm| alarm <= deadline) {
             return;
         }
@@ -340,13 +400,23 @@ impl State {
             self.core.handle_timeout(now);
             has_progress = true;
         }
-        if !has_progress {
+        if !self.dispatch(now) && !has_progress {
             return Turn::Idle;
         }
-        self.has_unsent = true;
-        self.dispatch(now);
         self.tell_of_room();
         Turn::Progress
+    }
+
+    /// Makes a future, or the helper, the driver.
+    pub(crate) fn drive(&mut self, driver: Driver) {
+        self.driver = Some(driver);
+        self.sleep = None;
+    }
+
+    /// Tells what has happened, and sends what is ready.
+    pub(crate) fn settle(&mut self, socket: &Socket, now: Instant) {
+        self.dispatch(now);
+        self.transmit(socket, now);
     }
 
     /// Hands a few datagrams to the core; what they ask for is sent before the others are looked at, so that both sides stay
@@ -379,8 +449,8 @@ impl State {
         has_received
     }
 
-    pub(crate) fn transmit(&mut self, socket: &Socket, now: Instant) {
-        if !self.has_unsent || self.is_send_blocked {
+    fn transmit(&mut self, socket: &Socket, now: Instant) {
+        if self.is_send_blocked {
             return;
         }
         loop {
@@ -397,20 +467,16 @@ impl State {
                 self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
             }
             if self.outgoing.is_empty() {
-                self.has_unsent = false;
                 return;
             }
         }
     }
 
-    /// Notes that the core was asked for something, which has to be sent.
-    pub(crate) fn touch(&mut self) {
-        self.has_unsent = true;
-    }
-
-    /// Tells each event to whom it concerns.
-    pub(crate) fn dispatch(&mut self, now: Instant) {
+    /// Tells each event to whom it concerns; false if there was none.
+    pub(crate) fn dispatch(&mut self, now: Instant) -> bool {
+        let mut has_event = false;
         while let Some(event) = self.core.poll_event() {
+            has_event = true;
             match event {
                 Event::CallEnded { call, outcome } => self.end_call(now, call, outcome),
                 Event::MessageAcknowledged { message } => self.tell(message.index(), News::Acknowledged),
@@ -442,6 +508,7 @@ impl State {
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
             }
         }
+        has_event
     }
 
     /// Has news of an exchange told to a future.

@@ -109,14 +109,14 @@ impl End {
         cx: &mut Context<'_>,
         mut step: impl FnMut(&mut State, StreamId, Instant) -> Result<Poll<T>, StreamError>,
     ) -> Poll<io::Result<T>> {
-        let stream = self.stream;
-        let polled = self.shared.poll(&mut self.waiter, cx, |state, _, now| {
-            let step = step(state, stream, now);
-            state.touch();
-            match step {
-                Ok(poll) => poll.map(Ok),
-                Err(error) => Poll::Ready(Err(error)),
+        let (stream, socket) = (self.stream, self.shared.socket());
+        let polled = self.shared.poll(&mut self.waiter, cx, |state, _, now| match step(state, stream, now) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => {
+                state.settle(socket, now);
+                Poll::Ready(Ok(value))
             }
+            Err(error) => Poll::Ready(Err(error)),
         });
         polled.map(|result| match result {
             Ok(Ok(value)) => Ok(value),
@@ -129,13 +129,12 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.shared.command(|state, now| {
+        self.shared.leave(&self.waiter, |state, now| {
             state.streams.remove(&self.stream);
             if !self.is_over {
                 // Stale if its session is gone.
                 let _ = state.core.abandon(now, self.stream);
             }
-            self.shared.leave_locked(state, &self.waiter);
         });
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct Waiters {
     vacant: Vec<usize>,
     first: Option<usize>,
     last: Option<usize>,
+    woken_count: usize,
 }
 
 /// A future's place among the waiters. Whoever holds it must give it back: [`Waiters::remove`].
@@ -41,11 +42,12 @@ struct Entry {
     news: Option<News>,
     before: Option<usize>,
     after: Option<usize>,
+    is_woken: bool,
 }
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), vacant: Vec::new(), first: None, last: None }
+        Self { entries: Vec::new(), vacant: Vec::new(), first: None, last: None, woken_count: 0 }
     }
 
     pub(crate) fn add(&mut self) -> Key {
@@ -59,7 +61,7 @@ impl Waiters {
     }
 
     pub(crate) fn remove(&mut self, key: Key) {
-        self.unlink(key.0);
+        self.quiet(key);
         self.entries[key.0].news = None;
         self.vacant.push(key.0);
     }
@@ -89,24 +91,33 @@ impl Waiters {
     /// Notes that a future is being polled: nobody needs to wake it.
     pub(crate) fn quiet(&mut self, key: Key) {
         self.unlink(key.0);
+        if core::mem::take(&mut self.entries[key.0].is_woken) {
+            self.woken_count -= 1;
+        }
+    }
+
+    /// Returns how many were woken and have not been polled since.
+    pub(crate) const fn woken_count(&self) -> usize {
+        self.woken_count
     }
 
     /// Wakes a future if it waits.
     pub(crate) fn wake(&mut self, key: Key) {
         if let Some(waker) = self.unlink(key.0) {
+            self.woken_count += usize::from(!core::mem::replace(&mut self.entries[key.0].is_woken, true));
             waker.wake();
         }
     }
 
-    /// Wakes the one that has waited longest; false if nobody waits.
-    pub(crate) fn wake_first(&mut self) -> bool {
-        let Some(first) = self.first else { return false };
-        self.wake(Key(first));
-        true
+    /// Wakes the one that has waited longest, if anybody waits.
+    pub(crate) fn wake_first(&mut self) -> Option<Key> {
+        let first = Key(self.first?);
+        self.wake(first);
+        Some(first)
     }
 
     pub(crate) fn wake_all(&mut self) {
-        while self.wake_first() {}
+        while self.wake_first().is_some() {}
     }
 
     fn link(&mut self, index: usize) {
@@ -164,19 +175,25 @@ mod tests {
         waiters.wait(early, &early_waker);
         waiters.wait(late, &late_waker);
 
-        assert!(waiters.wake_first());
+        assert_eq!(waiters.wake_first(), Some(early));
         waiters.wake(early);
         let counts = |early: usize, late: usize| {
             assert_eq!((early_count.0.load(Ordering::Relaxed), late_count.0.load(Ordering::Relaxed)), (early, late));
         };
         counts(1, 0);
 
+        assert_eq!(waiters.woken_count(), 1);
+
+        waiters.quiet(early);
         waiters.wait(early, &early_waker);
-        assert!(waiters.wake_first());
+        assert_eq!(waiters.woken_count(), 0);
+        assert_eq!(waiters.wake_first(), Some(late));
         counts(1, 1);
-        assert!(waiters.wake_first());
-        assert!(!waiters.wake_first());
+        assert_eq!(waiters.wake_first(), Some(early));
+        assert_eq!(waiters.wake_first(), None);
         counts(2, 1);
+        waiters.remove(early);
+        assert_eq!(waiters.woken_count(), 1);
     }
 
     #[test]

@@ -603,8 +603,12 @@ impl Answers {
         true
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub(super) fn pop(&mut self, out: &mut [u8]) -> Option<Transmit> {
-        if self.count == 0 {
+        if self.is_empty() {
             return None;
         }
         let waiting = self.waiting[self.first].take()?;

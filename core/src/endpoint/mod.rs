@@ -329,6 +329,14 @@ impl<'s> Endpoint<'s> {
         self.config.rate_max.map(|_| self.rate_free_at.saturating_sub(RATE_BURST))
     }
 
+    /// Says whether [`Endpoint::poll_transmit`] may have a datagram: for a loop that lets several commands share one.
+    ///
+    /// Any command and any input can make it so, those that are refused as well.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        !self.ready.is_empty() || !self.answers.is_empty()
+    }
+
     /// Builds the next datagram of the peer whose turn it is.
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
         while let Some(index) = self.ready.front() {
