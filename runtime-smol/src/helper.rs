@@ -15,7 +15,7 @@ use crate::shared::{Alarm, DRIVER_DELAY_MAX, Driver, Shared, Turn};
 
 /// Sends delayed acknowledgements and repeats one-way messages when nobody waits for anything.
 ///
-/// In a row of calls it is woken once in a few milliseconds, because its alarm is only ever set earlier by others. It ends
+/// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends
 /// with the last handle of the endpoint.
 pub(crate) struct Helper {
     shared: Weak<Shared>,
@@ -51,11 +51,18 @@ impl Future for Helper {
                 return Poll::Ready(());
             }
             let now = shared.now();
-            let deadline = state.core.poll_timeout();
-            if let Some(Driver::Waiter(_)) = state.driver
-                && deadline.is_none_or(|deadline| now < deadline.saturating_add(DRIVER_DELAY_MAX))
-            {
-                let alarm = deadline.map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
+            // What it was asked for, if that is still to come.
+            let asked = state.helper.alarm.filter(|alarm| now < *alarm);
+            let idle_until = match state.driver {
+                Some(Driver::Helper) => None,
+                Some(Driver::Waiter(_)) => {
+                    let late = state.core.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
+                    late.is_none_or(|late| now < late).then_some(late)
+                }
+                None => asked.map(Some),
+            };
+            if let Some(late) = idle_until {
+                let alarm = asked.into_iter().chain(late).min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
                 if this.alarm.poll_until(alarm.map(|alarm| shared.on_clock(alarm)), cx).is_pending() {

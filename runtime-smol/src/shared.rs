@@ -345,19 +345,21 @@ impl Shared {
                 state.sleep = None;
                 state.waiters.wake(driver);
             }
-            Some(Driver::Helper) | None => self.rouse_helper(state),
+            Some(Driver::Helper) => self.rouse_helper(state, Instant::ORIGIN),
+            // Most likely the next future drives in a moment.
+            None if deadline.is_some() || state.is_send_blocked => {
+                self.rouse_helper(state, self.now().saturating_add(GRACE));
+            }
+            None => {}
         }
     }
 
-    /// Wakes the helper if it would sleep past the next deadline.
-    fn rouse_helper(self: &Arc<Self>, state: &mut State) {
-        let deadline = if state.is_send_blocked { Some(Instant::ORIGIN) } else { state.core.poll_timeout() };
-        let Some(deadline) = deadline else { return };
-        if state.helper.alarm.is_some_and(|alarm| alarm <= deadline) {
+    /// Has the helper look after everything at an instant, or before.
+    fn rouse_helper(self: &Arc<Self>, state: &mut State, at: Instant) {
+        if state.helper.alarm.is_some_and(|alarm| alarm <= at) {
             return;
         }
-        // Until it has set its alarm, nobody needs to wake it again.
-        state.helper.alarm = Some(Instant::ORIGIN);
+        state.helper.alarm = Some(at);
         if !state.helper.is_spawned {
             state.helper.is_spawned = true;
             Helper::spawn(self);
@@ -660,6 +662,10 @@ impl Alarm {
 /// How long the helper lets a driver be late before it takes its place: some futures are kept without being polled. Our
 /// choice: longer than an executor is busy between two polls, shorter than a peer's patience.
 pub(crate) const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);
+
+/// How long nobody may drive before the helper does. Our choice: rare beside the calls of a row, short beside the timeouts of
+/// the protocol.
+const GRACE: Duration = Duration::from_millis(1);
 
 /// Turns that one poll may take before other tasks get theirs; our choice.
 const TURN_COUNT_MAX: usize = 16;
