@@ -7,9 +7,13 @@
 //!        --work bulk --msg OCTETS                   [--warm SECONDS] [--secs SECONDS] [--bytes OCTETS]
 //!     connects, warms up, prints WARM, reads GO, works until a limit is reached, prints
 //!     DONE calls=N secs=S p50=US p99=US p999=US     or     DONE bytes=N secs=S
+//! client --addr A [--runtime NAME] --work idle --conns COUNT
+//!     opens so many peers, makes one call on each, prints WARM, reads GO, prints
+//!     DONE conns=N
 //! ```
 //!
-//! Each option has one value, the last of several counts, and unknown ones are ignored. What goes beyond the convention:
+//! Each option has one value, the last of several counts, and unknown ones are ignored; the runtime is std if none is named.
+//! What goes beyond the convention:
 //!
 //! - with `--blocks COUNT` the client takes so many GO, each answered by a DONE;
 //! - with `--end-with input` the server ends when its standard input does;
@@ -137,7 +141,7 @@ impl<'a> Options<'a> {
 
     /// Returns the adapter that `--runtime` names.
     pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
-        let name = self.required::<String>("runtime")?;
+        let Some(name) = self.optional::<String>("runtime")? else { return Ok(Runtime::Std) };
         Runtime::from_str(&name, false).map_err(|_| usage(format_args!("'{name}' is no value for --runtime")))
     }
 
@@ -147,7 +151,12 @@ impl<'a> Options<'a> {
         Rung::from_str(&name, false).map(Some).map_err(|_| usage(format_args!("'{name}' is no value for --rung")))
     }
 
-    /// Reads what a client is told.
+    /// Returns how many idle peers a client is to hold, if that is its work.
+    pub(super) fn idle_count(&self) -> Result<Option<NonZeroUsize>, Failure> {
+        if self.required::<String>("work")? == "idle" { self.required("conns").map(Some) } else { Ok(None) }
+    }
+
+    /// Reads what a client is told that works.
     pub(super) fn client(&self) -> Result<ClientOptions, Failure> {
         let (work, count) = match self.required::<String>("work")?.as_str() {
             "echo" => {
@@ -156,7 +165,7 @@ impl<'a> Options<'a> {
             }
             "bulk" => (Work::Bulk { msg: self.required("msg")? }, self.optional("bytes")?),
             "send" => (Work::Send { msg: self.required("msg")? }, self.optional("bytes")?),
-            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo, bulk or send"))),
+            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo, bulk, send or idle"))),
         };
         let options = ClientOptions {
             addr: self.addr()?,
@@ -254,10 +263,7 @@ pub(super) fn run_client(
     say(out, WARM)?;
     let block_count = usize::try_from(options.block_count).unwrap_or(usize::MAX);
     for line in lines.lines().take(block_count) {
-        let line = line.map_err(|error| Failure::local("cannot read standard input", &error))?;
-        if line.trim_end() != GO {
-            return Err(usage(format_args!("'{line}' stands where {GO} should be")));
-        }
+        check_go(line)?;
         let datagrams_before = datagram_count();
         let started = Instant::now();
         let amount = work(Limit::new(started, options.secs, options.count), &mut latency)?;
@@ -268,6 +274,28 @@ pub(super) fn run_client(
         };
         let datagram_count = datagram_count().zip(datagrams_before).map(|(after, before)| after - before);
         say(out, Done { amount, secs, latency: latency.take(), datagram_count })?;
+    }
+    Ok(())
+}
+
+/// Opens `count` peers, each of which has made a call, and holds them until it is told that they were looked at.
+pub(super) fn hold_peers<T>(
+    count: NonZeroUsize,
+    mut lines: impl BufRead,
+    out: &mut impl Write,
+    open: impl Fn() -> Result<T, Failure>,
+) -> Result<(), Failure> {
+    let peers = (0..count.get()).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+    say(out, WARM)?;
+    let mut line = String::new();
+    check_go(lines.read_line(&mut line).map(|_| line))?;
+    say(out, format_args!("DONE conns={}", peers.len()))
+}
+
+fn check_go(line: io::Result<String>) -> Result<(), Failure> {
+    let line = line.map_err(|error| Failure::local("cannot read standard input", &error))?;
+    if line.trim_end() != GO {
+        return Err(usage(format_args!("'{line}' stands where {GO} should be")));
     }
     Ok(())
 }
@@ -384,6 +412,18 @@ mod tests {
             let failure = parse(args).expect_err(args).to_string();
             assert!(failure.contains(reason), "{args}: {failure}");
         }
+    }
+
+    #[test]
+    fn idle_peers_are_held_until_they_were_looked_at() {
+        let args = ["--work", "idle", "--conns", "3"].map(str::to_owned);
+        let count = Options::parse(&args).unwrap().idle_count().unwrap().unwrap();
+        let opened = Cell::new(0);
+        let open = || Ok(opened.set(opened.get() + 1));
+        let mut out = Vec::new();
+        hold_peers(count, &b"GO\n"[..], &mut out, open).unwrap();
+        assert_eq!((opened.get(), out), (3, b"WARM\nDONE conns=3\n".to_vec()));
+        assert!(hold_peers(count, &b""[..], &mut Vec::new(), open).is_err());
     }
 
     #[test]

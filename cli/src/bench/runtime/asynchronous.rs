@@ -43,11 +43,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = Client::connect_insecure(client_options.addr, options(config))
-        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
-    // The first call opens the conversation.
-    smol::block_on(client.call(Request::new(PROGRAM, VERSION, ECHO, &[])))
-        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    let client = connect(client_options.addr, config)?;
     let datagram_count = || {
         let counters = client.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
@@ -66,6 +62,15 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
         }
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
+}
+
+/// Opens a conversation, by a first call.
+pub(super) fn connect(server: SocketAddr, config: Config) -> Result<Client, Failure> {
+    let client = Client::connect_insecure(server, options(config))
+        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    smol::block_on(client.call(Request::new(PROGRAM, VERSION, ECHO, &[])))
+        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    Ok(client)
 }
 
 fn options(config: Config) -> Options {

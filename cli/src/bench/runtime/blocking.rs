@@ -33,8 +33,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = Client::connect_insecure(client_options.addr, options(config))
-        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    let client = connect(client_options.addr, config)?;
     let datagram_count = || {
         let counters = client.socket_counters();
         Some(counters.sent_count + counters.received_count)
@@ -47,6 +46,14 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
         Work::Send { msg } => send(&client, msg.get(), Pace::Acknowledged, limit, latency, &mut sent_len),
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
+}
+
+/// Opens a conversation, by a first call.
+pub(super) fn connect(server: SocketAddr, config: Config) -> Result<Client, Failure> {
+    let client = Client::connect_insecure(server, options(config))
+        .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    client.call(PROGRAM, VERSION, ECHO, &[]).map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    Ok(client)
 }
 
 fn options(config: Config) -> Options {

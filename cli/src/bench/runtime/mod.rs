@@ -5,11 +5,15 @@ mod blocking;
 mod readiness;
 mod rung;
 
+use core::net::SocketAddr;
+use core::num::NonZeroUsize;
+use std::io::{stdin, stdout};
+
 use clap::{Args, ValueEnum};
 use posthaste_core::Config;
 
 pub(super) use self::rung::Rung;
-use super::convention::Options;
+use super::convention::{self, Options};
 use crate::failure::Failure;
 
 /// Be one end of a measurement, as the bench convention wants it.
@@ -46,7 +50,9 @@ impl Runtime {
 pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
     options.end_with_input();
-    let (address, config) = (options.addr()?, config(&options)?);
+    let (address, mut config) = (options.addr()?, config(&options)?);
+    config.peer_count_max = PEER_COUNT_MAX;
+    config.session_count_per_address_max = PEER_COUNT_MAX;
     match options.runtime()? {
         Runtime::Std => blocking::serve(address, config),
         Runtime::Mio => readiness::serve(address, config),
@@ -57,6 +63,9 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
 /// Works as the options say.
 pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
+    if let Some(count) = options.idle_count()? {
+        return hold_peers(count, options.addr()?, options.runtime()?);
+    }
     let config = config(&options)?;
     match options.runtime()? {
         Runtime::Std => blocking::run_client(&options.client()?, config),
@@ -65,10 +74,28 @@ pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     }
 }
 
+/// Holds idle peers, each with a socket and an endpoint of its own.
+fn hold_peers(count: NonZeroUsize, server: SocketAddr, runtime: Runtime) -> Result<(), Failure> {
+    // What many clients in one process need each is little.
+    let mut config = Config::bare();
+    config.initial_rtt = Config::lan().initial_rtt;
+    let (lines, mut out) = (stdin().lock(), stdout());
+    match runtime {
+        Runtime::Std => convention::hold_peers(count, lines, &mut out, || blocking::connect(server, config.clone())),
+        Runtime::Mio => convention::hold_peers(count, lines, &mut out, || readiness::connect(server, config.clone())),
+        Runtime::Smol => {
+            convention::hold_peers(count, lines, &mut out, || asynchronous::connect(server, config.clone()))
+        }
+    }
+}
+
 /// Returns what a user on one machine would set, or what makes a rung of the ladder.
 fn config(options: &Options<'_>) -> Result<Config, Failure> {
     Ok(options.rung()?.map_or(Config::lan(), Rung::config))
 }
+
+/// As many as idle clients are counted by, all of them on one address.
+const PEER_COUNT_MAX: usize = 16_384;
 
 /// The program that the ends agree on.
 const PROGRAM: u32 = 1;

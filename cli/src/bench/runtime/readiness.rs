@@ -37,7 +37,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = RefCell::new(Caller::connect(options.addr, config)?);
+    let client = RefCell::new(connect(options.addr, config)?);
     let datagram_count = || {
         let counters = *client.borrow().turns.endpoint.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
@@ -51,6 +51,19 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
         }
     };
     convention::run_client(options, stdin().lock(), &mut stdout(), datagram_count, work)
+}
+
+/// Opens a conversation, by a first call.
+pub(super) fn connect(server: SocketAddr, mut config: Config) -> Result<Caller, Failure> {
+    config.accept = Accept::Nobody;
+    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let mut turns = Turns::new(SocketAddr::new(any, 0), config)
+        .map_err(|error| Failure::new(Code::Local, format_args!("cannot open a socket: {error}")))?;
+    let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
+    let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false, sent_len: 0 };
+    caller.call(ECHO, &[], Instant::now())?;
+    caller.finish(&mut Latency::new())?;
+    Ok(caller)
 }
 
 /// An endpoint in a loop.
@@ -144,7 +157,7 @@ impl Service {
 }
 
 /// The client's application.
-struct Caller {
+pub(super) struct Caller {
     turns: Turns,
     peer: PeerId,
     /// When the open calls began, by index.
@@ -156,19 +169,6 @@ struct Caller {
 }
 
 impl Caller {
-    fn connect(server: SocketAddr, mut config: Config) -> Result<Self, Failure> {
-        config.accept = Accept::Nobody;
-        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let mut turns = Turns::new(SocketAddr::new(any, 0), config)
-            .map_err(|error| Failure::new(Code::Local, format_args!("cannot open a socket: {error}")))?;
-        let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
-        let mut caller = Self { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false, sent_len: 0 };
-        // The first call opens the conversation.
-        caller.call(ECHO, &[], Instant::now())?;
-        caller.finish(&mut Latency::new())?;
-        Ok(caller)
-    }
-
     /// Keeps `inflight` calls open.
     fn echo(&mut self, size: usize, inflight: usize, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
         let arguments = vec![0x5a; size];
