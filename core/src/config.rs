@@ -24,7 +24,8 @@ pub struct Config {
     pub peer_count_max: usize,
     /// Sessions that peers at one address (without the port) may hold here. In plain mode an address is the only identity.
     pub session_count_per_address_max: usize,
-    /// Used tickets remembered until they expire. When full, a returning peer takes one round trip more. At most 2^24.
+    /// Used tickets remembered until they expire, and as many used retry tokens. Without room for one more ticket, a returning
+    /// peer takes one round trip more; so many new peers are served in the 10 s that a retry token lives. 1 to 2^24.
     pub used_ticket_count_max: usize,
 
     /// Handshakes of protected conversations under way at a time. Plain mode needs none. At most 2^24.
@@ -131,7 +132,7 @@ impl Config {
             accept: Accept::Peers,
             peer_count_max: 256,
             session_count_per_address_max: 64,
-            used_ticket_count_max: 1024,
+            used_ticket_count_max: 8192,
             handshake_count_max: 64,
             move_count_max: 64,
             exchange_count_max: 16_384,
@@ -245,7 +246,7 @@ impl Config {
         check! {
             within(self.peer_count_max, 1, POOL_MAX, "peer_count_max");
             within(self.session_count_per_address_max, 1, POOL_MAX, "session_count_per_address_max");
-            within(self.used_ticket_count_max, 0, POOL_MAX, "used_ticket_count_max");
+            within(self.used_ticket_count_max, 1, POOL_MAX, "used_ticket_count_max");
             within(self.handshake_count_max, 0, POOL_MAX, "handshake_count_max");
             within(self.move_count_max, 0, POOL_MAX, "move_count_max");
             within(self.exchange_count_max, 1, POOL_MAX, "exchange_count_max");

@@ -69,8 +69,8 @@ impl Counts {
             payload: config.payload_memory,
             payload_tree: Arena::tree_len(config.payload_memory),
             payload_waiting: WAITING_SIZE_COUNT * least(exchanges, WAITING_BURST),
-            used_tickets: config.used_ticket_count_max,
-            used_ticket_buckets: config.used_ticket_count_max.next_power_of_two(),
+            used_tickets: 2 * config.used_ticket_count_max,
+            used_ticket_buckets: (2 * config.used_ticket_count_max).next_power_of_two(),
         }
     }
 }

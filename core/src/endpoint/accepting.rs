@@ -9,7 +9,7 @@ use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
 use crate::memory::{Broken, Purpose};
 use crate::peer::{self, Code, Notices, Stage, Ticket};
 use crate::session::Session;
-use crate::token::{TOKEN_LEN, Token, TokenKind, resume_proof, secrets_are_equal};
+use crate::token::{TOKEN_LEN, TicketRefused, Token, TokenKind, resume_proof, secrets_are_equal};
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
     ConversationId, Epoch, Frame, Frames, Malformed, Parameters, ResetToken, Seq, SessionOutcome, SessionSecret, Side,
@@ -42,7 +42,12 @@ impl Endpoint<'_> {
         if let Some(index) = self.find_hello(arrival.from, from) {
             return self.on_hello_repeated(index, number, frames);
         }
-        let Some(session) = self.check_token(arrival.from, token) else {
+        let is_at_limit = self.session_count(arrival.from.ip()) >= self.config.session_count_per_address_max;
+        if is_at_limit && resume_in(frames).is_none_or(|resume| self.find_session(resume, from).is_none()) {
+            // Before its token is used up: nobody else is to go short of the memory for them.
+            return Err(Rejected::NoRoom);
+        }
+        let Some(session) = self.check_token(arrival.from, token)? else {
             self.retry(arrival, from, number);
             return Ok(());
         };
@@ -71,13 +76,14 @@ impl Endpoint<'_> {
     }
 
     /// Says which session a token opens, if it is good and was not used before (protocol §4.3).
-    fn check_token(&mut self, address: SocketAddr, token: &Ticket) -> Option<u64> {
-        if token.octets().is_empty() {
-            return None;
+    fn check_token(&mut self, address: SocketAddr, token: &Ticket) -> Result<Option<u64>, Rejected> {
+        let Some(token) = self.tokens.open(self.now, address, token.octets()) else { return Ok(None) };
+        match (self.used_tickets.insert(self.now, &token), token.kind) {
+            (Ok(()), _) => Ok(Some(token.session)),
+            // Another token would find no room either; unanswered, the hello comes again.
+            (Err(TicketRefused::Full), TokenKind::Retry) => Err(Rejected::NoRoom),
+            (Err(_), _) => Ok(None),
         }
-        let Token { session, .. } = self.tokens.open(self.now, address, token.octets())?;
-        self.used_tickets.insert(self.now, session).ok()?;
-        Some(session)
     }
 
     /// Answers a hello without a good token: no state is kept (protocol §4.3).
@@ -104,11 +110,8 @@ impl Endpoint<'_> {
             _ => None,
         });
         let parameters = parameters.unwrap_or(Err(Malformed::Form))?;
-        let resume = Frames::new(frames).find_map(|frame| match frame {
-            Ok(Frame::Resume { session, proof }) => Some((session, proof)),
-            _ => None,
-        });
-        let known = resume.and_then(|(session, proof)| self.find_session(session, &proof, remote));
+        let resume = resume_in(frames);
+        let known = resume.and_then(|resume| self.find_session(resume, remote));
         let (index, outcome) = match known {
             Some(index) => (self.rejoin(index, arrival)?, SessionOutcome::Resumed),
             None => {
@@ -178,13 +181,13 @@ impl Endpoint<'_> {
     }
 
     /// Finds a session that a client proves to be its own.
-    fn find_session(&self, session: u64, proof: &[u8; 16], id: ConversationId) -> Option<u32> {
+    fn find_session(&self, (session, proof): (u64, [u8; 16]), id: ConversationId) -> Option<u32> {
         self.peers
             .iter()
             .find(|(_, peer)| peer.session.id == session && peer.side == Side::Server)
             .filter(|(_, peer)| {
                 matches!(peer.stage, Stage::Open | Stage::Suspended)
-                    && secrets_are_equal(&resume_proof(&peer.session.secret, id), proof)
+                    && secrets_are_equal(&resume_proof(&peer.session.secret, id), &proof)
             })
             .map(|(key, _)| key.index)
     }
@@ -244,4 +247,12 @@ impl Endpoint<'_> {
         let remote = scope.path.remote;
         Ok((self.tokens.seal(&token, remote), self.tokens.reset_token(id)))
     }
+}
+
+/// Returns the session that a hello resumes, and the proof that it may.
+fn resume_in(frames: &[u8]) -> Option<(u64, [u8; 16])> {
+    Frames::new(frames).find_map(|frame| match frame {
+        Ok(Frame::Resume { session, proof }) => Some((session, proof)),
+        _ => None,
+    })
 }

@@ -53,6 +53,7 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     let (address, mut config) = (options.addr()?, config(&options)?);
     config.peer_count_max = PEER_COUNT_MAX;
     config.session_count_per_address_max = PEER_COUNT_MAX;
+    config.used_ticket_count_max = PEER_COUNT_MAX;
     match options.runtime()? {
         Runtime::Std => blocking::serve(address, config),
         Runtime::Mio => readiness::serve(address, config),
