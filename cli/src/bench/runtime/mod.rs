@@ -7,6 +7,7 @@ mod rung;
 
 use core::net::SocketAddr;
 use core::num::NonZeroUsize;
+use core::time::Duration;
 use std::io::{stdin, stdout};
 
 use clap::{Args, ValueEnum};
@@ -77,9 +78,10 @@ pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
 
 /// Holds idle peers, each with a socket and an endpoint of its own.
 fn hold_peers(count: NonZeroUsize, server: SocketAddr, runtime: Runtime) -> Result<(), Failure> {
-    // What many clients in one process need each is little.
+    // What many clients in one process need each is little, and nobody is there to acknowledge later.
     let mut config = Config::bare();
     config.initial_rtt = Config::lan().initial_rtt;
+    config.ack_delay_max = Duration::ZERO;
     let (lines, mut out) = (stdin().lock(), stdout());
     match runtime {
         Runtime::Std => convention::hold_peers(count, lines, &mut out, || blocking::connect(server, config.clone())),

@@ -63,6 +63,7 @@ pub(super) fn connect(server: SocketAddr, mut config: Config) -> Result<Caller, 
     let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false, sent_len: 0 };
     caller.call(ECHO, &[], Instant::now())?;
     caller.finish(&mut Latency::new())?;
+    caller.turns.endpoint.transmit().map_err(|error| broken(&error))?;
     Ok(caller)
 }
 
