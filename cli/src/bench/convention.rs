@@ -419,7 +419,10 @@ mod tests {
         let args = ["--work", "idle", "--conns", "3"].map(str::to_owned);
         let count = Options::parse(&args).unwrap().idle_count().unwrap().unwrap();
         let opened = Cell::new(0);
-        let open = || Ok(opened.set(opened.get() + 1));
+        let open = || {
+            opened.set(opened.get() + 1);
+            Ok(opened.get())
+        };
         let mut out = Vec::new();
         hold_peers(count, &b"GO\n"[..], &mut out, open).unwrap();
         assert_eq!((opened.get(), out), (3, b"WARM\nDONE conns=3\n".to_vec()));

@@ -231,12 +231,31 @@ const NANO_BITS_PER_OCTET: u128 = 8 * 1_000_000_000;
 const REORDER_DELAY_MIN: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
+impl LinkConfig {
+    /// A link that harms nothing.
+    pub(super) fn perfect() -> Self {
+        Self {
+            loss: Percentage::default(),
+            burst_loss: None,
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            reorder: Percentage::default(),
+            duplicate: Percentage::default(),
+            corrupt: Percentage::default(),
+            rate: None,
+            queue_len_max: 1 << 20,
+            mtu: 65_535,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_link_without_faults_passes_everything_at_once() {
-        let mut sender = Sender::new(perfect(), 7);
+        let mut sender = Sender::new(LinkConfig::perfect(), 7);
         for index in 0..1000 {
             let out: Vec<Departure> = sender.handle_datagram(us(index), 1500).collect();
             assert_eq!(out, [Departure { at: us(index), corruption: None }]);
@@ -246,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_rate_spaces_datagrams_by_their_transmission_time() {
-        let config = LinkConfig { rate: rate("100mbit"), delay: Duration::from_millis(10), ..perfect() };
+        let config = LinkConfig { rate: rate("100mbit"), delay: Duration::from_millis(10), ..LinkConfig::perfect() };
         let mut sender = Sender::new(config, 7);
         // 1500 octets at 100 Mbit/s take 120 us, 100 octets 8 us.
         assert_eq!(departures(&mut sender, us(0), 1500), [us(10_120)]);
@@ -257,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_queue_drops_what_does_not_fit_and_takes_it_again_when_there_is_room() {
-        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 3000, ..perfect() };
+        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 3000, ..LinkConfig::perfect() };
         let mut sender = Sender::new(config, 7);
         // An octet takes 1 us.
         assert_eq!(departures(&mut sender, us(0), 1500), [us(1500)]);
@@ -270,7 +289,7 @@ mod tests {
 
     #[test]
     fn an_idle_link_without_a_queue_takes_one_datagram_at_a_time() {
-        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 0, ..perfect() };
+        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 0, ..LinkConfig::perfect() };
         let mut sender = Sender::new(config, 7);
         assert_eq!(departures(&mut sender, us(0), 100), [us(100)]);
         assert_eq!(departures(&mut sender, us(99), 1), []);
@@ -279,7 +298,12 @@ mod tests {
 
     #[test]
     fn senders_share_rate_and_queue_and_each_has_its_own_faults() {
-        let config = LinkConfig { rate: rate("8mbit"), queue_len_max: 200, loss: "50%".parse().unwrap(), ..perfect() };
+        let config = LinkConfig {
+            rate: rate("8mbit"),
+            queue_len_max: 200,
+            loss: "50%".parse().unwrap(),
+            ..LinkConfig::perfect()
+        };
         let mut shared = Link::new(config.clone());
         let [mut one, mut other, mut third] = [7, 8, 9].map(Faults::new);
         let mut alone = [7, 8].map(|seed| Sender::new(config.clone(), seed));
@@ -297,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_the_mtu_vanishes() {
-        let mut sender = Sender::new(LinkConfig { mtu: 1500, ..perfect() }, 7);
+        let mut sender = Sender::new(LinkConfig { mtu: 1500, ..LinkConfig::perfect() }, 7);
         assert_eq!(departures(&mut sender, us(0), 1501), []);
         assert_eq!(departures(&mut sender, us(0), 1500), [us(0)]);
         assert_eq!(sender.link.counters().too_large, 1);
@@ -344,7 +368,7 @@ mod tests {
     #[test]
     fn rows_of_losses_have_the_mean_length_that_was_asked_for() {
         let burst_loss = Some("1%:8".parse().unwrap());
-        let mut sender = Sender::new(LinkConfig { burst_loss, ..perfect() }, 7);
+        let mut sender = Sender::new(LinkConfig { burst_loss, ..LinkConfig::perfect() }, 7);
         let passed: Vec<bool> = (0..100_000).map(|at| sender.handle_datagram(us(at), 100).count() == 1).collect();
         let lost_count = passed.iter().filter(|passed| !**passed).count();
         let row_count = passed.windows(2).filter(|pair| pair[0] && !pair[1]).count();
@@ -354,7 +378,8 @@ mod tests {
 
     #[test]
     fn jitter_keeps_the_order_and_its_bounds() {
-        let config = LinkConfig { delay: Duration::from_millis(10), jitter: Duration::from_millis(2), ..perfect() };
+        let config =
+            LinkConfig { delay: Duration::from_millis(10), jitter: Duration::from_millis(2), ..LinkConfig::perfect() };
         let mut sender = Sender::new(config, 7);
         let mut last = Instant::ORIGIN;
         for index in 0..10_000 {
@@ -366,19 +391,20 @@ mod tests {
 
     #[test]
     fn a_reordered_datagram_waits_a_quarter_of_the_delay_and_a_millisecond() {
-        let config = LinkConfig { delay: Duration::from_millis(8), reorder: "100%".parse().unwrap(), ..perfect() };
+        let config =
+            LinkConfig { delay: Duration::from_millis(8), reorder: "100%".parse().unwrap(), ..LinkConfig::perfect() };
         assert_eq!(departures(&mut Sender::new(config, 7), us(0), 100), [us(8_000 + 2_000 + 1_000)]);
     }
 
     #[test]
     fn a_duplicate_leaves_with_its_original() {
-        let mut sender = Sender::new(LinkConfig { duplicate: "100%".parse().unwrap(), ..perfect() }, 7);
+        let mut sender = Sender::new(LinkConfig { duplicate: "100%".parse().unwrap(), ..LinkConfig::perfect() }, 7);
         assert_eq!(departures(&mut sender, us(5), 100), [us(5), us(5)]);
     }
 
     #[test]
     fn corruption_flips_one_bit_anywhere_in_the_datagram() {
-        let mut sender = Sender::new(LinkConfig { corrupt: "100%".parse().unwrap(), ..perfect() }, 7);
+        let mut sender = Sender::new(LinkConfig { corrupt: "100%".parse().unwrap(), ..LinkConfig::perfect() }, 7);
         let mut flipped = [0u8; 4];
         for index in 0..1000 {
             let departure = sender.handle_datagram(us(index), 32).next().expect("one copy");
@@ -419,21 +445,6 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
-    fn perfect() -> LinkConfig {
-        LinkConfig {
-            loss: Percentage::default(),
-            burst_loss: None,
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            reorder: Percentage::default(),
-            duplicate: Percentage::default(),
-            corrupt: Percentage::default(),
-            rate: None,
-            queue_len_max: 1 << 20,
-            mtu: 65_535,
-        }
-    }
-
     fn everything() -> LinkConfig {
         LinkConfig {
             loss: "5%".parse().unwrap(),
@@ -443,7 +454,7 @@ mod tests {
             reorder: "2%".parse().unwrap(),
             duplicate: "1%".parse().unwrap(),
             corrupt: "0.5%".parse().unwrap(),
-            ..perfect()
+            ..LinkConfig::perfect()
         }
     }
 }

@@ -200,20 +200,8 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 }
 
 fn config(server: &UdpSocket) -> ProxyConfig {
-    let link = LinkConfig {
-        loss: Percentage::default(),
-        burst_loss: None,
-        delay: Duration::ZERO,
-        jitter: Duration::ZERO,
-        reorder: Percentage::default(),
-        duplicate: Percentage::default(),
-        corrupt: Percentage::default(),
-        rate: None,
-        queue_len_max: 1 << 20,
-        mtu: 65_535,
-    };
     let to = server.local_addr().unwrap();
-    ProxyConfig { to, link, seed: 7, client_count_max: 1024, held_len_max: 1 << 20 }
+    ProxyConfig { to, link: LinkConfig::perfect(), seed: 7, client_count_max: 1024, held_len_max: 1 << 20 }
 }
 
 fn with_link(server: &UdpSocket, change: impl FnOnce(&mut LinkConfig)) -> ProxyConfig {
