@@ -64,7 +64,8 @@ impl Ideal {
         let transmission = self.datagram_len * 8.0 / self.rate;
         let queue_duration = self.queue_len_max * 8.0 / self.rate;
         while now < duration {
-            while (in_flight.len() as f64) < window.len {
+            // What the window has left of a datagram is not used (RFC 9002 §7: a sender must not exceed it).
+            while in_flight.len() as f64 + 1.0 <= window.len {
                 let idle_at = line_idle_at.max(now);
                 let overflow = idle_at - now > 0.0 && idle_at - now + transmission > queue_duration;
                 if !overflow {
@@ -101,9 +102,11 @@ struct Window {
     controller: Controller,
     len: f64,
     slow_start_max: f64,
-    /// CUBIC: when the current epoch began, the window in which the last loss fell, and the Reno estimate.
+    /// CUBIC: when the current epoch began, the window to return to (`W_max`), that in which the last loss fell
+    /// (`cwnd_prior`), and the Reno estimate.
     epoch_start: f64,
     len_before_loss: f64,
+    len_prior: f64,
     reno_len: f64,
     /// CUBIC: the time from the start of the epoch until the window is at its old size (`K`).
     recovery_duration: f64,
@@ -117,6 +120,7 @@ impl Window {
             slow_start_max: f64::INFINITY,
             epoch_start: 0.0,
             len_before_loss: 0.0,
+            len_prior: 0.0,
             reno_len: 0.0,
             recovery_duration: 0.0,
         }
@@ -133,7 +137,7 @@ impl Window {
                 let ahead = now - self.epoch_start + rtt - self.recovery_duration;
                 let target = (CUBIC_C * ahead.powi(3) + self.len_before_loss).clamp(self.len, 1.5 * self.len);
                 // RFC 9438 §4.3: once back at the old window, the estimate grows as Reno itself.
-                let alpha = if self.reno_len < self.len_before_loss { CUBIC_ALPHA } else { 1.0 };
+                let alpha = if self.reno_len < self.len_prior { CUBIC_ALPHA } else { 1.0 };
                 self.reno_len += alpha / self.len;
                 self.len = (self.len + (target - self.len) / self.len).max(self.reno_len);
             }
@@ -144,6 +148,7 @@ impl Window {
         let beta = match self.controller {
             Controller::NewReno => 0.5,
             Controller::Cubic => {
+                self.len_prior = self.len;
                 // Fast convergence (RFC 9438 §4.7): a window that shrinks makes room for others.
                 let shrunk = self.len < self.len_before_loss;
                 self.len_before_loss = if shrunk { self.len * (1.0 + CUBIC_BETA) / 2.0 } else { self.len };
