@@ -21,23 +21,18 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn one_percent_of_loss_leaves_what_the_controller_allows() {
     let link = LinkConfig { loss: Ppm::percent(1), ..ten_ms() };
-    let (seconds, seeds) = (60, 4);
-    let mut sum = 0.0;
-    let mut ideal = 0.0;
-    for seed in 0..seeds {
-        let goodput = bulk(seed, link, seconds);
-        let yardstick = Ideal::on_path(Controller::Cubic, &link, &link, 1500);
-        sum += goodput / f64::from(seeds as u32);
+    let yardstick = Ideal::on_path(Controller::Cubic, &link, &link, 1500);
+    let (mut goodputs, mut parts) = (Vec::new(), Vec::new());
+    for seed in 0..9 {
+        let goodput = bulk(seed, link, 60);
         // The yardstick counts headers, the goodput does not.
-        ideal += yardstick.goodput(seed, seconds as f64) * 1440.0 / 1500.0 / f64::from(seeds as u32);
+        let ideal = yardstick.goodput(seed, 60.0) * 1440.0 / 1500.0;
+        goodputs.push(goodput);
+        parts.push(goodput / ideal);
     }
-    println!(
-        "1 % loss each way, 20 ms: {:.3} MB/s, the ideal {:.3} MB/s, {:.2} of it",
-        sum / 1e6,
-        ideal / 1e6,
-        sum / ideal
-    );
-    assert!(sum >= 650_000.0 && sum >= 0.75 * ideal);
+    let (goodput, part) = (median(goodputs), median(parts));
+    println!("1 % loss each way, 20 ms: {:.3} MB/s, {part:.2} of the ideal, medians of 9", goodput / 1e6);
+    assert!(goodput >= 650_000.0 && part >= 0.9);
 }
 
 #[test]
@@ -168,12 +163,15 @@ fn a_reader_that_stops_for_a_minute_loses_nothing() {
 }
 
 /// Sends endless messages for some seconds and returns the octets of them that were taken, a second.
+///
+/// The messages of a window take turns and so arrive whole together: the time counts until the last of them did.
 fn bulk(seed: u64, link: LinkConfig, seconds: u64) -> f64 {
     let (mut world, server) = world(seed, link);
     let client = add_client(&mut world, 0, Work::Bulk);
     start(&mut world, client);
     world.run_until(at(SECOND * seconds as u32));
-    received(&world, server, client) as f64 / seconds as f64
+    let duration = world.node(server).application().taken_at.saturating_since(Instant::ORIGIN);
+    received(&world, server, client) as f64 / duration.as_secs_f64()
 }
 
 /// Sends one message and returns how long it took.
@@ -234,9 +232,10 @@ struct App {
     work: Work,
     server: SocketAddr,
     peer: Option<PeerId>,
-    /// Server: octets taken, by sender; messages taken; executions by call.
+    /// Server: octets taken, by sender; messages taken, the last of them when; executions by call.
     received: BTreeMap<PeerId, u64>,
     received_count: u64,
+    taken_at: Instant,
     executed: BTreeMap<u64, u64>,
     is_paused: bool,
     waiting: Vec<(PeerId, MessageId)>,
@@ -256,6 +255,7 @@ impl App {
             peer: None,
             received: BTreeMap::new(),
             received_count: 0,
+            taken_at: Instant::ORIGIN,
             executed: BTreeMap::new(),
             is_paused: false,
             waiting: Vec::new(),
@@ -285,6 +285,7 @@ impl App {
         assert!(octets == content(id, octets.len()), "message {id} arrived changed");
         *self.received.entry(peer).or_default() += octets.len() as u64;
         self.received_count += 1;
+        self.taken_at = now;
         endpoint.release(now, message).unwrap();
     }
 
@@ -373,6 +374,11 @@ impl Application for App {
     fn next_at(&self) -> Option<Instant> {
         self.next_at
     }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn content(id: u64, len: usize) -> Vec<u8> {
