@@ -153,7 +153,7 @@ impl State {
             streams: VecDeque::new(),
             failed_count: 0,
             service,
-            waiters: Vec::new(),
+            waiters: Vec::with_capacity(WAITER_COUNT),
             is_closed: false,
         }
     }
@@ -486,6 +486,10 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
         (one, other) => one.or(other),
     }
 }
+
+/// Threads that wait at a time before their list has to grow; our choice. Reserved, because even a lone caller waits beside
+/// the helper thread once in many thousand calls.
+const WAITER_COUNT: usize = 16;
 
 /// Calls that leave together at most while their starter is busy; our choice, as in the core's design: with so few, both
 /// sides stay awake.
