@@ -44,7 +44,7 @@ impl Scope<'_, '_> {
         if matches!(outcome, Outcome::NotExecuted(_)) {
             self.reset_outgoing(index, Lane::Forward, ResetReason::NotWanted)?;
             self.reset_outgoing(index, Lane::Upward, ResetReason::NotWanted)?;
-            self.exchange(index)?.done |= 1 << Lane::Downward as u8;
+            self.remove_incoming(index, Lane::Downward)?;
         } else {
             // It was executed, so its request has arrived as a whole: nothing of it is left to agree on.
             self.remove_outgoing(index, Lane::Forward)?;
@@ -199,7 +199,7 @@ impl Scope<'_, '_> {
         let now = self.now;
         for lane in [Lane::Forward, Lane::Upward] {
             let exchange = self.exchange(index)?;
-            if exchange.flow(lane).is_some() {
+            if exchange.flow(lane).is_some() || (lane == Lane::Upward && exchange.awaits(lane)) {
                 self.stop_incoming(index, lane, ResetReason::NotWanted)?;
             }
         }

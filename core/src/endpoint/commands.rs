@@ -103,6 +103,7 @@ impl Endpoint<'_> {
                 && exchange.peer != Exchange::ORPHAN
                 && exchange.flow(stream.lane).is_none()
                 && exchange.awaits(stream.lane)
+                && !Exchange::is_marked(exchange.stopped, stream.lane)
         })
     }
 
@@ -117,9 +118,11 @@ impl Endpoint<'_> {
             self.with(index, |scope| scope.stop_incoming(stream.exchange.index, stream.lane, ResetReason::NotWanted));
             return Ok(());
         }
-        self.stream(now, stream, |scope, _| {
+        self.stream(now, stream, |scope, flow| {
             let StreamId { exchange, lane } = stream;
             if scope.exchange(exchange.index)?.is_outgoing(lane) {
+                // Who gives up does not wait for room.
+                scope.memory.outgoing.at_mut(flow).sound()?.has_waiting_writer = false;
                 scope.reset_outgoing(exchange.index, lane, ResetReason::Cancelled)?;
             } else {
                 scope.stop_incoming(exchange.index, lane, ResetReason::NotWanted)?;
@@ -171,6 +174,9 @@ impl Endpoint<'_> {
     }
 
     /// Returns the streams beside a call that we make: from us, and to us, as its request asked for them.
+    ///
+    /// They may outlast a reply that says "ok". Whatever else ends the call ends them, and no other event tells so; while its
+    /// outcome is unknown they go on, until it is forgotten.
     ///
     /// # Errors
     /// [`StaleId`] if the call is over and released.

@@ -71,7 +71,7 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
-    /// There is room to write to a stream again.
+    /// There is room to write to a stream again, or its reader gave it up.
     Writable {
         /// The stream.
         stream: StreamId,

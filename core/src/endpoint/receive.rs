@@ -459,7 +459,9 @@ impl Scope<'_, '_> {
         self.charge(flow, charge)?;
         let exchange = self.exchange(index)?;
         let (stage, was_stopped) = (exchange.stage, Exchange::is_marked(exchange.stopped, lane));
-        let is_announced = self.memory.incoming.at(flow).sound()?.is_announced;
+        // Of the streams beside a call the application knows before anything of them has arrived.
+        let is_announced =
+            self.memory.incoming.at(flow).sound()?.is_announced || matches!(lane, Lane::Upward | Lane::Downward);
         match (stage, lane) {
             (Stage::Held, Lane::Forward) => {
                 // Its place on the channel remains, and is passed over.

@@ -133,8 +133,9 @@ impl Scope<'_, '_> {
         exchange.reasons[lane as usize] = reason.code() as u8;
         let is_numbered = exchange.seq.is_some();
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
-        // The peer waits for every position of a channel, also for one of which it has seen nothing.
-        let is_awaited = outgoing.sent > 0 || outgoing.is_end_sent || outgoing.role == Role::Ordered;
+        // The peer waits for every position of a channel and for every stream of a call, also if it has seen nothing of it.
+        let is_announced = matches!(outgoing.role, Role::Ordered | Role::Upward | Role::Downward);
+        let is_awaited = outgoing.sent > 0 || outgoing.is_end_sent || is_announced;
         if !is_awaited || outgoing.is_acknowledged() || !is_numbered {
             return self.remove_outgoing(index, lane);
         }
@@ -142,12 +143,17 @@ impl Scope<'_, '_> {
             return Ok(());
         }
         outgoing.is_reset = true;
+        let has_waiting_writer = core::mem::take(&mut outgoing.has_waiting_writer);
         if outgoing.queued.is_linked() {
             self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         self.pass_turn(index)?;
+        if has_waiting_writer {
+            // The application learns it when it writes on.
+            self.tell(index, News::WRITABLE << lane as u16)?;
+        }
         self.notice(index, Notices::RESET << lane as u16)
     }
 
@@ -198,18 +204,22 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Wants no more of an incoming flow. One that is complete just goes; of another, the peer is asked to stop.
+    /// Wants no more of an incoming flow. One that is complete, or that the peer gave up, just goes; of another, the peer is
+    /// asked to stop.
     pub(super) fn stop_incoming(&mut self, index: u32, lane: Lane, reason: ResetReason) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         if Exchange::is_marked(exchange.done | exchange.stopped, lane) {
             return Ok(());
         }
         let flow = exchange.flow(lane);
-        let is_complete = match flow {
-            Some(flow) => self.memory.incoming.at(flow).sound()?.is_complete(),
+        let is_settled = match flow {
+            Some(flow) => {
+                let incoming = self.memory.incoming.at(flow).sound()?;
+                incoming.is_complete() || incoming.is_abandoned
+            }
             None => exchange.seq.is_none(),
         };
-        if is_complete {
+        if is_settled {
             return self.remove_incoming(index, lane);
         }
         exchange.stopped |= 1 << lane as u8;
