@@ -133,7 +133,8 @@ impl fmt::Debug for Incoming<'_> {
     }
 }
 
-/// Where one thread runs handlers: buffers that serve one call after the other.
+/// Where a handler runs: buffers that serve one call after the other.
+#[derive(Default)]
 pub(crate) struct Desk {
     arguments: Vec<u8>,
     metadata: Vec<u8>,
@@ -142,15 +143,6 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new() -> Self {
-        Self {
-            arguments: Vec::new(),
-            metadata: Vec::new(),
-            reply: Vec::new(),
-            cancelled: Arc::new(AtomicBool::new(false)),
-        }
-    }
-
     /// Runs the handler of a call, without the lock, and gives its reply to the endpoint.
     pub(crate) fn answer<'n>(
         &mut self,

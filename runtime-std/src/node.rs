@@ -14,11 +14,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::endpoint::Arrival;
-use posthaste_core::{Config, Endpoint, Instant, Storage};
+use posthaste_core::{Config, Endpoint, IncomingCallId, Instant, Storage};
 use posthaste_udp::{RecvBatch, Socket, Waiting};
 
 use crate::clock::Clock;
-use crate::handler::{Desk, Handler};
+use crate::handler::Handler;
 use crate::options::{Options, fit};
 use crate::state::{Interest, Service, State, Watch, earlier};
 
@@ -303,13 +303,12 @@ impl Node {
 
     /// The helper thread where calls are answered: keeps the wheel and sleeps in the socket.
     fn serve(self: &Arc<Self>) {
-        let mut desk = Desk::new();
         let mut wheel = RecvBatch::new(1);
         let mut state = self.lock();
         while !state.is_closed {
             let now = self.clock.now();
             state.handle_due(now);
-            state = self.answer_inline(state, &mut desk);
+            state = self.answer_inline(state);
             state.settle(now, &self.socket);
             let deadline = state.deadline();
             state.driver = Watch::Until(deadline);
@@ -325,21 +324,17 @@ impl Node {
                 let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
                 // As for a driver.
                 let _ = state.endpoint.handle_datagram(now, arrival, datagram.payload);
-                state = self.answer_inline(state, &mut desk);
+                state = self.answer_inline(state);
             }
         }
     }
 
     /// Runs the handlers of the calls that arrived for this thread.
-    fn answer_inline<'n>(
-        self: &'n Arc<Self>,
-        mut state: MutexGuard<'n, State>,
-        desk: &mut Desk,
-    ) -> MutexGuard<'n, State> {
+    fn answer_inline<'n>(self: &'n Arc<Self>, mut state: MutexGuard<'n, State>) -> MutexGuard<'n, State> {
         let mut count = 0;
         state.hear(self.clock.now());
         while let Some(call) = state.service.as_mut().and_then(|service| service.inline.pop_front()) {
-            state = desk.answer(self, state, call);
+            state = self.answer(state, call);
             count += 1;
             if count % REPLY_COUNT_MAX == 0 {
                 // The caller has work while the rest is done here.
@@ -349,14 +344,28 @@ impl Node {
         state
     }
 
+    /// Runs the handler of a call at a desk that is free: the one that was used last, so that a lone caller's buffers never
+    /// have to grow again, whichever worker answers.
+    fn answer<'n>(
+        self: &'n Arc<Self>,
+        mut state: MutexGuard<'n, State>,
+        call: IncomingCallId,
+    ) -> MutexGuard<'n, State> {
+        let mut desk = state.service.as_mut().and_then(|service| service.desks.pop()).unwrap_or_default();
+        let mut state = desk.answer(self, state, call);
+        if let Some(service) = &mut state.service {
+            service.desks.push(desk);
+        }
+        state
+    }
+
     /// A worker thread: runs handlers, one call after the other.
     fn work(self: &Arc<Self>) {
-        let mut desk = Desk::new();
         let mut state = self.lock();
         while !state.is_closed {
             let Some(service) = &mut state.service else { return };
             if let Some(call) = service.queue.pop_front() {
-                state = desk.answer(self, state, call);
+                state = self.answer(state, call);
                 let now = self.clock.now();
                 state.settle(now, &self.socket);
                 self.watch(&mut state);

@@ -14,7 +14,7 @@ use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{RecvBatch, SendBatch, Socket};
 
-use crate::handler::{Execution, Handler};
+use crate::handler::{Desk, Execution, Handler};
 
 /// The endpoint, what its events told, and who waits for what.
 pub(crate) struct State {
@@ -128,6 +128,8 @@ pub(crate) struct Service {
     pub(crate) queue_len_max: usize,
     /// Calls whose handlers run, each with the flag that tells its handler to stop.
     pub(crate) running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
+    /// Those at which no handler runs.
+    pub(crate) desks: Vec<Desk>,
     /// Workers that sleep.
     pub(crate) idle: Vec<Thread>,
 }
@@ -478,6 +480,7 @@ impl Waiter {
         }
     }
 }
+            desks: Vec::with_capacity(worker_count + 1),
 
 /// Returns the earlier of two deadlines, of which either may be missing.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
