@@ -5,7 +5,7 @@ use core::fmt;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::panic::catch_unwind;
-use std::sync::MutexGuard;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time;
 
 use posthaste_core::endpoint::{Answer, ReplyError};
@@ -13,8 +13,9 @@ use posthaste_core::wire::{Description, NotExecuted};
 use posthaste_core::{IncomingCallId, Instant, PeerId};
 
 use crate::node::Node;
-use crate::peer::Peer;
+use crate::peer::{Peer, Received};
 use crate::state::{Interest, State};
+use crate::stream::{StreamReader, StreamWriter};
 
 /// What answers the calls of peers. A closure of the same shape is one, and runs on the workers.
 pub trait Handler: Send + Sync + 'static {
@@ -77,6 +78,9 @@ pub struct Incoming<'a> {
     arguments: &'a [u8],
     metadata: &'a [u8],
     cancelled: &'a AtomicBool,
+    /// What was not taken is given up when the handler returns.
+    upward: Mutex<Option<StreamReader>>,
+    downward: Mutex<Option<StreamWriter>>,
 }
 
 impl Incoming<'_> {
@@ -96,6 +100,22 @@ impl Incoming<'_> {
     #[must_use]
     pub const fn procedure(&self) -> &Description {
         &self.procedure
+    }
+
+    /// Takes the stream from the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It ends with the handler: what is left of it then, the caller is told, is not wanted.
+    #[must_use]
+    pub fn take_upward(&self) -> Option<StreamReader> {
+        self.upward.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It may be written on after a reply that says "ok". Any other answer gives it up.
+    #[must_use]
+    pub fn take_downward(&self) -> Option<StreamWriter> {
+        self.downward.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns when the caller gives up.
@@ -156,6 +176,7 @@ impl Desk {
         let State { endpoint, service, .. } = &mut *state;
         let (Ok(known), Some(service)) = (endpoint.incoming_call(call), service) else { return state };
         let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
+        let (upward, downward) = (known.upward, known.downward);
         self.arguments.clear();
         self.arguments.extend_from_slice(known.arguments);
         self.metadata.clear();
@@ -175,10 +196,16 @@ impl Desk {
             arguments: &self.arguments,
             metadata: &self.metadata,
             cancelled: &self.cancelled,
+            upward: Mutex::new(upward.map(|stream| {
+                let peer = Peer::known(Arc::clone(node), peer);
+                StreamReader::new(Received { peer, channel: None }, stream)
+            })),
+            downward: Mutex::new(downward.map(|stream| StreamWriter::new(Arc::clone(node), stream))),
         };
         // A handler that left its own state broken meets it again; ours is not touched by it.
         let answer = catch_unwind(AssertUnwindSafe(|| handler.handle(&incoming, &mut self.reply)));
         let answer = answer.unwrap_or(Answer::HandlerFailed);
+        drop(incoming);
 
         let mut state = node.lock();
         let now = node.clock.now();
@@ -186,6 +213,9 @@ impl Desk {
         if let Err(ReplyError::TooLarge { .. }) = replied {
             // The handler ran, and its reply cannot be told.
             let _ = state.endpoint.reply(now, call, Answer::HandlerFailed, &[], &[]);
+        }
+        if upward.is_some() || downward.is_some() {
+            state.wake_streams();
         }
         if let Some(service) = &mut state.service {
             service.running.retain(|(running, _)| *running != call);

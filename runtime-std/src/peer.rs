@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use posthaste_core::endpoint::{Body, Delivery, Message, OpenError, Remote, Request, SendError};
+use posthaste_core::endpoint::{Body, Delivery, Message, OpenError, Remote, Request, SendError, Streams};
 use posthaste_core::{CallId, Instant, PeerId};
 
 use crate::error::{CallError, FlushError, ReceiveError};
@@ -54,11 +54,13 @@ impl Peer {
 
     /// Makes a call and writes its reply over `reply`, which allocates only if it is too short.
     ///
-    /// Where too much is under way, it waits for room first.
+    /// Where too much is under way, it waits for room first. The call has no streams, whatever the request says: who waits for
+    /// the reply cannot use them; [`Peer::start`] gives them.
     ///
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
     pub fn call_into(&self, request: &Request<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
         let now = self.node.clock.now();
         let call = match self.begin(&mut state, now, request) {
@@ -77,7 +79,7 @@ impl Peer {
         conclude(self, call, ended, reply)
     }
 
-    /// Starts a call and returns at once.
+    /// Starts a call and returns at once; [`Pending`] holds the streams that the request asks for.
     ///
     /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
     /// sixteen are started, when somebody waits, or after a millisecond.
@@ -88,21 +90,27 @@ impl Peer {
         let mut state = self.node.lock();
         let now = self.node.clock.now();
         let call = self.begin(&mut state, now, request)?;
+        let (upward, downward) = match request.streams {
+            Streams::None => (None, None),
+            Streams::Upward | Streams::Downward | Streams::Both => {
+                state.endpoint.call_streams(call).expect("the call has only begun")
+            }
+        };
         state.settle_started(now, &self.node.socket);
         self.node.watch(&mut state);
         drop(state);
-        Ok(Pending::new(self.clone(), call))
+        Ok(Pending::new(self.clone(), call, upward, downward))
     }
 
     /// Makes a call whose outcome nobody wants to know, and returns when it was accepted: mostly a one-way one. Where too much
-    /// is under way, it waits for room first. [`Peer::flush`] waits for its arrival.
+    /// is under way, it waits for room first. [`Peer::flush`] waits for its arrival. It has no streams.
     ///
     /// # Errors
     /// [`SendError`]; the call was not sent then.
     pub fn post(&self, request: &Request<'_>) -> Result<(), SendError> {
         self.wait_for_room(|state, now| {
             let id = self.id(state, now)?;
-            state.endpoint.call(now, id, request.clone())
+            state.endpoint.call(now, id, Request { streams: Streams::None, ..request.clone() })
         })?;
         Ok(())
     }

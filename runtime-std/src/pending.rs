@@ -1,28 +1,49 @@
 //! Calls under way.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
 use posthaste_core::endpoint::SendError;
-use posthaste_core::{CallId, Instant, Outcome, Unknown};
+use posthaste_core::{CallId, Instant, Outcome, StreamId, Unknown};
 
 use crate::error::CallError;
 use crate::node::Vain;
-use crate::peer::Peer;
+use crate::peer::{Peer, Received};
 use crate::state::{Interest, State};
+use crate::stream::{StreamReader, StreamWriter};
 
 /// A call under way. Dropping it cancels the call.
+///
+/// The streams that its request asked for are taken from it, and live on without it: they may outlast a reply that says
+/// "ok". Whatever else ends the call ends them.
 #[must_use = "a call that nobody waits for is cancelled"]
 pub struct Pending {
     peer: Peer,
     /// `None` once the outcome was taken.
     call: Option<CallId>,
+    upward: Option<StreamWriter>,
+    downward: Option<StreamReader>,
 }
 
 impl Pending {
-    pub(crate) const fn new(peer: Peer, call: CallId) -> Self {
-        Self { peer, call: Some(call) }
+    pub(crate) fn new(peer: Peer, call: CallId, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
+        let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&peer.node), stream));
+        let downward = downward.map(|stream| StreamReader::new(Received { peer: peer.clone(), channel: None }, stream));
+        Self { peer, call: Some(call), upward, downward }
+    }
+
+    /// Takes the stream to the callee; `None` if the request asked for none, or it was taken before.
+    ///
+    /// It can be written at once. [`Pending::wait`] gives up what was not taken.
+    pub const fn take_upward(&mut self) -> Option<StreamWriter> {
+        self.upward.take()
+    }
+
+    /// Takes the stream from the callee; as [`Pending::take_upward`].
+    pub const fn take_downward(&mut self) -> Option<StreamReader> {
+        self.downward.take()
     }
 
     /// Waits for the reply.
@@ -41,6 +62,8 @@ impl Pending {
     /// Each outcome but "ok"; see [`CallError`].
     pub fn wait_into(mut self, reply: &mut Vec<u8>) -> Result<(), CallError> {
         let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
+        // A handler that waits for somebody to read or write them would never answer.
+        (self.upward, self.downward) = (None, None);
         let node = &self.peer.node;
         let ended = node.wait(Interest::Call(call), None, |state, now| take(state, now, call, reply));
         conclude(&self.peer, call, ended, reply)
@@ -146,8 +169,7 @@ impl Unresolved {
 impl Drop for Unresolved {
     fn drop(&mut self) {
         let call = self.call;
-        // What cannot be resolved is forgotten already.
-        let _ = self.peer.node.command(|state, now| state.endpoint.forget(now, call));
+        self.peer.node.command(|state, now| state.forget(now, call));
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) struct Service {
     pub(crate) queue_len_max: usize,
     /// Calls whose handlers run, each with the flag that tells its handler to stop.
     pub(crate) running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
-    /// Those at which no handler runs.
+    /// Desks at which no handler runs.
     pub(crate) desks: Vec<Desk>,
     /// Workers that sleep.
     pub(crate) idle: Vec<Thread>,
@@ -269,12 +269,21 @@ impl State {
 
     /// Lets go of what an outcome holds in the endpoint.
     fn dispose(&mut self, now: Instant, call: CallId, outcome: Outcome) {
-        // What is stale already holds nothing.
-        let _ = match outcome {
-            Outcome::Ok(message) | Outcome::ApplicationError(message) => self.endpoint.release(now, message),
-            Outcome::Unknown(_) => self.endpoint.forget(now, call),
-            Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => Ok(()),
-        };
+        match outcome {
+            Outcome::Ok(message) | Outcome::ApplicationError(message) => {
+                // What is stale holds nothing.
+                let _ = self.endpoint.release(now, message);
+            }
+            Outcome::Unknown(_) => self.forget(now, call),
+            Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => {}
+        }
+    }
+
+    /// Lets go of a call whose outcome is unknown.
+    pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
+        // What cannot be resolved is forgotten already.
+        let _ = self.endpoint.forget(now, call);
+        self.wake_streams();
     }
 
     pub(crate) fn news_of(&mut self, peer: PeerId) -> &mut PeerNews {
@@ -343,8 +352,9 @@ impl State {
         }
     }
 
-    /// Wakes whoever waits for a stream: with a session end its streams, and no event tells which those were.
-    fn wake_streams(&mut self) {
+    /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
+    /// which those were.
+    pub(crate) fn wake_streams(&mut self) {
         for waiter in self.waiters.iter_mut().filter(|waiter| matches!(waiter.interest, Interest::Stream(_))) {
             waiter.wake();
         }
@@ -357,6 +367,9 @@ impl State {
                 Event::CallEnded { call, outcome } => {
                     self.end_call(now, call, outcome);
                     self.wake(Interest::Room);
+                    if !matches!(outcome, Outcome::Ok(_)) {
+                        self.wake_streams();
+                    }
                 }
                 Event::CallReceived { call } => self.queue(now, call),
                 Event::CallCancelled { call } => {
@@ -467,6 +480,7 @@ impl Service {
             queue_len_max,
             // One more for the thread that receives.
             running: Vec::with_capacity(worker_count + 1),
+            desks: Vec::with_capacity(worker_count + 1),
             idle: Vec::with_capacity(worker_count),
         }
     }
@@ -480,7 +494,6 @@ impl Waiter {
         }
     }
 }
-            desks: Vec::with_capacity(worker_count + 1),
 
 /// Returns the earlier of two deadlines, of which either may be missing.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
