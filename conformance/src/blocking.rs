@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::thread::{self, JoinHandle};
 
 use posthaste_core::Config;
-use posthaste_core::endpoint::{Answer, Delivery, Request, SendError};
+use posthaste_core::endpoint::{Answer, Delivery, Request, SendError, Streams};
 use posthaste_core::wire::Description;
 use posthaste_std as adapter;
 use posthaste_std::{Execution, Handler, Incoming};
@@ -46,6 +46,15 @@ impl Handler for Service {
             }
             Task::CallBack => {
                 reply.extend(call.peer().call(PROGRAM, 1, ECHO, call.arguments()).expect("the client answers"));
+                Answer::Ok
+            }
+            Task::Copy => {
+                let mut from = call.take_upward().expect("the call has streams");
+                let mut to = call.take_downward().expect("the call has streams");
+                match std::io::copy(&mut from, &mut to).and_then(|count| to.finish().map(|()| count)) {
+                    Ok(count) => reply.extend(count.to_le_bytes()),
+                    Err(_) => return Answer::HandlerFailed,
+                }
                 Answer::Ok
             }
             Task::Panic => panic!("as asked"),
@@ -168,6 +177,19 @@ impl Client for BlockingClient {
             reader.read_to_end(&mut returned).expect("the server writes to the end");
             returned
         })
+    }
+
+    fn stream_call(&mut self, procedure: u32, octets: &[u8]) -> (Result<Vec<u8>, Failure>, Option<Vec<u8>>) {
+        let request = Request { streams: Streams::Both, ..Request::new(PROGRAM, 1, procedure, &[]) };
+        let mut call = self.0.start(&request).expect("room for a call");
+        let mut upward = call.take_upward().expect("as asked");
+        let mut downward = call.take_downward().expect("as asked");
+        let returned = thread::scope(|scope| {
+            scope.spawn(move || upward.write_all(octets).and_then(|()| upward.finish()));
+            let mut returned = Vec::new();
+            downward.read_to_end(&mut returned).is_ok().then_some(returned)
+        });
+        (call.wait().map_err(failure), returned)
     }
 }
 

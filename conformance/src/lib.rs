@@ -58,6 +58,10 @@ pub trait Client {
 
     /// Writes octets to a stream while reading them back from the stream that the server opens in return.
     fn echo_stream(&mut self, octets: &[u8]) -> Vec<u8>;
+
+    /// Makes a call with streams, without arguments, and writes octets to the one while reading from the other. Returns the reply,
+    /// and what came down if it came to its end.
+    fn stream_call(&mut self, procedure: u32, octets: &[u8]) -> (Result<Vec<u8>, Failure>, Option<Vec<u8>>);
 }
 
 /// What became of a call without a reply.

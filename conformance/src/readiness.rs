@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use posthaste_core::config::Accept;
-use posthaste_core::endpoint::{Answer, Delivery, Event, Request, SendError, Streamed};
+use posthaste_core::endpoint::{Answer, Delivery, Event, Request, SendError, Streamed, Streams};
 use posthaste_core::{CallId, Config, IncomingCallId, Outcome, PeerId, StreamId};
 use posthaste_mio::Endpoint;
 
@@ -111,6 +111,9 @@ struct Copying {
     from: StreamId,
     to: StreamId,
     buffer: Vec<u8>,
+    count: u64,
+    /// The call that is answered with the count.
+    call: Option<IncomingCallId>,
 }
 
 impl Service {
@@ -134,7 +137,7 @@ impl Service {
             }
             Event::StreamReceived { peer, stream, .. } => {
                 let (_, to) = endpoint.open_stream(peer, Delivery::Reliable, 1).expect("room for a stream");
-                self.copies.push(Copying { from: stream, to, buffer: Vec::new() });
+                self.copies.push(Copying { from: stream, to, buffer: Vec::new(), count: 0, call: None });
                 self.copy(endpoint);
             }
             Event::Readable { .. } | Event::Writable { .. } => self.copy(endpoint),
@@ -146,6 +149,7 @@ impl Service {
         // Whatever was cancelled meanwhile is stale.
         let Ok(known) = endpoint.incoming_call(call) else { return };
         let (peer, procedure, arguments) = (known.peer, known.procedure, known.arguments.to_vec());
+        let streams = (known.upward, known.downward);
         if let Err(why) = Record::admit(&procedure) {
             let _ = endpoint.refuse(call, why);
             return;
@@ -155,7 +159,19 @@ impl Service {
         }
         let mut reply = Vec::new();
         let answered = match self.record.handle(procedure.procedure, &arguments, &mut reply) {
-            Task::Answer(answer) => endpoint.reply(call, answer, &reply, &[]),
+            Task::Answer(answer) => {
+                // The reply ends the stream from the caller, and not that to it.
+                if let (_, Some(downward)) = streams {
+                    let _ = endpoint.abandon(downward);
+                }
+                endpoint.reply(call, answer, &reply, &[])
+            }
+            Task::Copy => {
+                let (Some(from), Some(to)) = streams else { panic!("the call has streams") };
+                self.copies.push(Copying { from, to, buffer: Vec::new(), count: 0, call: Some(call) });
+                self.copy(endpoint);
+                Ok(())
+            }
             // Whoever runs the handlers tells of those that panic.
             Task::Panic => endpoint.reply(call, Answer::HandlerFailed, &[], &[]),
             Task::Hang => {
@@ -190,10 +206,16 @@ impl Copying {
                 }
             }
             match endpoint.read(self.from, &mut chunk) {
-                Ok(Streamed::Octets(len)) => self.buffer.extend_from_slice(&chunk[..len]),
+                Ok(Streamed::Octets(len)) => {
+                    self.buffer.extend_from_slice(&chunk[..len]);
+                    self.count += len as u64;
+                }
                 Ok(Streamed::Pending) => return true,
                 Ok(Streamed::End) => {
                     endpoint.finish(self.to).expect("the client reads");
+                    if let Some(call) = self.call {
+                        endpoint.reply(call, Answer::Ok, &self.count.to_le_bytes(), &[]).expect("the caller waits");
+                    }
                     return false;
                 }
                 Err(_) => return false,
@@ -314,6 +336,44 @@ impl Client for MioClient {
                         Streamed::End => return returned,
                     }
                 }
+            }
+            self.turn();
+        }
+    }
+
+    fn stream_call(&mut self, procedure: u32, octets: &[u8]) -> (Result<Vec<u8>, Failure>, Option<Vec<u8>>) {
+        let request = Request { streams: Streams::Both, ..Request::new(PROGRAM, 1, procedure, &[]) };
+        let call = self.insist(|endpoint, peer| endpoint.call(peer, request.clone())).expect("the peer is there");
+        let streams = self.turns.endpoint.call_streams(call).expect("it has begun");
+        let (Some(up), Some(down)) = streams else { panic!("as asked") };
+        let (mut left, mut is_written, mut is_read) = (octets, false, false);
+        let mut returned = Some(Vec::new());
+        let mut chunk = vec![0; 16_384];
+        loop {
+            let endpoint = &mut self.turns.endpoint;
+            while !is_written {
+                match endpoint.write(up, left) {
+                    Ok(0) if !left.is_empty() => break,
+                    Ok(len) => left = &left[len..],
+                    Err(_) => is_written = true,
+                }
+                if left.is_empty() && !is_written {
+                    is_written = true;
+                    endpoint.finish(up).expect("the server reads");
+                }
+            }
+            while !is_read {
+                match endpoint.read(down, &mut chunk) {
+                    Ok(Streamed::Octets(len)) => {
+                        returned.iter_mut().for_each(|all| all.extend_from_slice(&chunk[..len]))
+                    }
+                    Ok(Streamed::Pending) => break,
+                    Ok(Streamed::End) => is_read = true,
+                    Err(_) => (is_read, returned) = (true, None),
+                }
+            }
+            if is_read && self.ended.contains_key(&call) {
+                return (self.wait(call), returned);
             }
             self.turn();
         }

@@ -8,7 +8,7 @@ use posthaste_core::endpoint::{Body, Delivery, Reply, Request};
 use posthaste_core::{Config, NotExecuted, Unknown, wire};
 
 use crate::relay::Relay;
-use crate::service::{CALL_BACK, ECHO, FAIL, HANG, PANIC, PROGRAM, SUMMARY, Summary, TALLY, digest};
+use crate::service::{CALL_BACK, COPY, ECHO, FAIL, HANG, PANIC, PROGRAM, SUMMARY, Summary, TALLY, digest};
 use crate::{Client, Failure, Server};
 
 const ANY_V4: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -195,6 +195,35 @@ pub fn streams_go_both_ways<C: Client, S: Server>() {
     let (mut client, _server) = pair::<C, S>();
     let octets = Random::new(5).octets(5_000_000);
     assert!(client.echo_stream(&octets) == octets);
+}
+
+/// A call carries streams both ways, beside its reply.
+pub fn a_call_carries_streams_both_ways<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let octets = Random::new(7).octets(2_000_000);
+    for octets in [&octets[..], &[]] {
+        let (reply, returned) = client.stream_call(COPY, octets);
+        assert_eq!(reply, Ok((octets.len() as u64).to_le_bytes().to_vec()));
+        assert!(returned.is_some_and(|returned| returned == octets));
+    }
+}
+
+/// Streams that a handler does not want end, and its reply arrives.
+pub fn a_handler_that_wants_no_streams_ends_them<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let octets = Random::new(8).octets(2_000_000);
+    assert_eq!(client.stream_call(ECHO, &octets), (Ok(Vec::new()), None));
+    let (failure, returned) = client.stream_call(FAIL, &octets);
+    assert_eq!((failure, returned), (Err(Failure::Application(Vec::new())), None));
+}
+
+/// A call that is refused ends its streams.
+pub fn a_refused_call_ends_its_streams<C: Client, S: Server>() {
+    let (mut client, _server) = pair::<C, S>();
+    let octets = Random::new(9).octets(2_000_000);
+    let refused = NotExecuted::Refused(wire::NotExecuted::NoSuchProcedure);
+    assert_eq!(client.stream_call(99, &octets), (Err(Failure::NotExecuted(refused)), None));
+    assert_eq!(client.call(request(ECHO, b"alive")), Ok(b"alive".to_vec()));
 }
 
 /// The server calls its client while it answers it.

@@ -22,6 +22,8 @@ pub const PANIC: u32 = 5;
 pub const TALLY: u32 = 6;
 /// Answers with a [`Summary`].
 pub const SUMMARY: u32 = 7;
+/// Sends the stream from its caller back on that to its caller, and answers with its length.
+pub const COPY: u32 = 8;
 
 /// What a server has seen.
 #[derive(Debug, Default)]
@@ -70,6 +72,8 @@ pub enum Task {
     Hang,
     /// Call the caller.
     CallBack,
+    /// Copy from stream to stream.
+    Copy,
     /// Panic, where the adapter is the one who runs handlers.
     Panic,
 }
@@ -81,7 +85,7 @@ impl Record {
     /// Why.
     pub fn admit(procedure: &Description) -> Result<(), NotExecuted> {
         match (procedure.program, procedure.version, procedure.procedure) {
-            (PROGRAM, 1, ECHO..=SUMMARY) => Ok(()),
+            (PROGRAM, 1, ECHO..=COPY) => Ok(()),
             (PROGRAM, 1, _) => Err(NotExecuted::NoSuchProcedure),
             (PROGRAM, _, _) => Err(NotExecuted::NoSuchVersion { low: 1, high: 1 }),
             _ => Err(NotExecuted::NoSuchProgram),
@@ -102,6 +106,7 @@ impl Record {
             }
             CALL_BACK => return Task::CallBack,
             PANIC => return Task::Panic,
+            COPY => return Task::Copy,
             TALLY => {
                 self.tally.fetch_add(1, Ordering::SeqCst);
             }

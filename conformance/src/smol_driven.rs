@@ -6,7 +6,7 @@ use core::pin::pin;
 use std::thread::{self, JoinHandle};
 
 use posthaste_core::Config;
-use posthaste_core::endpoint::{Answer, Delivery, Request};
+use posthaste_core::endpoint::{Answer, Delivery, Request, Streams};
 use posthaste_smol as adapter;
 use posthaste_smol::Incoming;
 use smol::future::{self, FutureExt as _};
@@ -103,6 +103,13 @@ async fn answer(record: Arc<Record>, mut call: Incoming) {
             let reply = peer.call(Request::new(PROGRAM, 1, ECHO, &arguments)).await.expect("the client answers");
             call.reply(&reply.to_vec())
         }
+        Task::Copy => {
+            let mut from = call.take_upward().expect("the call has streams");
+            let mut to = call.take_downward().expect("the call has streams");
+            let Ok(count) = smol::io::copy(&mut from, &mut to).await else { return };
+            let Ok(()) = to.close().await else { return };
+            call.reply(&count.to_le_bytes())
+        }
         Task::Panic => panic!("as asked"),
     };
 }
@@ -169,6 +176,26 @@ impl Client for SmolClient {
             returned
         };
         self.run(async { future::zip(pin!(write), pin!(read)).await.1 })
+    }
+
+    fn stream_call(&mut self, procedure: u32, octets: &[u8]) -> (Result<Vec<u8>, Failure>, Option<Vec<u8>>) {
+        let request = Request { streams: Streams::Both, ..Request::new(PROGRAM, 1, procedure, &[]) };
+        self.run(async {
+            let mut call = self.client.start(request).await.expect("room for a call");
+            let mut upward = call.take_upward().expect("as asked");
+            let mut downward = call.take_downward().expect("as asked");
+            let write = async {
+                if upward.write_all(octets).await.is_ok() {
+                    let _ = upward.close().await;
+                }
+            };
+            let read = async {
+                let mut returned = Vec::new();
+                downward.read_to_end(&mut returned).await.is_ok().then_some(returned)
+            };
+            let returned = future::zip(pin!(write), pin!(read)).await.1;
+            (call.await.map(|reply| reply.to_vec()).map_err(failure), returned)
+        })
     }
 }
 

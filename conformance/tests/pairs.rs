@@ -13,8 +13,9 @@ macro_rules! pair {
                 refusals_name_their_reason, a_deadline_and_a_panic_leave_the_outcome_unknown,
                 a_cancelled_call_reaches_its_handler, one_way_calls_are_executed_once,
                 messages_arrive_once_and_in_order, messages_wait_for_room, streams_go_both_ways,
-                the_server_calls_its_client, a_server_that_stops_leaves_the_outcome_unknown,
-                four_mebioctets_survive_a_lossy_network);
+                a_call_carries_streams_both_ways, a_handler_that_wants_no_streams_ends_them,
+                a_refused_call_ends_its_streams, the_server_calls_its_client,
+                a_server_that_stops_leaves_the_outcome_unknown, four_mebioctets_survive_a_lossy_network);
         }
     };
     ($client:ty, $server:ty: $($scenario:ident),*) => {

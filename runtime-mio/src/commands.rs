@@ -99,6 +99,17 @@ impl Endpoint {
         self.core.call(self.now(), peer, request)
     }
 
+    /// Returns the streams beside a call that we make: from us, and to us, as its request asked for them.
+    ///
+    /// They may outlast a reply that says "ok". Whatever else ends the call ends them, and no other event tells so; while its
+    /// outcome is unknown they go on, until it is forgotten.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over and released.
+    pub fn call_streams(&self, call: CallId) -> Result<(Option<StreamId>, Option<StreamId>), StaleId> {
+        self.core.call_streams(call)
+    }
+
     /// Asks for a call to be given up: the callee is told, and the outcome follows.
     ///
     /// # Errors
@@ -173,6 +184,8 @@ impl Endpoint {
     }
 
     /// Answers a call with the result of its handler; its arguments are released.
+    ///
+    /// The stream from its caller ends with it, and, unless it says "ok", the one to its caller too.
     ///
     /// # Errors
     /// [`ReplyError`]; at [`ReplyError::TooLarge`] the call is still to be answered.

@@ -9,11 +9,12 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use posthaste_core::endpoint::{Request, SendError};
-use posthaste_core::{CallId, MessageId, Outcome, Unknown};
+use posthaste_core::{CallId, Instant, MessageId, Outcome, Unknown};
 
 use crate::error::CallError;
 use crate::peer::Target;
 use crate::shared::{Shared, State, Waiter};
+use crate::stream::{StreamReader, StreamWriter};
 use crate::waiters::News;
 
 /// A call under way. It begins when it is first polled, and dropping it cancels it.
@@ -25,6 +26,28 @@ pub struct Calling<'a> {
     /// Taken at the first poll, given back by `drop`.
     waiter: Option<Waiter>,
     call: Option<CallId>,
+}
+
+/// A call that is to begin, and to be waited for later. It waits for room as long as there is none.
+#[must_use = "a call begins when this is polled"]
+pub struct Starting<'a> {
+    shared: &'a Arc<Shared>,
+    target: Target,
+    request: Request<'a>,
+    waiter: Option<Waiter>,
+}
+
+/// A call that has begun: ready with its outcome. Dropping it cancels the call.
+///
+/// The streams that its request asked for are taken from it, and live on without it: they may outlast a reply that says
+/// "ok". Whatever else ends the call ends them.
+#[must_use = "a call that nobody waits for is cancelled"]
+pub struct Pending {
+    shared: Arc<Shared>,
+    waiter: Option<Waiter>,
+    call: Option<CallId>,
+    upward: Option<StreamWriter>,
+    downward: Option<StreamReader>,
 }
 
 impl<'a> Calling<'a> {
@@ -40,21 +63,15 @@ impl Future for Calling<'_> {
         let this = self.get_mut();
         let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
         let (call, target, request) = (&mut this.call, this.target, &this.request);
-        let polled = this.shared.poll(waiter, cx, |state, waiter, now| {
-            let Some(id) = *call else {
-                let called = target.find(state, now).and_then(|peer| state.core.call(now, peer, request.clone()));
-                match called {
-                    Ok(id) => {
-                        state.watch(id.index(), waiter);
-                        state.found_room(waiter);
-                        *call = Some(id);
-                    }
-                    Err(error) => return refused(state, waiter, error),
+        let polled = this.shared.poll(waiter, cx, |state, waiter, now| match *call {
+            Some(id) => outcome(state, waiter).map(|outcome| Ok((id, outcome))),
+            None => match begin(state, waiter, now, target, request) {
+                Ok(id) => {
+                    *call = Some(id);
+                    Poll::Pending
                 }
-                return Poll::Pending;
-            };
-            let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) else { return Poll::Pending };
-            Poll::Ready(Ok((id, outcome)))
+                Err(error) => refused(state, waiter, error),
+            },
         });
         polled.map(|result| match (result, this.call.take()) {
             (Ok(Ok((call, outcome))), _) => conclude(this.shared, call, outcome),
@@ -68,22 +85,101 @@ impl Future for Calling<'_> {
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        let Some(waiter) = self.waiter.take() else { return };
-        self.shared.leave(&waiter, |state, now| {
-            let Some(call) = self.call else { return };
-            if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
-                return state.dispose(now, call, outcome);
-            }
-            state.unwatch(call.index(), &waiter);
-            // Nobody wants to hear of its end.
-            let _ = state.core.cancel(now, call);
-        });
+        give_up(self.shared, self.waiter.take(), self.call);
     }
 }
 
 impl fmt::Debug for Calling<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Calling").field("target", &self.target).field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Starting<'a> {
+    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target, request: Request<'a>) -> Self {
+        Self { shared, target, request, waiter: None }
+    }
+}
+
+impl Future for Starting<'_> {
+    type Output = Result<Pending, SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let (shared, target, request) = (this.shared, this.target, &this.request);
+        let polled = shared.poll(waiter, cx, |state, waiter, now| match begin(state, waiter, now, target, request) {
+            Ok(call) => {
+                let streams = state.core.call_streams(call).expect("the call has only begun");
+                state.settle(shared.socket(), now);
+                Poll::Ready(Ok((call, streams)))
+            }
+            Err(error) => refused(state, waiter, error),
+        });
+        polled.map(|result| {
+            let (call, (upward, downward)) = result.unwrap_or(Err(SendError::Closed))?;
+            let shared = Arc::clone(shared);
+            let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&shared), stream));
+            let downward = downward.map(|stream| StreamReader::new(Arc::clone(&shared), stream, None, None));
+            Ok(Pending { shared, waiter: this.waiter.take(), call: Some(call), upward, downward })
+        })
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        give_up(self.shared, self.waiter.take(), None);
+    }
+}
+
+impl fmt::Debug for Starting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    /// Takes the stream to the callee; `None` if the request asked for none, or it was taken before.
+    ///
+    /// It can be written at once. What was not taken is given up when the outcome is first waited for.
+    pub const fn take_upward(&mut self) -> Option<StreamWriter> {
+        self.upward.take()
+    }
+
+    /// Takes the stream from the callee; as [`Pending::take_upward`].
+    pub const fn take_downward(&mut self) -> Option<StreamReader> {
+        self.downward.take()
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Reply, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        // A handler that waits for somebody to read or write them would never answer.
+        (this.upward, this.downward) = (None, None);
+        let (Some(waiter), Some(call)) = (&mut this.waiter, this.call) else {
+            return Poll::Ready(Err(CallError::Refused(SendError::Stale)));
+        };
+        let polled = this.shared.poll(waiter, cx, |state, waiter, _| outcome(state, waiter));
+        polled.map(|result| {
+            this.call = None;
+            // Or the socket came to its end.
+            conclude(&this.shared, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
+        })
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        give_up(&self.shared, self.waiter.take(), self.call);
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pending").field(&self.call).finish()
     }
 }
 
@@ -176,17 +272,14 @@ impl Unresolved {
             return Err(CallError::Unknown(self));
         }
         self.call = None;
-        let request = Request::new(0, 0, 0, &[]);
-        // Its request was made before: only the end is waited for.
-        Calling { shared: &shared, target: Target::Gone, request, waiter: Some(waiter), call: asked }.await
+        Pending { shared, waiter: Some(waiter), call: asked, upward: None, downward: None }.await
     }
 }
 
 impl Drop for Unresolved {
     fn drop(&mut self) {
         if let Some(call) = self.call {
-            // Stale if the callee does not know either.
-            let _ = self.shared.command_aside(|state, now| state.core.forget(now, call));
+            self.shared.command_aside(|state, now| state.forget(now, call));
         }
     }
 }
@@ -195,6 +288,43 @@ impl fmt::Debug for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Unresolved").field(&self.why).finish()
     }
+}
+
+/// Hands a call to the endpoint, and has its end told to `waiter`.
+fn begin(
+    state: &mut State,
+    waiter: &mut Waiter,
+    now: Instant,
+    target: Target,
+    request: &Request<'_>,
+) -> Result<CallId, SendError> {
+    let peer = target.find(state, now)?;
+    let call = state.core.call(now, peer, request.clone())?;
+    state.watch(call.index(), waiter);
+    state.found_room(waiter);
+    Ok(call)
+}
+
+/// Ready with the outcome of the call that `waiter` waits for.
+fn outcome(state: &State, waiter: &Waiter) -> Poll<Outcome> {
+    match state.waiters.news(waiter.key) {
+        Some(News::Ended(outcome)) => Poll::Ready(outcome),
+        _ => Poll::Pending,
+    }
+}
+
+/// Gives back the place of a future that waited for a call, and cancels the call if nobody was told its outcome.
+fn give_up(shared: &Arc<Shared>, waiter: Option<Waiter>, call: Option<CallId>) {
+    let Some(waiter) = waiter else { return };
+    shared.leave(&waiter, |state, now| {
+        let Some(call) = call else { return };
+        if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
+            return state.dispose(now, call, outcome);
+        }
+        state.unwatch(call.index(), &waiter);
+        // Nobody wants to hear of its end.
+        let _ = state.core.cancel(now, call);
+    });
 }
 
 /// Tells the caller an outcome.

@@ -52,7 +52,7 @@ mod shared;
 mod stream;
 mod waiters;
 
-pub use call::{Calling, Reply, Unresolved};
+pub use call::{Calling, Pending, Reply, Starting, Unresolved};
 pub use client::{Client, Server};
 pub use error::{BindError, CallError, FlushError, ReceiveError, SentError};
 pub use message::{Flushing, Received, Sending, Sent};

@@ -4,10 +4,10 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 
-use posthaste_core::endpoint::{Delivery, Message, OpenError, Remote, Request, SendError};
+use posthaste_core::endpoint::{Delivery, Message, OpenError, Remote, Request, SendError, Streams};
 use posthaste_core::{Instant, PeerId};
 
-use crate::call::Calling;
+use crate::call::{Calling, Starting};
 use crate::message::{Flushing, Sending};
 use crate::shared::{Shared, State};
 use crate::stream::StreamWriter;
@@ -26,8 +26,6 @@ pub(crate) enum Target {
     Address(SocketAddr),
     /// By its id, which ends with its conversation.
     Known(PeerId),
-    /// It need not be found.
-    Gone,
 }
 
 impl Target {
@@ -38,7 +36,6 @@ impl Target {
                 opened.map_err(|error| if error == OpenError::Full { SendError::Full } else { SendError::Closed })
             }
             Self::Known(peer) => Ok(peer),
-            Self::Gone => Err(SendError::Stale),
         }
     }
 }
@@ -54,9 +51,17 @@ impl Peer {
 
     /// Makes a call: resolves to the reply, or to what became of the call without one.
     ///
-    /// It waits while there is no room for one call more. Dropping the future cancels the call.
-    pub const fn call<'a>(&'a self, request: Request<'a>) -> Calling<'a> {
+    /// It waits while there is no room for one call more. Dropping the future cancels the call. The call has no streams,
+    /// whatever the request says: who waits for the reply cannot use them; [`Peer::start`] gives them.
+    pub const fn call<'a>(&'a self, mut request: Request<'a>) -> Calling<'a> {
+        request.streams = Streams::None;
         Calling::new(&self.shared, self.target, request)
+    }
+
+    /// Starts a call: resolves when it is accepted, to a [`Pending`] that holds the streams that the request asks for, and is
+    /// to be waited for.
+    pub const fn start<'a>(&'a self, request: Request<'a>) -> Starting<'a> {
+        Starting::new(&self.shared, self.target, request)
     }
 
     /// Sends a message: resolves when it is accepted, to a future that tells when it has arrived.

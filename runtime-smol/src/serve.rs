@@ -15,11 +15,12 @@ use std::time;
 
 use posthaste_core::endpoint::{Answer, ReplyError};
 use posthaste_core::wire::{Description, NotExecuted};
-use posthaste_core::{IncomingCallId, Instant, PeerId};
+use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
 use crate::error::ReceiveError;
 use crate::peer::{Peer, Target};
 use crate::shared::{Shared, State, Waiter};
+use crate::stream::{StreamReader, StreamWriter};
 use crate::waiters::News;
 
 /// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
@@ -29,6 +30,9 @@ pub struct Incoming {
     peer: PeerId,
     procedure: Description,
     deadline: Option<Instant>,
+    /// What was not taken is given up with the call.
+    upward: Option<StreamId>,
+    downward: Option<StreamId>,
     waiter: Waiter,
     is_answered: bool,
 }
@@ -196,6 +200,7 @@ fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Opt
         // What was cancelled or has expired since is gone.
         let Ok(known) = state.core.incoming_call(call) else { continue };
         let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
+        let (upward, downward) = (known.upward, known.downward);
         if let Some(Err(why)) = admit.map(|admit| admit(&procedure)) {
             let _ = state.core.refuse(now, call, why);
             continue;
@@ -211,6 +216,8 @@ fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Opt
             peer,
             procedure,
             deadline,
+            upward,
+            downward,
             waiter,
             is_answered: false,
         });
@@ -273,6 +280,22 @@ impl Incoming {
         look(self.shared.lock().core.incoming_call(self.call).map_or(&[], |call| call.metadata))
     }
 
+    /// Takes the stream from the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It ends with the answer: what is left of it then, the caller is told, is not wanted.
+    #[must_use]
+    pub fn take_upward(&mut self) -> Option<StreamReader> {
+        Some(StreamReader::new(Arc::clone(&self.shared), self.upward.take()?, None, None))
+    }
+
+    /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It may be written on after [`Incoming::reply`]. Any other answer gives it up.
+    #[must_use]
+    pub fn take_downward(&mut self) -> Option<StreamWriter> {
+        Some(StreamWriter::new(Arc::clone(&self.shared), self.downward.take()?))
+    }
+
     /// Returns whether the caller wants no answer any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -329,6 +352,13 @@ impl Drop for Incoming {
             if !self.is_answered {
                 // Stale if the caller is gone.
                 let _ = state.core.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
+            }
+            // The answer has ended the other one.
+            if let Some(stream) = self.downward {
+                let _ = state.core.abandon(now, stream);
+            }
+            if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
+                state.wake_streams();
             }
         });
     }

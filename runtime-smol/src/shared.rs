@@ -480,7 +480,12 @@ impl State {
         while let Some(event) = self.core.poll_event() {
             has_event = true;
             match event {
-                Event::CallEnded { call, outcome } => self.end_call(now, call, outcome),
+                Event::CallEnded { call, outcome } => {
+                    self.end_call(now, call, outcome);
+                    if !matches!(outcome, Outcome::Ok(_)) {
+                        self.wake_streams();
+                    }
+                }
                 Event::MessageAcknowledged { message } => self.tell(message.index(), News::Acknowledged),
                 Event::MessageFailed { message } => self.tell(message.index(), News::Failed),
                 Event::CallReceived { call } => self.queue_call(now, call),
@@ -497,7 +502,10 @@ impl State {
                     }
                 }
                 Event::Flushed { peer } => self.flushed(peer, Ok(())),
-                Event::SessionLost { peer } => self.flushed(peer, Err(())),
+                Event::SessionLost { peer } => {
+                    self.flushed(peer, Err(()));
+                    self.wake_streams();
+                }
                 Event::Connected { peer } => {
                     self.peers.retain(|known| *known != peer);
                     self.peers.push(peer);
@@ -505,6 +513,7 @@ impl State {
                 Event::Closed { peer } => {
                     self.peers.retain(|known| *known != peer);
                     self.flushed(peer, Err(()));
+                    self.wake_streams();
                 }
                 // The others are for those who ask for them.
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
@@ -533,9 +542,7 @@ impl State {
             Outcome::Ok(reply) | Outcome::ApplicationError(reply) => {
                 let _ = self.core.release(now, reply);
             }
-            Outcome::Unknown(_) => {
-                let _ = self.core.forget(now, call);
-            }
+            Outcome::Unknown(_) => self.forget(now, call),
             Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => {}
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use posthaste_core::endpoint::{StreamError, Streamed};
-use posthaste_core::{Instant, PeerId, StreamId};
+use posthaste_core::{CallId, Instant, PeerId, StreamId};
 
 use crate::peer::{Peer, Target};
 use crate::shared::{Shared, State, Waiter};
@@ -124,6 +124,23 @@ impl End {
             Ok(Err(_)) => Err(io::ErrorKind::ConnectionAborted.into()),
             Err(_) => Err(io::ErrorKind::NotConnected.into()),
         })
+    }
+}
+
+impl State {
+    /// Lets go of a call whose outcome is unknown.
+    pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
+        // What cannot be resolved is forgotten already.
+        let _ = self.core.forget(now, call);
+        self.wake_streams();
+    }
+
+    /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
+    /// which those were.
+    pub(crate) fn wake_streams(&mut self) {
+        for waiter in self.streams.values() {
+            self.waiters.wake(*waiter);
+        }
     }
 }
 

@@ -335,6 +335,8 @@ impl Endpoint<'_> {
 
     /// Answers a call with the result of its handler; its arguments are released.
     ///
+    /// The stream from its caller ends with it, and, unless it says "ok", the one to its caller too.
+    ///
     /// # Errors
     /// [`ReplyError`]; at [`ReplyError::TooLarge`] the call is still to be answered.
     pub fn reply(
