@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time;
 
+use posthaste_core::config::METADATA_LEN_MAX;
 use posthaste_core::endpoint::{Answer, ReplyError};
 use posthaste_core::wire::{Description, NotExecuted};
 use posthaste_core::{IncomingCallId, Instant, PeerId};
@@ -154,12 +155,23 @@ impl fmt::Debug for Incoming<'_> {
 }
 
 /// Where a handler runs: buffers that serve one call after the other.
-#[derive(Default)]
 pub(crate) struct Desk {
     arguments: Vec<u8>,
     metadata: Vec<u8>,
     reply: Vec<u8>,
     cancelled: Arc<AtomicBool>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            arguments: Vec::new(),
+            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
+            metadata: Vec::with_capacity(METADATA_LEN_MAX),
+            reply: Vec::new(),
+            cancelled: Arc::default(),
+        }
+    }
 }
 
 impl Desk {

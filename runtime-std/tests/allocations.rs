@@ -51,7 +51,7 @@ fn a_call_in_a_row_allocates_nothing_on_either_side() {
                 client.call_into(&Request::new(1, 1, 7, &[7; 32]), &mut reply).unwrap();
             }
         };
-        // Buffers grow, and every worker has its turn.
+        // Buffers grow.
         call(2000);
         let before = COUNT.load(Ordering::Relaxed);
         call(10_000);
