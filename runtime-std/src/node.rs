@@ -425,3 +425,62 @@ const REPLY_COUNT_MAX: usize = 16;
 
 /// Receives of one turn at the wheel; our choice, as above.
 const RECV_COUNT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::endpoint::{Answer, Delivery, Request};
+
+    use crate::{Client, Incoming, Server};
+
+    use super::*;
+
+    fn pair() -> (Client, Server) {
+        let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+            reply.extend_from_slice(call.arguments());
+            Answer::Ok
+        };
+        let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), echo).unwrap();
+        (Client::connect_insecure(server.local_addr(), Config::lan()).unwrap(), server)
+    }
+
+    /// Looks at a node until something is true of it, and does nothing that could make it so.
+    fn watch(node: &Node, is_true: impl Fn(&State) -> bool) {
+        while !is_true(&node.lock()) {
+            thread::yield_now();
+        }
+    }
+
+    fn holds_nothing(state: &State) -> bool {
+        let usage = state.endpoint.usage();
+        usage.outgoing + usage.incoming == 0
+    }
+
+    #[test]
+    fn started_calls_end_and_are_freed_on_both_sides_though_nobody_waits() {
+        let (client, server) = pair();
+        for _ in 0..3 {
+            let calls: Vec<_> = (0..100).map(|_| client.start(&Request::new(1, 1, 1, &[7; 3000])).unwrap()).collect();
+            watch(&client.node, |state| state.untaken_count == calls.len());
+            // The replies have arrived and been acknowledged: their octets are no longer the server's.
+            watch(server.threads.node(), holds_nothing);
+            drop(calls);
+            watch(&client.node, holds_nothing);
+        }
+    }
+
+    #[test]
+    fn messages_that_nobody_waits_for_arrive_and_are_freed() {
+        let (client, server) = pair();
+        let mut octets = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..100 {
+                client.send(Delivery::Reliable, &[7; 3000]).unwrap();
+            }
+            for _ in 0..100 {
+                server.receive_into(&mut octets, None).unwrap();
+            }
+            watch(&client.node, holds_nothing);
+            watch(server.threads.node(), holds_nothing);
+        }
+    }
+}

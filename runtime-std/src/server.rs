@@ -17,7 +17,7 @@ use crate::stream::StreamReader;
 
 /// A server that answers calls on threads of its own. When it goes, they end, and its conversations are closed.
 pub struct Server {
-    threads: Threads,
+    pub(crate) threads: Threads,
 }
 
 impl Server {

@@ -32,7 +32,7 @@ pub(crate) struct State {
     /// Followed calls that have not ended.
     pub(crate) open_count: usize,
     /// Calls that ended and whose outcome nobody took yet.
-    untaken_count: usize,
+    pub(crate) untaken_count: usize,
     /// When what was started and not sent must go.
     pub(crate) held_until: Option<Instant>,
     held_count: usize,
