@@ -72,8 +72,10 @@ fn scenario(schedule: &Schedule) -> Trace {
     let is_over =
         |world: &World<Host<Role>>| clients.iter().all(|client| world.node(*client).endpoint().peer_count() == 0);
     assert!(world.run_until_done(after(schedule.heal_at, 600), is_over), "a client does not let go of its peer");
-    // Leases end without a timer of their own: whoever is woken looks at some of them.
-    for _ in 0..60 {
+    // Leases end without a timer of their own: whoever is woken looks at some of them. Those who closed are heard out for three
+    // probe timeouts here too.
+    let end = after(world.now(), 600);
+    while world.node(server).endpoint().peer_count() > 0 && world.now() < end {
         world.run_until(after(world.now(), 1));
         world.command(server, |host, now| host.handle_timeout(now));
     }
@@ -161,7 +163,7 @@ fn derive(seed: u64, index: u64) -> u64 {
 const CAMPAIGN: u64 = 0xca3b;
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 17] = [
+const ONCE_FAILED: [u64; 18] = [
     // The successors of a stream on its channel took the credit that it needed to end.
     317, 663, 950, 1124, 1686, 1798, 1925, //
     // A hello carried what lay beyond the server's window.
@@ -171,5 +173,7 @@ const ONCE_FAILED: [u64; 17] = [
     // The refusal of a call that is sent once was lost, and called a lost reply.
     5842, 5924, 6105, 8023, 9606, //
     // A channel waited for what a refused hello had carried.
-    1538, 4783, 8564,
+    1538, 4783, 8564, //
+    // A peer that closed was not heard out for as long as a slow path asks: the judge was too hasty.
+    5153,
 ];
