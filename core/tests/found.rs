@@ -411,6 +411,32 @@ fn a_channel_goes_on_without_what_a_refused_hello_carried() {
     assert!(pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. })));
 }
 
+/// The message is cancelled after the hello that carried it, and before the retry that refuses the hello's token.
+#[test]
+fn what_a_refused_hello_carried_and_was_cancelled_is_not_charged_in_the_next_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"cancelled") };
+    let send = pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    let mut count = 0;
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from == pair::CLIENT);
+        if count > 1 { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
+    let config = Config::internet();
+    let storage = Storage::owned(&config);
+    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.client.endpoint.cancel_send(pair.now, send).unwrap();
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    let before = pair.client.sent.len();
+    pair.run(10 * SECOND);
+    assert!(pair.client.events.iter().any(|event| matches!(event, Event::Connected { .. })));
+    // Retry, hello, answer, acknowledgement of nothing: a session in which nothing happened.
+    assert_eq!(pair.client.sent.len() - before, 2, "the next session hears of the message");
+    assert_eq!(pair.client.endpoint.usage().exchanges, 0);
+}
+
 /// The reply is lost, and the caller asks again before the callee probes.
 #[test]
 fn a_request_that_comes_again_is_answered_again() {

@@ -453,23 +453,24 @@ impl Scope<'_, '_> {
     /// Takes back what a hello carried whose token was refused.
     ///
     /// The server may have executed it in a session that it no longer knows, so only what may be executed again goes out again
-    /// (semantics S8).
+    /// (semantics S8). Of what was cancelled since, the next session hears nothing: its charge was that of the one before.
     pub(super) fn disown_carried(&mut self, record: u32) -> Result<(), Broken> {
-        while let Some(frame) = self.memory.datagrams.at(record).sound()?.frames.front() {
-            let Content::Run { flow, .. } = self.memory.frames.at(frame).sound()?.content else { return Err(Broken) };
-            let index = self.memory.outgoing.at(flow).sound()?.exchange;
-            self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        let mut place = self.peer.session.ours.front();
+        while let Some(index) = place {
+            place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(Lane::Forward) else { continue };
+            if !self.was_sent(index)? {
+                continue;
+            }
             if self.may_repeat(index)? {
                 self.rewind(flow)?;
             } else {
                 self.lose_exchange(index, Unknown::SessionLost)?;
             }
         }
-        self.peer.session.charged_by_us = 0;
-        // The other session never hears of the positions of what is lost.
-        self.begin_channels()?;
         let key = self.memory.datagrams.key_of(record).sound()?;
         self.memory.datagrams.remove(key).sound()?;
+        self.peer.session.charged_by_us = 0;
         // What was taken back leaves no place on its channel for the others to wait for.
         self.begin_channels()
     }
