@@ -460,6 +460,37 @@ fn a_request_that_comes_again_is_answered_again() {
     assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
 }
 
+/// Its head, its length and the watermark before it leave no room for one of them in the datagram.
+#[test]
+fn a_message_that_nearly_fills_a_datagram_is_sent() {
+    let mut config = Config::internet();
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    config.stream_window = 4096;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    for len in 1150..1200 {
+        for is_stream in [false, true] {
+            let octets = vec![7; len];
+            // What is acknowledged and not yet retired is told before the message.
+            echo(&mut pair, b"before");
+            pair.run(Duration::from_millis(50));
+            if is_stream {
+                let (_, stream) = pair.client.endpoint.open_stream(pair.now, peer, Delivery::Reliable, 1).unwrap();
+                pair.client.endpoint.write(pair.now, stream, &octets).unwrap();
+                pair.client.endpoint.finish(pair.now, stream).unwrap();
+            } else {
+                let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&octets) };
+                pair.client.endpoint.send(pair.now, peer, message).unwrap();
+            }
+            let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
+            let is_over = pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some());
+            assert!(is_over, "{len} octets, in a stream: {is_stream}");
+        }
+    }
+}
+
 #[test]
 fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     let mut pair = Pair::new();

@@ -170,22 +170,18 @@ impl Scope<'_, '_> {
             (Kind::Stream, Last::No) => Form::Stream { offset },
             (Kind::Stream, Last::Yes) => Form::Last { offset },
         };
+        // A frame to the end of the datagram saves its length. Where the run ends so little before it that the length has no room,
+        // the run is cut.
         let rest = Data { flow: head, form: form(last), extent: Extent::Rest, data: &[] };
-        let Some(room) = rest.data_len_max(writer.room()) else { return Ok(Err(Added::Full)) };
-        if (len as usize) < room {
-            let octets = outgoing.run(&self.memory.arena, offset, len);
-            let data = Data { extent: Extent::Counted, data: octets, ..rest };
-            return Ok(match Frame::Data(data).encode(writer) {
-                Ok(()) => Ok((len, last, alias)),
-                Err(NoRoom) => Err(Added::Full),
-            });
-        }
-        if room < FRAGMENT_LEN_MIN && room < len as usize {
+        let counted = Data { extent: Extent::Counted, ..rest };
+        let room = |data: &Data<'_>| data.data_len_max(writer.room()).unwrap_or(0);
+        let (frame, room) = if (len as usize) < room(&rest) { (counted, room(&counted)) } else { (rest, room(&rest)) };
+        let written = len.min(u32::try_from(room).unwrap_or(u32::MAX));
+        if written < len && (written as usize) < FRAGMENT_LEN_MIN {
             return Ok(Err(Added::Full));
         }
-        let written = (len as usize).min(room) as u32;
         let last = if written == len { last } else { Last::No };
-        let data = Data { form: form(last), data: outgoing.run(&self.memory.arena, offset, written), ..rest };
+        let data = Data { form: form(last), data: outgoing.run(&self.memory.arena, offset, written), ..frame };
         Ok(match Frame::Data(data).encode(writer) {
             Ok(()) => Ok((written, last, alias)),
             Err(NoRoom) => Err(Added::Full),
