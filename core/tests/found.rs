@@ -491,6 +491,26 @@ fn a_message_that_nearly_fills_a_datagram_is_sent() {
     }
 }
 
+/// The oldest datagram in flight holds nothing that may be sent again.
+#[test]
+fn a_probe_is_sent_though_there_is_nothing_to_repeat() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    pair.fate = Box::new(|_| pair::Fate::Lose);
+    for delivery in [Delivery::Unreliable, Delivery::Reliable] {
+        pair.client
+            .endpoint
+            .send(pair.now, peer, Message { delivery, priority: 1, body: Body::Copied(b"lost") })
+            .unwrap();
+        pair.flush();
+    }
+    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
+    assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
+}
+
 #[test]
 fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     let mut pair = Pair::new();

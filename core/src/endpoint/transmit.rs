@@ -390,13 +390,14 @@ impl Scope<'_, '_> {
                 .at(*index)
                 .is_some_and(|datagram| datagram.fate == Fate::InFlight && !datagram.frames.is_empty())
         });
-        match oldest {
-            Some(index) => self.queue_runs(index),
-            None => {
-                self.peer.notices |= peer::Notices::PING;
-                Ok(())
-            }
+        if let Some(index) = oldest {
+            self.queue_runs(index)?;
         }
+        // What is sent only once is not sent again: a probe may have nothing to carry, and is one all the same.
+        if self.peer.lost.is_empty() && self.peer.noticed.is_empty() && self.peer.notices == 0 {
+            self.peer.notices |= peer::Notices::PING;
+        }
+        Ok(())
     }
 
     /// Books a frame that must arrive, as part of a datagram.
