@@ -229,6 +229,27 @@ fn every_bad_datagram_has_the_reaction_that_is_written_down_for_it() {
             Closed(CloseCode::Fragment),
         ),
         (
+            "a message that ends as a call",
+            |forger| vec![fragment(forger, 0, 0, 9, 4), forger.datagram(&[reset(Role::Request, None)])],
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a message of a channel that ends at another place",
+            |forger| {
+                let flow = Flow::Ordered { seq: Seq(0), channel: 1, position: 0 };
+                vec![
+                    forger.datagram(&[data(flow, Form::Fragment { offset: 0, total: 9 }, &[0; 4])]),
+                    forger.datagram(&[reset(Role::Ordered, Some((1, 1)))]),
+                ]
+            },
+            Closed(CloseCode::Fragment),
+        ),
+        (
+            "a message that is cancelled as a call",
+            |forger| vec![fragment(forger, 0, 0, 9, 4), forger.datagram(&[Frame::Cancel { seq: Seq(0) }])],
+            Closed(CloseCode::Fragment),
+        ),
+        (
             "a call that goes on as a message",
             |forger| {
                 let start = Form::Fragment { offset: 0, total: 9 };
@@ -516,7 +537,8 @@ fn streams_of_one_octet_take_no_more_than_the_windows_of_sixteen() {
     };
     for seq in 0..100 {
         let datagram = begin(&mut forger, seq);
-        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+        let result = forger.deliver(&mut victim, START, datagram);
+        assert_eq!(result, if seq < 16 { Ok(()) } else { Err(Rejected::NoRoom) });
     }
     let window = victim.config().stream_window;
     assert_eq!(victim.usage().payload_octets - before, 16 * window);
@@ -530,7 +552,8 @@ fn streams_of_one_octet_take_no_more_than_the_windows_of_sixteen() {
     assert_eq!(victim.usage().payload_octets - before, 15 * window);
     for seq in 100..110 {
         let datagram = begin(&mut forger, seq);
-        assert_eq!(forger.deliver(&mut victim, START, datagram), Ok(()));
+        let result = forger.deliver(&mut victim, START, datagram);
+        assert_eq!(result, if seq == 100 { Ok(()) } else { Err(Rejected::NoRoom) });
     }
     assert_eq!(victim.usage().payload_octets - before, 16 * window);
 }
@@ -785,6 +808,10 @@ fn message(forger: &mut Forger, seq: u64) -> Vec<u8> {
 
 fn fragment(forger: &mut Forger, seq: u64, offset: u64, total: u64, len: usize) -> Vec<u8> {
     forger.datagram(&[data(Flow::Message { seq: Seq(seq) }, Form::Fragment { offset, total }, &[0; 64][..len])])
+}
+
+fn reset(role: Role, place: Option<(u64, u64)>) -> Frame<'static> {
+    Frame::Reset { role, seq: Seq(0), reason: 0, charge: 9, place }
 }
 
 fn request(seq: u64) -> Flow<'static> {

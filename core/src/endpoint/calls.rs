@@ -137,7 +137,8 @@ impl Scope<'_, '_> {
         if self.peer.notices & crate::peer::Notices::DRAIN != 0 || self.peer.is_refusing {
             return Ok(self.refuse(index, wire::NotExecuted::Draining)?);
         }
-        if procedure.options.has_downward() && !self.add_downward(index)? {
+        let is_wanted = exchange.reasons[Lane::Downward as usize] == 0;
+        if procedure.options.has_downward() && is_wanted && !self.add_downward(index)? {
             return Ok(self.refuse(index, wire::NotExecuted::Busy)?);
         }
         self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
@@ -249,11 +250,13 @@ impl Scope<'_, '_> {
             return Ok(());
         }
         let index = self.find_or_add(seq)?;
+        self.fix_role(index, Role::Request)?;
         let exchange = self.exchange(index)?;
         match exchange.stage {
             Stage::Arriving | Stage::Queued => {
                 if exchange.flow(Lane::Forward).is_none() {
-                    exchange.done |= 1 << Lane::Forward as u8;
+                    // It is not wanted, but what it charges has to be settled.
+                    exchange.stopped |= 1 << Lane::Forward as u8;
                 }
                 Ok(self.refuse(index, why)?)
             }

@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use super::transmit::Added;
-use crate::exchange::{Exchange, Lane, Notices, Stage};
+use crate::exchange::{Exchange, Lane, Notices, Party, Stage};
 use crate::memory::{Broken, Sound};
 use crate::peer;
 use crate::sent::Content;
@@ -70,8 +70,9 @@ impl Scope<'_, '_> {
         index: u32,
         writer: &mut Writer<'_>,
     ) -> Result<Added, Broken> {
+        let wanted = self.notices_due(index)?;
         let exchange = self.memory.exchanges.at(index).sound()?;
-        let (wanted, seq) = (exchange.notices, Seq(exchange.seq.sound()?));
+        let seq = Seq(exchange.seq.sound()?);
         let mut sent = 0;
         for lane in Lane::ALL {
             for kind in [Notices::RESET, Notices::STOP, Notices::CREDIT] {
@@ -102,12 +103,29 @@ impl Scope<'_, '_> {
             }
         }
         let key = self.memory.exchanges.key_of(index).sound()?;
-        self.exchange(index)?.notices = 0;
+        let exchange = self.exchange(index)?;
+        exchange.notices &= !wanted;
+        let is_over = exchange.notices == 0;
         self.peer.noticed.remove(&mut self.memory.exchanges, index);
+        if !is_over {
+            self.peer.noticed.push_back(&mut self.memory.exchanges, index);
+        }
         if sent & Notices::RELIABLE != 0 {
             self.add_frame(record, Content::Exchange { exchange: key, notices: sent & Notices::RELIABLE })?;
         }
         Ok(Added::Yes)
+    }
+
+    /// Returns what the peer may be told of an exchange: of one of ours nothing while its number lies beyond the peer's window, and
+    /// nothing but its end before its beginning was sent.
+    fn notices_due(&self, index: u32) -> Result<u16, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let window = u64::from(self.peer.parameters.exchange_window);
+        Ok(match exchange.begun_by {
+            Party::Us if exchange.seq.sound()? >= self.peer.session.low_sent.saturating_add(window) => 0,
+            Party::Us if !self.was_sent(index)? => exchange.notices & Notices::RESET,
+            Party::Us | Party::Them => exchange.notices,
+        })
     }
 
     /// Makes the announcement about one lane of an exchange; `None` if it has become needless.
@@ -145,6 +163,7 @@ impl Scope<'_, '_> {
     fn role_of(&self, index: u32, lane: Lane) -> Result<Role, Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         Ok(match lane {
+            Lane::Forward if exchange.role.is_some() => exchange.role.sound()?,
             Lane::Forward if exchange.is_call() => Role::Request,
             Lane::Forward if exchange.channel.is_some() => Role::Ordered,
             Lane::Forward => Role::Message,

@@ -21,11 +21,7 @@ impl Scope<'_, '_> {
                 return Ok(());
             }
             let index = self.find_or_add(seq.0)?;
-            // A message does not turn into a call, nor a call into a message (protocol §6.16.6).
-            let first = if role == Role::Upward { Role::Request } else { role };
-            if *self.exchange(index)?.role.get_or_insert(first) != first {
-                return Err(Fault::Violation(CloseCode::Fragment));
-            }
+            self.fix_role(index, role)?;
             index
         } else {
             let Some(index) = self.find_called(seq.0)? else { return Ok(()) };
@@ -37,6 +33,14 @@ impl Scope<'_, '_> {
         let Some(flow) = self.flow_for(index, lane, data)? else { return self.on_repetition(index, data) };
         self.keep_head(flow, &data.flow)?;
         self.place(index, lane, flow, data)
+    }
+
+    /// Fixes what an exchange of the peer is by the first that is heard of it: a message does not turn into a call, nor a call into
+    /// a message (protocol §6.16.6).
+    pub(super) fn fix_role(&mut self, index: u32, role: Role) -> Result<(), Fault> {
+        let first = if role == Role::Upward { Role::Request } else { role };
+        let known = *self.exchange(index)?.role.get_or_insert(first);
+        if known == first { Ok(()) } else { Err(Fault::Violation(CloseCode::Fragment)) }
     }
 
     /// Finds a call of ours that the peer answers; `None` if it is over. What was never sent has no answer.
@@ -63,7 +67,10 @@ impl Scope<'_, '_> {
             if !agrees || channel != known {
                 return Err(Fault::Violation(CloseCode::Fragment));
             }
-            return Ok((!incoming.is_abandoned).then_some(flow));
+            if !incoming.is_abandoned {
+                return Ok(Some(flow));
+            }
+            return self.on_unwanted(index, lane, flow, data);
         }
         let is_marked = Exchange::is_marked(exchange.done | exchange.stopped, lane);
         let is_over = exchange.stage == Stage::Over;
@@ -83,7 +90,8 @@ impl Scope<'_, '_> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         if Exchange::is_marked(exchange.stopped, lane) {
             // It began before our STOP arrived; a record is kept for its charge.
-            return self.begin_refused(index, lane, kind, end);
+            let flow = self.begin_refused(index, lane, kind, end)?;
+            return self.on_unwanted(index, lane, flow, data);
         }
         Ok(None)
     }
@@ -106,18 +114,14 @@ impl Scope<'_, '_> {
         // Credit is charged by what arrives, and a stream of one octet reserves as much memory as any other.
         let is_counted = kind == Kind::Stream && lane.leads_forward();
         if is_counted && usize::from(self.peer.stream_count) >= self.config.stream_count_max {
-            self.stop_incoming(index, lane, ResetReason::NoRoom)?;
-            return self.begin_refused(index, lane, kind, end);
+            return self.refuse_stream(index, lane);
         }
         let body = match (self.memory.alloc(len, Purpose::Arrive), kind) {
             (Some(body), Kind::Whole) => body,
             (Some(body @ Some(_)), Kind::Stream) => body,
             (None, Kind::Whole) => return Err(Fault::NoRoom),
             // A stream holds its memory for long, so it is refused rather than made to wait.
-            (None | Some(None), Kind::Stream) => {
-                self.stop_incoming(index, lane, ResetReason::NoRoom)?;
-                return self.begin_refused(index, lane, kind, end);
-            }
+            (None | Some(None), Kind::Stream) => return self.refuse_stream(index, lane),
         };
         let incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), body, self.now);
         let flow = self.insert_flow(index, lane, incoming)?;
@@ -126,12 +130,28 @@ impl Scope<'_, '_> {
         Ok(Some(flow))
     }
 
+    /// Asks for the end of a stream that there is no room for. It stays unacknowledged, or its sender would take it for delivered.
+    fn refuse_stream(&mut self, index: u32, lane: Lane) -> Result<Option<u32>, Fault> {
+        self.stop_incoming(index, lane, ResetReason::NoRoom)?;
+        Err(Fault::NoRoom)
+    }
+
+    /// Drops octets of a flow that was given up, on one of the two sides, but counts what they charge: should all of it have been
+    /// sent when our STOP arrives, no RESET tells.
+    fn on_unwanted(&mut self, index: u32, lane: Lane, flow: u32, data: &Data<'_>) -> Result<Option<u32>, Fault> {
+        if let (Kind::Stream, _) = extent(data) {
+            self.charge(flow, data.end())?;
+        }
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let is_refused = u64::from(exchange.reasons[lane as usize]) == ResetReason::NoRoom.code();
+        if is_refused { Err(Fault::NoRoom) } else { Ok(None) }
+    }
+
     /// Makes a record without memory, to settle the charge of a flow that is not wanted.
-    fn begin_refused(&mut self, index: u32, lane: Lane, kind: Kind, end: Option<u64>) -> Result<Option<u32>, Fault> {
+    fn begin_refused(&mut self, index: u32, lane: Lane, kind: Kind, end: Option<u64>) -> Result<u32, Fault> {
         let mut incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), None, self.now);
         incoming.is_abandoned = true;
-        self.insert_flow(index, lane, incoming)?;
-        Ok(None)
+        self.insert_flow(index, lane, incoming)
     }
 
     fn insert_flow(&mut self, index: u32, lane: Lane, mut incoming: Incoming) -> Result<u32, Fault> {
@@ -402,8 +422,14 @@ impl Scope<'_, '_> {
 
     fn retire(&mut self, seq: u64) -> Result<(), Fault> {
         let Some(index) = self.memory.find(self.index, Party::Them, seq) else { return Ok(()) };
+        self.exchange(index)?.is_retired = true;
+        for lane in [Lane::Forward, Lane::Upward] {
+            // All of it was on its way when our STOP arrived: no RESET is to come.
+            if Exchange::is_marked(self.exchange(index)?.stopped, lane) {
+                self.remove_incoming(index, lane)?;
+            }
+        }
         let exchange = self.exchange(index)?;
-        exchange.is_retired = true;
         match exchange.stage {
             // The caller has its reply, or wants none.
             Stage::Over => self.remove_outgoing(index, Lane::Backward)?,
@@ -419,7 +445,7 @@ impl Scope<'_, '_> {
             // The handler or the application still holds it.
             Stage::Queued | Stage::Running | Stage::Held | Stage::Ready | Stage::Open | Stage::Unknown => {}
         }
-        Ok(self.finish(index)?)
+        Ok(self.end_message(index)?)
     }
 
     /// Acts on RESET: the peer has given up a flow that it was sending to us.
@@ -435,12 +461,18 @@ impl Scope<'_, '_> {
             if self.peer.session.is_retired(seq) {
                 return Ok(());
             }
-            self.find_or_add(seq)?
+            let index = self.find_or_add(seq)?;
+            self.fix_role(index, role)?;
+            index
         } else {
             let Some(index) = self.find_called(seq)? else { return Ok(()) };
             index
         };
         let exchange = self.memory.exchanges.at(index).sound()?;
+        let known = exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
+        if known.is_some() && known != place {
+            return Err(Fault::Violation(CloseCode::Fragment));
+        }
         // The reply of a one-way call is nothing that could end.
         let is_nothing = !lane.leads_forward() && exchange.flow(lane).is_none() && !exchange.awaits(lane);
         if Exchange::is_marked(exchange.done, lane) || is_nothing {
@@ -486,7 +518,7 @@ impl Scope<'_, '_> {
             }
             _ => self.remove_incoming(index, lane)?,
         }
-        Ok(self.finish(index)?)
+        Ok(self.end_message(index)?)
     }
 
     /// Ends a message that its sender gave up before all of it arrived; its channel goes on without it.
@@ -516,15 +548,17 @@ impl Scope<'_, '_> {
         };
         let exchange = self.exchange(index)?;
         if exchange.flow(lane).is_none() {
-            // Nothing of it was sent, and nothing will be: the RESET says so, so that the peer can settle.
+            // Nothing of it was sent, and nothing will be: the RESET says so, so that the peer can settle. A call whose request has
+            // been overtaken is not over for that.
             exchange.reasons[lane as usize] = ResetReason::NotWanted.code() as u8;
-            if exchange.stage == Stage::Arriving {
-                exchange.stage = Stage::Over;
-            }
             return Ok(self.notice(index, Notices::RESET << lane as u16)?);
         }
         let (begun_by, stage, is_call) = (exchange.begun_by, exchange.stage, exchange.is_call());
         self.reset_outgoing(index, lane, ResetReason::from_code(reason))?;
+        if self.exchange(index)?.flow(lane).is_none() {
+            // Nothing of it was sent; the peer waits for its end all the same.
+            self.notice(index, Notices::RESET << lane as u16)?;
+        }
         if begun_by == Party::Us && lane == Lane::Forward && stage == Stage::Open && !is_call {
             self.exchange(index)?.stage = Stage::Over;
             self.tell(index, News::FAILED)?;

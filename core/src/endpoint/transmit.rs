@@ -309,8 +309,10 @@ impl Scope<'_, '_> {
         self.write_late_handshake(writer)?;
         self.write_peer_notices(record, writer)?;
         let mut added = Added::Yes;
-        while let (Added::Yes, Some(index)) = (added, self.peer.noticed.front()) {
+        let mut count = self.peer.noticed.len();
+        while let (Added::Yes, 1.., Some(index)) = (added, count, self.peer.noticed.front()) {
             added = self.write_exchange_notices(record, index, writer)?;
+            count -= 1;
         }
         while let (Added::Yes, Some(frame)) = (added, self.peer.lost.front()) {
             added = self.write_lost(record, frame, writer)?;

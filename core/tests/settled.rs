@@ -1,0 +1,191 @@
+//! What is given up on one side or both: the two agree on what it charged, and what comes after it goes on.
+#![cfg(feature = "alloc")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
+
+#[path = "support/forger.rs"]
+mod forger;
+#[path = "support/pair.rs"]
+mod pair;
+
+use core::time::Duration;
+
+use forger::{FORGER, Forger};
+use pair::{Fate, Pair};
+use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Request, Streamed, Streams};
+use posthaste_core::wire::{Data, Extent, Flow, Form, Frame, Parameters, Retired, Seq};
+use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage, StreamId};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// All of a stream was on its way when its writer heard that its reader gives it up: no RESET tells what it charged.
+#[test]
+fn the_credit_of_a_stream_that_its_reader_gave_up_comes_back() {
+    let mut now = Instant::from_nanos(1_000_000_000);
+    let mut victim = Endpoint::new_insecure(small(), Storage::owned(&small()), [3; 32], now).unwrap();
+    let parameters = Parameters { credit: 1 << 20, stream_window: 1 << 20, ..Parameters::default() };
+    let mut forger = Forger::open(&mut victim, now, FORGER, &parameters);
+    let (mut charged, mut granted) = (0, small().credit);
+    for round in 0..20 {
+        now = now.saturating_add(SECOND);
+        let piece = |form| {
+            let flow = Flow::Message { seq: Seq(round) };
+            [Frame::Data(Data { flow, form, extent: Extent::Counted, data: &[7; 5000] })]
+        };
+        forger.say(&mut victim, now, &piece(Form::Stream { offset: 0 })).unwrap();
+        while let Some(event) = victim.poll_event() {
+            if let Event::StreamReceived { stream, .. } = event {
+                victim.abandon(now, stream).unwrap();
+            }
+        }
+        forger.say(&mut victim, now, &piece(Form::Last { offset: 5000 })).unwrap();
+        charged += 10_000;
+        let retired = forger.datagram_with(|writer| {
+            Retired::write(Seq(round + 1), [], writer).unwrap();
+        });
+        forger.deliver(&mut victim, now, retired).unwrap();
+        for datagram in forger.drain(&mut victim, now) {
+            let Some((_, frames)) = forger.read(&datagram) else { continue };
+            for frame in frames {
+                if let Frame::Credit { limit } = frame.unwrap() {
+                    granted = limit;
+                }
+            }
+        }
+        forger.acknowledge(&mut victim, now).unwrap();
+    }
+    assert!(granted > charged + small().message_len_max as u64, "{granted} of {charged}");
+    assert_eq!((victim.usage().incoming, victim.usage().exchanges), (0, 0));
+}
+
+#[test]
+fn a_channel_goes_on_after_a_stream_that_its_reader_gave_up() {
+    let (mut pair, peer) = open(small());
+    let delivery = Delivery::Ordered { channel: 1 };
+    write_stream(&mut pair, peer, delivery, 8000);
+    pair.run(SECOND);
+    let stream = arrived_stream(&mut pair).expect("the stream has begun");
+    pair.server.endpoint.abandon(pair.now, stream).unwrap();
+    pair.run(SECOND);
+    pair.client.endpoint.send(pair.now, peer, Message { delivery, priority: 1, body: Body::Copied(b"next") }).unwrap();
+    pair.run(SECOND);
+    assert!(pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. })));
+}
+
+/// The CANCEL arrives and the REQUEST does not.
+#[test]
+fn the_credit_of_a_call_that_was_cancelled_before_it_arrived_comes_back() {
+    let (mut pair, peer) = open(small());
+    for _ in 0..8 {
+        pair.fate = Box::new(|_| Fate::Lose);
+        let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 20_000])).unwrap();
+        pair.flush();
+        pair.client.endpoint.cancel(pair.now, call).unwrap();
+        pair.fate = Box::new(|flying| if flying.octets.len() > 1000 { Fate::Lose } else { Fate::Arrive });
+        pair.run(SECOND);
+        pair.fate = Box::new(|_| Fate::Arrive);
+        pair.run(SECOND);
+    }
+    let last = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 30_000])).unwrap();
+    let is_answered = pair.run_until(5 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        let end = |event: &Event| matches!(event, Event::CallEnded { call, outcome: Outcome::Ok(_) } if *call == last);
+        pair.client.events.iter().any(end)
+    });
+    assert!(is_answered);
+}
+
+/// A stream in one datagram is over for its sender when that is acknowledged.
+#[test]
+fn a_stream_that_there_is_no_room_for_is_not_acknowledged() {
+    let mut config = small();
+    config.stream_count_max = 0;
+    let (mut pair, peer) = open(config);
+    let stream = write_stream(&mut pair, peer, Delivery::Reliable, 100);
+    pair.client.endpoint.finish(pair.now, stream).unwrap();
+    pair.run(SECOND);
+    assert!(pair.client.events.iter().any(|event| matches!(event, Event::MessageFailed { .. })));
+    assert!(!pair.client.events.iter().any(|event| matches!(event, Event::MessageAcknowledged { .. })));
+}
+
+#[test]
+fn a_call_is_executed_though_the_stream_beside_it_was_given_up_before_it_was_sent() {
+    let (mut pair, peer) = open(small());
+    for is_sent in [false, true] {
+        let mut request = Request::new(1, 1, 7, b"wanted");
+        request.streams = Streams::Downward;
+        let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        if is_sent {
+            // What gives the stream up overtakes the request.
+            pair.fate = Box::new(|_| Fate::Lose);
+            pair.flush();
+            pair.fate = Box::new(|_| Fate::Arrive);
+        }
+        let (_, downward) = pair.client.endpoint.call_streams(call).unwrap();
+        pair.client.endpoint.abandon(pair.now, downward.unwrap()).unwrap();
+        assert_eq!(pair::answer(&mut pair).0, call);
+        pair.run(SECOND);
+        assert_eq!(pair.client.endpoint.usage().exchanges, 0, "sent: {is_sent}");
+    }
+}
+
+/// The peer's window has no room for its number yet.
+#[test]
+fn a_message_on_a_channel_that_was_never_sent_is_given_up_when_its_number_is_due() {
+    let (mut pair, peer) = open(small());
+    pair.fate = Box::new(|_| Fate::Lose);
+    let delivery = Delivery::Ordered { channel: 1 };
+    let message = || Message { delivery, priority: 1, body: Body::Copied(b"in order") };
+    let sends: Vec<_> = (0..40).map(|_| pair.client.endpoint.send(pair.now, peer, message()).unwrap()).collect();
+    pair.flush();
+    pair.client.endpoint.cancel_send(pair.now, sends[38]).unwrap();
+    pair.flush();
+    pair.fate = Box::new(|_| Fate::Arrive);
+    let mut count = 0;
+    pair.run_until(20 * SECOND, |pair| {
+        while let Some(message) = pair.server.take(|event| match event {
+            Event::MessageReceived { message, .. } => Some(*message),
+            _ => None,
+        }) {
+            pair.server.endpoint.release(pair.now, message).unwrap();
+            count += 1;
+        }
+        false
+    });
+    assert_eq!((count, pair.server.endpoint.counters().violations), (39, 0));
+}
+
+/// Two credits of the longest message, and little else.
+fn small() -> Config {
+    let mut config = Config::internet();
+    config.message_len_max = 32 * 1024;
+    config.credit = 64 * 1024;
+    config.stream_window = 16 * 1024;
+    config.exchange_window = 16;
+    config
+}
+
+fn open(server: Config) -> (Pair, PeerId) {
+    let mut pair = Pair::with(small(), server);
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"open")).unwrap();
+    pair::answer(&mut pair);
+    pair.run(SECOND);
+    pair.client.events.clear();
+    (pair, peer)
+}
+
+fn write_stream(pair: &mut Pair, peer: PeerId, delivery: Delivery, len: usize) -> StreamId {
+    let (_, stream) = pair.client.endpoint.open_stream(pair.now, peer, delivery, 1).unwrap();
+    assert_eq!(pair.client.endpoint.write(pair.now, stream, &vec![7; len]), Ok(len));
+    stream
+}
+
+/// Takes the next stream that has arrived at the server, of which a first octet is read.
+fn arrived_stream(pair: &mut Pair) -> Option<StreamId> {
+    let stream = pair.server.take(|event| match event {
+        Event::StreamReceived { stream, .. } => Some(*stream),
+        _ => None,
+    })?;
+    assert_eq!(pair.server.endpoint.read(pair.now, stream, &mut [0]), Ok(Streamed::Octets(1)));
+    Some(stream)
+}
