@@ -154,6 +154,52 @@ fn a_message_on_a_channel_that_was_never_sent_is_given_up_when_its_number_is_due
     assert_eq!((count, pair.server.endpoint.counters().violations), (39, 0));
 }
 
+/// In the session before, the client had granted more than a session begins with.
+#[test]
+fn a_session_that_is_not_resumed_begins_with_the_credit_of_a_beginning() {
+    let (mut pair, peer) = open(small());
+    for _ in 0..8 {
+        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 30_000])).unwrap();
+        pair::answer(&mut pair);
+    }
+    let config = small();
+    let storage = Storage::owned(&config);
+    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.server.events.clear();
+    pair.client.endpoint.handle_address_change(pair.now);
+    pair.run(SECOND);
+    for _ in 0..3 {
+        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"long reply")).unwrap();
+    }
+    // The replies are longer, in all, than what the client has memory for.
+    let mut calls = Vec::new();
+    pair.run_until(SECOND, |pair| {
+        calls.extend(pair.server.take(|event| match event {
+            Event::CallReceived { call } => Some(*call),
+            _ => None,
+        }));
+        calls.len() == 3
+    });
+    for call in calls {
+        pair.server.endpoint.begin(pair.now, call).unwrap();
+        pair.server.endpoint.reply(pair.now, call, Answer::Ok, &[7; 30_000], &[]).unwrap();
+    }
+    let mut count = 0;
+    pair.run_until(5 * SECOND, |pair| {
+        while let Some(reply) = pair.client.take(|event| match event {
+            Event::CallEnded { outcome: Outcome::Ok(reply), .. } => Some(*reply),
+            _ => None,
+        }) {
+            count += 1;
+            if count == 3 {
+                pair.client.endpoint.release(pair.now, reply).unwrap();
+            }
+        }
+        count == 3
+    });
+    assert_eq!(pair.client.endpoint.counters().violations, 0);
+}
+
 /// Two credits of the longest message, and little else.
 fn small() -> Config {
     let mut config = Config::internet();

@@ -536,7 +536,8 @@ impl Scope<'_, '_> {
         let config = self.config;
         Parameters {
             message_len_max: config.message_len_max as u32,
-            credit: self.peer.session.granted_by_us,
+            // What a session that goes on was granted beyond this, CREDIT says: it may turn out to be another one.
+            credit: config.credit,
             exchange_window: config.exchange_window as u32,
             stream_window: config.stream_window as u32,
             datagram_len_max: config.datagram_len_max as u16,
