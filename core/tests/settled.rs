@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use forger::{FORGER, Forger};
 use pair::{Fate, Pair};
-use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Request, Streamed, Streams};
+use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Rejected, Request, Streamed, Streams};
 use posthaste_core::wire::{Data, Extent, Flow, Form, Frame, Parameters, Retired, Seq};
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage, StreamId};
 
@@ -107,6 +107,23 @@ fn a_stream_that_there_is_no_room_for_is_not_acknowledged() {
     assert!(!pair.client.events.iter().any(|event| matches!(event, Event::MessageAcknowledged { .. })));
 }
 
+/// Its missing octets come after its receiver has given it up, and before its sender hears of that.
+#[test]
+fn a_message_that_was_given_up_for_its_slowness_is_not_acknowledged() {
+    let now = Instant::from_nanos(1_000_000_000);
+    let mut victim = Endpoint::new_insecure(small(), Storage::owned(&small()), [3; 32], now).unwrap();
+    let mut forger = Forger::open(&mut victim, now, FORGER, &Parameters::default());
+    let piece = |offset| {
+        let form = Form::Fragment { offset, total: 2000 };
+        let flow = Flow::Message { seq: Seq(0) };
+        [Frame::Data(Data { flow, form, extent: Extent::Counted, data: &[7; 1000] })]
+    };
+    assert_eq!(forger.say(&mut victim, now, &piece(1000)), Ok(()));
+    let later = now.saturating_add(small().progress_timeout);
+    victim.handle_timeout(later);
+    assert_eq!(forger.say(&mut victim, later, &piece(0)), Err(Rejected::NoRoom));
+}
+
 #[test]
 fn a_call_is_executed_though_the_stream_beside_it_was_given_up_before_it_was_sent() {
     let (mut pair, peer) = open(small());
@@ -198,6 +215,40 @@ fn a_session_that_is_not_resumed_begins_with_the_credit_of_a_beginning() {
         count == 3
     });
     assert_eq!(pair.client.endpoint.counters().violations, 0);
+}
+
+/// One peer waits for the memory that the stream of another one takes.
+#[test]
+fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
+    let mut config = small();
+    config.payload_memory = 200 * 1024;
+    config.stream_window = 128 * 1024;
+    let (mut pair, peer) = open(config);
+    let parameters = Parameters { credit: 1 << 20, ..Parameters::default() };
+    let mut forger = Forger::open(&mut pair.server.endpoint, pair.now, FORGER, &parameters);
+    let last = Form::Last { offset: 0 };
+    let data = Data { flow: Flow::Message { seq: Seq(0) }, form: last, extent: Extent::Counted, data: &[7] };
+    forger.say(&mut pair.server.endpoint, pair.now, &[Frame::Data(data)]).unwrap();
+    for len in [30_000, 8000, 30_000] {
+        let body = Body::Copied(&[7; 30_000][..len]);
+        pair.client.endpoint.send(pair.now, peer, Message { delivery: Delivery::Reliable, priority: 1, body }).unwrap();
+    }
+    pair.run(SECOND);
+    let arrived = |event: &Event| match event {
+        Event::MessageReceived { message, .. } => Some(*message),
+        _ => None,
+    };
+    for message in [pair.server.take(arrived).unwrap(), pair.server.take(arrived).unwrap()] {
+        if pair.server.endpoint.payload(message).unwrap().len() == 8000 {
+            pair.server.endpoint.release(pair.now, message).unwrap();
+        }
+    }
+    pair.run(SECOND);
+    assert_eq!(pair.server.take(arrived), None, "the last one waits for credit");
+    let stream = arrived_stream(&mut pair).expect("the stream has begun");
+    assert_eq!(pair.server.endpoint.read(pair.now, stream, &mut [0]), Ok(Streamed::End));
+    pair.run(SECOND);
+    assert!(pair.server.take(arrived).is_some());
 }
 
 /// Two credits of the longest message, and little else.

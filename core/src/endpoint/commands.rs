@@ -274,7 +274,6 @@ impl Endpoint<'_> {
                 self.with(index, |scope| scope.release(exchange, message.0.index));
             }
         }
-        self.feed_starved();
         Ok(())
     }
 
@@ -358,7 +357,6 @@ impl Endpoint<'_> {
             Answer::HandlerFailed => Status::HandlerFailed,
         };
         self.with(index, |scope| scope.answer(call.0.index, status, body, metadata));
-        self.feed_starved();
         Ok(())
     }
 
@@ -372,7 +370,6 @@ impl Endpoint<'_> {
             return Err(ReplyError::Stale);
         }
         self.with(index, |scope| scope.refuse(call.0.index, why));
-        self.feed_starved();
         Ok(())
     }
 

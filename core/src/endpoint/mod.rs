@@ -339,6 +339,8 @@ impl<'s> Endpoint<'s> {
 
     /// Builds the next datagram of the peer whose turn it is.
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
+        // Whatever it was that has made room, this is where it can be told.
+        self.feed_starved();
         while let Some(index) = self.ready.front() {
             match self.transmit(index, out) {
                 Ok(Some(transmit)) => {

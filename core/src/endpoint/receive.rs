@@ -143,8 +143,11 @@ impl Scope<'_, '_> {
             self.charge(flow, data.end())?;
         }
         let exchange = self.memory.exchanges.at(index).sound()?;
-        let is_refused = u64::from(exchange.reasons[lane as usize]) == ResetReason::NoRoom.code();
-        if is_refused { Err(Fault::NoRoom) } else { Ok(None) }
+        match ResetReason::from_code(u64::from(exchange.reasons[lane as usize])) {
+            // Nobody but this endpoint gave it up, so its sender must not hear that all of it has arrived.
+            ResetReason::NoRoom | ResetReason::ProgressTimeout => Err(Fault::NoRoom),
+            ResetReason::Cancelled | ResetReason::TooLarge | ResetReason::NotWanted => Ok(None),
+        }
     }
 
     /// Makes a record without memory, to settle the charge of a flow that is not wanted.

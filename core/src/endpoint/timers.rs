@@ -104,7 +104,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Grants credit to peers that waited for memory.
+    /// Grants credit to the peer that has waited longest for memory, if there is some.
     pub(super) fn feed_starved(&mut self) {
         if let Some(index) = self.starved.pop_front(&mut self.peers) {
             self.with(index, |scope| {
