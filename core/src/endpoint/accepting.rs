@@ -175,21 +175,19 @@ impl Endpoint<'_> {
         let secret = SessionSecret(self.random.octets());
         let (incarnation, credit) = (self.incarnation, self.config.credit);
         let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
-        peer.session = Session::new(session, incarnation, secret, credit);
+        peer.session = Session::new(session_id(session, key.index), incarnation, secret, credit);
         peer.is_refusing = self.is_draining;
         Ok(key.index)
     }
 
-    /// Finds a session that a client proves to be its own.
+    /// Finds a session that a client proves to be its own: an index and a compare.
     fn find_session(&self, (session, proof): (u64, [u8; 16]), id: ConversationId) -> Option<u32> {
-        self.peers
-            .iter()
-            .find(|(_, peer)| peer.session.id == session && peer.side == Side::Server)
-            .filter(|(_, peer)| {
-                matches!(peer.stage, Stage::Open | Stage::Suspended)
-                    && secrets_are_equal(&resume_proof(&peer.session.secret, id), &proof)
-            })
-            .map(|(key, _)| key.index)
+        let index = session as u32 & SLOT_MASK;
+        let peer = self.peers.at(index)?;
+        let is_there = peer.session.id == session
+            && peer.side == Side::Server
+            && matches!(peer.stage, Stage::Open | Stage::Suspended);
+        (is_there && secrets_are_equal(&resume_proof(&peer.session.secret, id), &proof)).then_some(index)
     }
 
     /// Moves a session that is resumed to the path that the client comes from.
@@ -256,3 +254,12 @@ fn resume_in(frames: &[u8]) -> Option<(u64, [u8; 16])> {
         _ => None,
     })
 }
+
+/// Makes the id of a session: 40 bits of what was drawn with its token, and the slot, so that it is found without a search.
+/// What keeps it from others is its secret.
+const fn session_id(drawn: u64, index: u32) -> u64 {
+    drawn & !(SLOT_MASK as u64) | index as u64
+}
+
+/// A slot has 24 bits, as in a conversation id (protocol §4.1).
+const SLOT_MASK: u32 = 0xff_ffff;
