@@ -546,6 +546,23 @@ fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
 }
 
 /// Calls the server, which echoes.
+/// With a ticket, a hello carries the first message, and its record outlives the datagram.
+#[test]
+fn a_conversation_that_is_closed_while_it_opens_leaves_no_record_of_its_hello() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    // Longer than the lease, so that the next command opens another session.
+    pair.now = pair.now.saturating_add(20 * 60 * SECOND);
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"first") };
+    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.flush();
+    assert_eq!(pair.client.endpoint.usage().datagrams, 1);
+    pair.client.endpoint.close(pair.now, peer, 0).unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.client.endpoint.usage(), Usage::default());
+}
+
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();

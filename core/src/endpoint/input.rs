@@ -558,6 +558,7 @@ impl Scope<'_, '_> {
         let is_over = matches!(self.peer.stage, Stage::Closing(_) | Stage::Draining { .. });
         let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
         let until = self.now.saturating_add(wait);
+        self.take_carried();
         self.peer.stage = if is_open {
             Stage::Closing(Closing { code, until, received_count: 0, is_due: true })
         } else {

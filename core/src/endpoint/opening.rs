@@ -411,15 +411,20 @@ impl Scope<'_, '_> {
 
     /// Gives up an opening that nobody answered.
     pub(super) fn give_up_opening(&mut self, why: Unknown) -> Result<(), Broken> {
-        let Stage::Opening(opening) = self.peer.stage else { return Ok(()) };
+        let Stage::Opening(_) = self.peer.stage else { return Ok(()) };
+        self.take_carried();
         self.peer.stage = Stage::Idle;
         self.peer.awaiting_since = None;
-        if let Some(record) = opening.carried {
-            self.peer.conversation.sent.push_back(&mut self.memory.datagrams, record);
-        }
         self.end_all(why)?;
         self.peer.news |= peer::News::CLOSED;
         Ok(())
+    }
+
+    /// Puts the record of what a hello carried among those of the conversation, with which it ends.
+    pub(super) fn take_carried(&mut self) {
+        if let Stage::Opening(Opening { carried: Some(record), .. }) = self.peer.stage {
+            self.peer.conversation.sent.push_back(&mut self.memory.datagrams, record);
+        }
     }
 
     /// Ends every exchange; what was never sent will not be sent.
