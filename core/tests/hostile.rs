@@ -6,6 +6,8 @@
 
 #[path = "support/forger.rs"]
 mod forger;
+#[path = "support/limits.rs"]
+mod limits;
 #[path = "support/pair.rs"]
 mod pair;
 
@@ -14,6 +16,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use forger::{FORGER, Forger, descending, repair};
+use limits::{small, within};
 use pair::{CLIENT, Pair, SERVER};
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{
@@ -24,9 +27,7 @@ use posthaste_core::wire::{
     Ack, Alias, CallState, Closer, Data, Description, Extent, Flow, Form, Frame, Metadata, Opening, Options, Outcome,
     Parameters, Procedure, Retired, Role, Scope, Semantics, Seq, Status, Writer,
 };
-use posthaste_core::{
-    CallId, Config, Endpoint, IncomingCallId, Instant, MessageId, PeerId, SendId, Storage, StreamId, wire,
-};
+use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, PeerId, SendId, Storage, StreamId, wire};
 
 /// What is not authentic changes counters and nothing else: a twin that is spared it sends the same octets at the same times.
 #[test]
@@ -186,16 +187,7 @@ impl Siege {
         }
         while let Some(transmit) = self.victim.poll_transmit(self.now, &mut self.out) {
             let forger = if transmit.to == FORGER { &mut self.client } else { &mut self.server };
-            if let Some((number, frames)) = forger.read(&self.out[..transmit.len]) {
-                for frame in frames.flatten() {
-                    if let Frame::Data(Data { flow: Flow::Request { seq, .. }, .. }) = frame {
-                        forger.called.push(seq.0);
-                    }
-                }
-                forger.received.push(number);
-                let forgotten = forger.received.len().saturating_sub(64);
-                forger.received.drain(..forgotten);
-            }
+            forger.hear(&self.out[..transmit.len]);
         }
         while let Some(event) = self.victim.poll_event() {
             self.hear(event);
@@ -664,38 +656,6 @@ fn tamper(random: &mut Random, model: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
         }
     }
     octets
-}
-
-/// Says whether an endpoint keeps to its limits.
-fn within(usage: &Usage, config: &Config) -> bool {
-    usage.peers as usize <= config.peer_count_max
-        && usage.exchanges as usize <= config.exchange_count_max
-        && usage.incoming as usize <= config.exchange_count_max
-        && usage.outgoing as usize <= config.exchange_count_max
-        && usage.datagrams as usize <= config.sent_datagram_count_max
-        && usage.frames as usize <= config.sent_frame_count_max
-        && usage.channels as usize <= config.channel_total_max
-        && usage.payload_octets <= config.payload_memory
-}
-
-/// A configuration whose limits are soon reached.
-fn small() -> Config {
-    let mut config = Config::internet();
-    config.peer_count_max = 8;
-    config.session_count_per_address_max = 4;
-    config.used_ticket_count_max = 16;
-    config.exchange_count_max = 64;
-    config.exchange_window = 32;
-    config.message_len_max = 4096;
-    config.credit = 16_384;
-    config.stream_window = 2048;
-    config.payload_memory = 65_536;
-    config.hole_count_max = 4;
-    config.sent_datagram_count_max = 24;
-    config.sent_frame_count_max = 40;
-    config.channel_count_max = 4;
-    config.channel_total_max = 8;
-    config
 }
 
 fn busy_pair() -> Pair {

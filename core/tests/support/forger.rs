@@ -9,8 +9,8 @@ use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Rejected};
 use posthaste_core::wire::checksum::crc32c;
 use posthaste_core::wire::{
-    Ack, ConversationId, Epoch, Frame, Frames, Header, LongHeader, NumberField, Parameters, Phase, ResetToken,
-    SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, TruncatedNumber, Writer, frame,
+    Ack, ConversationId, Data, Epoch, Flow, Frame, Frames, Header, LongHeader, NumberField, Parameters, Phase,
+    ResetToken, SessionOutcome, SessionSecret, ShortHeader, Side, Stateless, TruncatedNumber, Writer, frame,
 };
 use posthaste_core::{Endpoint, Instant};
 
@@ -60,20 +60,30 @@ impl Forger {
 
     /// Opens another conversation, under an id of its own.
     pub(crate) fn reopen(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) {
+        assert!(self.try_reopen(victim, now, parameters), "no answer to a hello with a good token");
+    }
+
+    /// As [`Forger::reopen`]; says whether the victim answered.
+    pub(crate) fn try_reopen(&mut self, victim: &mut Endpoint<'_>, now: Instant, parameters: &Parameters) -> bool {
         self.ours.0[7] = self.ours.0[7].wrapping_add(1);
         if self.ours.0[7] == 0 {
             self.ours.0[6] = self.ours.0[6].wrapping_add(1);
         }
         let items = items_of(parameters);
         let hello = self.hello(&[], 0, &[Frame::Parameters(&items)]);
-        self.deliver(victim, now, hello).unwrap();
-        let retry = self.drain(victim, now).pop().expect("a hello without a token is answered by a retry");
-        let Ok(Stateless::Retry { token, .. }) = Stateless::decode(&retry) else { panic!("{retry:?}") };
-        let hello = self.hello(token, 1, &[Frame::Parameters(&items)]);
-        self.deliver(victim, now, hello).unwrap();
+        self.deliver(victim, now, hello).expect("a hello without a token needs no room");
         let answers = self.drain(victim, now);
-        assert!(answers.iter().any(|answer| self.take_answer(answer)), "no answer to a hello with a good token");
+        let retry = answers.iter().find_map(|answer| match Stateless::decode(answer) {
+            Ok(Stateless::Retry { token, .. }) => Some(token),
+            _ => None,
+        });
+        let hello = self.hello(retry.expect("it is answered by a retry"), 1, &[Frame::Parameters(&items)]);
+        if self.deliver(victim, now, hello).is_err() {
+            return false;
+        }
+        let answers = self.drain(victim, now);
         (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
+        answers.iter().any(|answer| self.take_answer(answer))
     }
 
     /// Answers the hello of a client that knocked here.
@@ -191,6 +201,19 @@ impl Forger {
         let field = NumberField::read(datagram, ShortHeader::NUMBER_OFFSET).ok()?;
         let number = field.number.expand(self.received.iter().max().copied());
         (to == self.ours).then(|| (number, Frames::new(&datagram[field.frames_offset..datagram.len() - 4])))
+    }
+
+    /// Notes the number of a datagram of the victim's and the calls in it; the oldest numbers are forgotten.
+    pub(crate) fn hear(&mut self, datagram: &[u8]) {
+        let Some((number, frames)) = self.read(datagram) else { return };
+        for frame in frames.flatten() {
+            if let Frame::Data(Data { flow: Flow::Request { seq, .. }, .. }) = frame {
+                self.called.push(seq.0);
+            }
+        }
+        self.received.push(number);
+        let forgotten = self.received.len().saturating_sub(64);
+        self.received.drain(..forgotten);
     }
 
     /// Acknowledges all that arrived here.

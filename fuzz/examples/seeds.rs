@@ -1,0 +1,20 @@
+//! Writes the vectors into `corpus/`, where the fuzzer begins.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use posthaste_fuzz::vectors;
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (name, _) in posthaste_fuzz::TARGETS {
+        fs::create_dir_all(corpus.join(name))?;
+    }
+    for (at, vector) in vectors().iter().enumerate() {
+        for (which, (name, octets)) in vector.inputs().into_iter().enumerate() {
+            fs::write(corpus.join(name).join(format!("vector-{at}-{which}")), octets)?;
+        }
+    }
+    Ok(())
+}

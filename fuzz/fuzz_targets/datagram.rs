@@ -1,0 +1,4 @@
+//! Whole datagrams.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| posthaste_fuzz::datagram(octets));

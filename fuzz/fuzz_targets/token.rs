@@ -1,0 +1,4 @@
+//! Tokens, forged and real.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| posthaste_fuzz::token(octets));

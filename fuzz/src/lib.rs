@@ -1,0 +1,32 @@
+//! What the fuzz targets check: each function takes octets, and panics if something does not hold that must.
+
+mod application;
+mod endpoint;
+#[path = "../../core/tests/support/forger.rs"]
+mod forger;
+#[path = "../../core/tests/support/limits.rs"]
+mod limits;
+mod pair;
+mod tape;
+mod token;
+mod vectors;
+mod wire;
+
+pub use endpoint::endpoint;
+pub use pair::pair;
+pub use token::token;
+pub use vectors::vectors;
+pub use wire::{datagram, frames, items};
+
+/// A name of a target, and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 6] = [
+    ("frames", frames),
+    ("datagram", datagram),
+    ("items", items),
+    ("token", token),
+    ("endpoint", endpoint),
+    ("pair", pair),
+];

@@ -1,0 +1,47 @@
+//! Every target takes every vector, everything that was found once, and octets of chance.
+
+use std::fs;
+use std::path::Path;
+
+use posthaste_fuzz::{TARGETS, vectors};
+
+#[test]
+fn every_target_takes_every_vector() {
+    for vector in vectors() {
+        for (_, run) in TARGETS {
+            run(&vector.octets);
+        }
+        for (name, octets) in vector.inputs() {
+            let (_, run) = TARGETS.into_iter().find(|(target, _)| *target == name).expect("it is the name of a target");
+            run(&octets);
+        }
+    }
+}
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("found");
+    for (name, run) in TARGETS {
+        for entry in fs::read_dir(found.join(name)).into_iter().flatten() {
+            run(&fs::read(entry.expect("the folder can be read").path()).expect("it is a file"));
+        }
+    }
+}
+
+#[test]
+fn no_octets_of_chance_find_anything() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut octet = || {
+        // xorshift64*
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
+    };
+    for round in 0..500 {
+        let octets: Vec<u8> = (0..round * 4).map(|_| octet()).collect();
+        for (_, run) in TARGETS {
+            run(&octets);
+        }
+    }
+}
