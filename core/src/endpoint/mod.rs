@@ -69,6 +69,8 @@ pub struct Endpoint<'s> {
     memory: Memory<'s>,
     peers: Slots<'s, Peer>,
     paths: Slots<'s, Path>,
+    /// The peer that was asked for last: a client mostly has one.
+    recent: Option<Key>,
     by_address: Index<'s>,
     peer_deadlines: Deadlines<'s>,
     ready: List<peer::Ready>,
@@ -242,6 +244,7 @@ impl<'s> Endpoint<'s> {
             memory,
             peers: Slots::new(storage.peers),
             paths: Slots::new(storage.paths),
+            recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
             ready: List::new(),
@@ -265,20 +268,15 @@ impl<'s> Endpoint<'s> {
         if remote.address.port() == 0 || remote.address.ip().is_unspecified() {
             return Err(OpenError::Address);
         }
-        if let Some(path) = self.find_path(remote.address) {
-            let open = self.paths.at(path).and_then(|path| {
-                path.peers.iter(&self.peers).find(|index| {
-                    self.peers.at(*index).is_some_and(|peer| {
-                        let identity = peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
-                        !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. })
-                            && peer.news & peer::News::CLOSED == 0
-                            && (identity == remote.identity || peer.side == Side::Server)
-                    })
-                })
-            });
-            if let Some(key) = open.and_then(|index| self.peers.key_of(index)) {
-                return Ok(PeerId(key));
-            }
+        let is_recent = |key: &Key| self.peers.get(*key).is_some() && self.is_reached_at(key.index, remote);
+        if let Some(key) = self.recent.filter(is_recent) {
+            return Ok(PeerId(key));
+        }
+        let path = self.find_path(remote.address).and_then(|path| self.paths.at(path));
+        let open = path.and_then(|path| path.peers.iter(&self.peers).find(|index| self.is_reached_at(*index, remote)));
+        if let Some(key) = open.and_then(|index| self.peers.key_of(index)) {
+            self.recent = Some(key);
+            return Ok(PeerId(key));
         }
         if remote.identity.len() > IDENTITY_LEN_MAX {
             return Err(OpenError::Identity);
@@ -294,6 +292,19 @@ impl<'s> Endpoint<'s> {
             peer.identity = identity;
         }
         Ok(PeerId(key))
+    }
+
+    /// Says whether a slot has a peer with which something may begin, and it is the one that is meant.
+    fn is_reached_at(&self, index: u32, remote: &Remote<'_>) -> bool {
+        let Some(peer) = self.peers.at(index) else { return false };
+        let is_identified = || match peer.identity {
+            Some(block) => self.memory.arena.bytes(block) == remote.identity,
+            None => remote.identity.is_empty(),
+        };
+        self.paths.at(peer.path).is_some_and(|path| path.remote == remote.address)
+            && !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. })
+            && peer.news & peer::News::CLOSED == 0
+            && (peer.side == Side::Server || is_identified())
     }
 
     /// Returns the next thing that the application is to know; call until `None`.
