@@ -23,7 +23,7 @@ fn one_percent_of_loss_leaves_what_the_controller_allows() {
     let link = LinkConfig { loss: Ppm::percent(1), ..ten_ms() };
     let yardstick = Ideal::on_path(Controller::Cubic, &link, &link, 1500);
     let (mut goodputs, mut parts) = (Vec::new(), Vec::new());
-    for seed in 0..9 {
+    for seed in 0..21 {
         let goodput = bulk(seed, link, 60);
         // The yardstick counts headers, the goodput does not.
         let ideal = yardstick.goodput(seed, 60.0) * 1440.0 / 1500.0;
@@ -31,7 +31,7 @@ fn one_percent_of_loss_leaves_what_the_controller_allows() {
         parts.push(goodput / ideal);
     }
     let (goodput, part) = (median(goodputs), median(parts));
-    println!("1 % loss each way, 20 ms: {:.3} MB/s, {part:.2} of the ideal, medians of 9", goodput / 1e6);
+    println!("1 % loss each way, 20 ms: {:.3} MB/s, {part:.2} of the ideal, medians of 21", goodput / 1e6);
     assert!(goodput >= 650_000.0 && part >= 0.9);
 }
 
@@ -51,28 +51,22 @@ fn reordering_and_copies_cost_little() {
     assert!(part >= 0.85, "{part}");
 }
 
+/// A window of CUBIC is lowered some three times in ten seconds of this link, by whose datagram meets the full queue. A model of two
+/// flawless ones, each met in proportion to its share, gives a factor of 1.2 in the median of many runs and 1.6 in a tenth of
+/// them: one run says little.
 #[test]
 fn two_senders_share_a_link() {
-    let (mut world, server) = world(1, hundred_mbit());
-    let clients: Vec<NodeId> = (0..2).map(|index| add_client(&mut world, index, Work::Bulk)).collect();
-    let (first, second) = (world.address(clients[0]), world.address(clients[1]));
-    let to = world.address(server);
-    world.network().share((second, to), (first, to));
-    start(&mut world, clients[0]);
-    world.run_until(at(2 * SECOND));
-    start(&mut world, clients[1]);
-    world.run_until(at(20 * SECOND));
-    let before: Vec<u64> = clients.iter().map(|client| received(&world, server, *client)).collect();
-    world.run_until(at(30 * SECOND));
-    let got: Vec<u64> =
-        clients.iter().zip(&before).map(|(client, before)| received(&world, server, *client) - before).collect();
-    let ratio = *got.iter().max().unwrap() as f64 / *got.iter().min().unwrap() as f64;
-    let sum: u64 = got.iter().sum();
+    let runs: Vec<[f64; 2]> = (0..15).map(|run| share(2 * SECOND + 7 * MS * run)).collect();
+    let factors: Vec<f64> = runs.iter().map(|[first, second]| (first / second).max(second / first)).collect();
+    let [first, second] = [0, 1].map(|index| runs.iter().map(|run| run[index]).sum::<f64>());
+    let (factor, bias) = (median(factors.clone()), first / second);
+    let used = (first + second) / (runs.len() as f64 * 125e6);
     println!(
-        "two senders, the second 2 s later: {got:?} octets in 10 s, a factor of {ratio:.2}; {:.3} of the link",
-        sum as f64 / 125e6
+        "two senders, the second 2 s later: a factor of {factor:.2}, the median of {factors:.2?}; first to second over all \
+         runs {bias:.2}; {used:.3} of the link"
     );
-    assert!(ratio <= 1.5, "{ratio}");
+    assert!(factor <= 1.5, "{factor}");
+    assert!((0.75..=1.33).contains(&bias), "{bias}");
 }
 
 #[test]
@@ -172,6 +166,23 @@ fn bulk(seed: u64, link: LinkConfig, seconds: u64) -> f64 {
     world.run_until(at(SECOND * seconds as u32));
     let duration = world.node(server).application().taken_at.saturating_since(Instant::ORIGIN);
     received(&world, server, client) as f64 / duration.as_secs_f64()
+}
+
+/// Lets two send endless messages over one link, the second from `since` on, and returns the octets that were taken of each in
+/// the last 10 of 30 s.
+fn share(since: Duration) -> [f64; 2] {
+    let (mut world, server) = world(1, hundred_mbit());
+    let clients = [0, 1].map(|index| add_client(&mut world, index, Work::Bulk));
+    let (first, second) = (world.address(clients[0]), world.address(clients[1]));
+    let to = world.address(server);
+    world.network().share((second, to), (first, to));
+    start(&mut world, clients[0]);
+    world.run_until(at(since));
+    start(&mut world, clients[1]);
+    world.run_until(at(20 * SECOND));
+    let before = clients.map(|client| received(&world, server, client));
+    world.run_until(at(30 * SECOND));
+    [0, 1].map(|index| (received(&world, server, clients[index]) - before[index]) as f64)
 }
 
 /// Sends one message and returns how long it took.
