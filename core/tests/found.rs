@@ -519,6 +519,35 @@ fn a_probe_is_sent_though_there_is_nothing_to_repeat() {
     assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
 }
 
+/// The second message waits for credit that the acknowledgement of the first one's end would bring.
+#[test]
+fn a_probe_is_sent_though_what_is_queued_waits_for_credit() {
+    let mut config = Config::internet();
+    config.message_len_max = 64 * 1024;
+    config.credit = 64 * 1024;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    for _ in 0..2 {
+        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    let is_whole = |event: &Event| matches!(event, Event::MessageReceived { .. }).then_some(());
+    assert!(pair.run_until(SECOND, |pair| pair.server.take(is_whole).is_some()));
+    // What the server has to say about it is lost.
+    let since = pair.now;
+    pair.network.clear();
+    pair.fate = Box::new(move |flying| {
+        let is_lost = flying.from == pair::SERVER && flying.at < since.saturating_add(Duration::from_millis(20));
+        if is_lost { pair::Fate::Lose } else { pair::Fate::Arrive }
+    });
+    let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
+    assert!(pair.run_until(10 * SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
+    let duration = pair.now.saturating_since(since);
+    assert!(duration < Duration::from_millis(200), "{duration:?}");
+}
+
 #[test]
 fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     let mut pair = Pair::new();

@@ -301,11 +301,20 @@ impl Scope<'_, '_> {
         (session.next_seq, open)
     }
 
-    /// Writes everything that counts against the window, most urgent first.
+    /// Writes everything that counts against the window; a probe always carries something.
     fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
-        if self.peer.conversation.probes_due > 0 {
+        let len = writer.len();
+        self.write_ready(record, writer, may_cut)?;
+        // What is queued may wait for credit that is to come with the very acknowledgement that the probe asks for.
+        if writer.len() == len && self.peer.conversation.probes_due > 0 {
             self.prepare_probe()?;
+            self.write_ready(record, writer, may_cut)?;
         }
+        Ok(())
+    }
+
+    /// Writes what may be sent, most urgent first.
+    fn write_ready(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         self.write_late_handshake(writer)?;
         self.write_peer_notices(record, writer)?;
         let mut added = Added::Yes;
@@ -380,12 +389,8 @@ impl Scope<'_, '_> {
         Ok(Added::Yes)
     }
 
-    /// Lets a probe carry what has waited longest for an acknowledgement, if nothing else is to be sent (RFC 9002 §6.2.4).
+    /// Lets a probe carry what has waited longest for an acknowledgement: nothing else may be sent (RFC 9002 §6.2.4).
     fn prepare_probe(&mut self) -> Result<(), Broken> {
-        let is_empty = self.peer.lost.is_empty() && !self.has_fresh();
-        if !is_empty {
-            return Ok(());
-        }
         let oldest = self.peer.conversation.sent.iter(&self.memory.datagrams).find(|index| {
             self.memory
                 .datagrams
