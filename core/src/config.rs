@@ -91,6 +91,8 @@ pub struct Config {
     pub call_timeout: Duration,
     /// A message whose missing octets do not arrive for this long is given up.
     pub progress_timeout: Duration,
+    /// How long a peer is asked to begin nothing when there is no room for what it begins. 1 ms to 60 s.
+    pub busy_after: Duration,
 }
 
 /// Whether an endpoint opens sessions for peers that ask.
@@ -162,6 +164,7 @@ impl Config {
             lease: Duration::from_secs(600),
             call_timeout: Duration::from_secs(10),
             progress_timeout: Duration::from_secs(10),
+            busy_after: Duration::from_millis(100),
         }
     }
 
@@ -270,12 +273,16 @@ impl Config {
             lasting(self.lease, self.idle_timeout, "lease");
             lasting(self.call_timeout, granularity, "call_timeout");
             lasting(self.progress_timeout, granularity, "progress_timeout");
+            lasting(self.busy_after, Duration::from_millis(1), "busy_after");
         }
         if self.ack_delay_max.as_micros() > 1 << 24 {
             return Err(ConfigError { field: "ack_delay_max" });
         }
         if self.probe_interval_max.as_secs() > 60 {
             return Err(ConfigError { field: "probe_interval_max" });
+        }
+        if self.busy_after.as_secs() > 60 {
+            return Err(ConfigError { field: "busy_after" });
         }
         // What was started must be able to finish: the credit holds at least one whole message.
         if self.credit < 4096 || self.credit < self.message_len_max as u64 || self.credit > 1 << 40 {

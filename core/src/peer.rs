@@ -266,6 +266,8 @@ impl Notices {
     pub const PING: u16 = 1 << 3;
     /// The server's answer to a hello.
     pub const ANSWER: u16 = 1 << 4;
+    /// BUSY; not repeated when lost, what finds no room again asks for it again.
+    pub const BUSY: u16 = 1 << 5;
     /// SESSION, in a protected conversation.
     pub const SESSION: u16 = 1 << 6;
     /// ACK_FREQUENCY.

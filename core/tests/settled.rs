@@ -251,6 +251,59 @@ fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
     assert!(pair.server.take(arrived).is_some());
 }
 
+#[test]
+fn a_peer_that_there_is_no_room_for_is_asked_to_come_back_later() {
+    let mut config = small();
+    config.payload_memory = 64 * 1024;
+    let now = Instant::from_nanos(1_000_000_000);
+    let mut victim = Endpoint::new_insecure(config.clone(), Storage::owned(&config), [3; 32], now).unwrap();
+    let mut forger = Forger::open(&mut victim, now, FORGER, &Parameters::default());
+    let mut results = Vec::new();
+    for seq in 0..3 {
+        let flow = Flow::Message { seq: Seq(seq) };
+        let data = Data { flow, form: Form::Entire, extent: Extent::Counted, data: &[7; 20_000] };
+        results.push(forger.say(&mut victim, now, &[Frame::Data(data)]));
+    }
+    assert_eq!((results[0], results[2]), (Ok(()), Err(Rejected::NoRoom)));
+    let datagrams = forger.drain(&mut victim, now);
+    let frames = || datagrams.iter().filter_map(|datagram| forger.read(datagram)).flat_map(|(_, frames)| frames);
+    assert_eq!(frames().filter(|frame| matches!(frame, Ok(Frame::Busy { after_millis: 100 }))).count(), 1);
+}
+
+/// Whoever waits does so for as long as it was asked to, and not for more than half of that again.
+#[test]
+fn nothing_is_begun_while_the_peer_is_busy() {
+    let mut now = Instant::from_nanos(1_000_000_000);
+    let mut victim = Endpoint::new_insecure(small(), Storage::owned(&small()), [3; 32], now).unwrap();
+    let mut forger = Forger::open(&mut victim, now, FORGER, &Parameters::default());
+    let peer = core::iter::from_fn(|| victim.poll_event()).find_map(|event| match event {
+        Event::Connected { peer } => Some(peer),
+        _ => None,
+    });
+    forger.say(&mut victim, now, &[Frame::Busy { after_millis: 1000 }]).unwrap();
+    victim.call(now, peer.unwrap(), Request::new(1, 1, 7, b"later")).unwrap();
+    let mut waited = Duration::ZERO;
+    let calls = |datagrams: &[Vec<u8>], forger: &Forger| {
+        let frames = |datagram: &Vec<u8>| {
+            forger.read(datagram).is_some_and(|(_, mut frames)| {
+                frames.any(|frame| matches!(frame, Ok(Frame::Data(Data { flow: Flow::Request { .. }, .. }))))
+            })
+        };
+        datagrams.iter().any(frames)
+    };
+    loop {
+        let datagrams = forger.drain(&mut victim, now);
+        if calls(&datagrams, &forger) {
+            break;
+        }
+        let next = victim.poll_timeout().expect("it comes back");
+        waited += next.saturating_since(now);
+        now = next;
+        victim.handle_timeout(now);
+    }
+    assert!((SECOND..=SECOND * 3 / 2).contains(&waited), "{waited:?}");
+}
+
 /// Two credits of the longest message, and little else.
 fn small() -> Config {
     let mut config = Config::internet();

@@ -6,6 +6,7 @@ use crate::ids::MessageId;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::{Body, Kind, Outgoing};
+use crate::storage::Key;
 use crate::time::Instant;
 use crate::wire::checksum::crc32c;
 use crate::wire::{self, Metadata, ResetReason, Role, Semantics, Status, Writer};
@@ -275,7 +276,7 @@ impl Scope<'_, '_> {
             return Err(Fault::Violation(wire::CloseCode::Exchange));
         }
         let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
-        let index = self.memory.add_exchange(exchange).ok_or(Fault::NoRoom)?.index;
+        let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else { return Err(self.no_room()) };
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
         Ok(index)
     }

@@ -478,8 +478,7 @@ impl Scope<'_, '_> {
             Frame::Progress { seq, progress, .. } => self.on_progress(seq.0, progress.map_or(0, |it| it + 1)),
             Frame::Resolve { seq } => self.on_resolve(seq.0),
             Frame::Busy { after_millis } => {
-                let after = core::time::Duration::from_millis(after_millis.min(BUSY_MILLIS_MAX));
-                self.peer.busy_until = Some(self.now.saturating_add(after));
+                self.on_busy(after_millis);
                 Ok(())
             }
             Frame::Drain => {
@@ -523,6 +522,14 @@ impl Scope<'_, '_> {
             | Frame::Resume { .. }
             | Frame::Parameters(_) => Err(Fault::Violation(CloseCode::NotAllowed)),
         }
+    }
+
+    /// Begins nothing for as long as the peer asks, and a random while longer: those whom it asked at one time come back at
+    /// different ones (semantics S34).
+    fn on_busy(&mut self, after_millis: u64) {
+        let after = after_millis.min(BUSY_MILLIS_MAX);
+        let after = core::time::Duration::from_millis(after + self.random.below(after / 2 + 1));
+        self.peer.busy_until = Some(self.now.saturating_add(after));
     }
 
     /// Takes a token, and says hello again with it at once.

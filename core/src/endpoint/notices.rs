@@ -32,6 +32,10 @@ impl Scope<'_, '_> {
         if wanted & peer::Notices::ACK_FREQUENCY != 0 && every.encode(writer).is_ok() {
             sent |= peer::Notices::ACK_FREQUENCY;
         }
+        let busy = Frame::Busy { after_millis: nanos(self.config.busy_after) / 1_000_000 };
+        if wanted & peer::Notices::BUSY != 0 && busy.encode(writer).is_ok() {
+            self.peer.notices &= !peer::Notices::BUSY;
+        }
         if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
             self.peer.notices &= !peer::Notices::PING;
         }

@@ -109,7 +109,7 @@ impl Scope<'_, '_> {
             self.exchange(index)?.channel = Some((key, position));
         }
         if self.memory.incoming.len() >= self.memory.incoming.capacity() {
-            return Err(Fault::NoRoom);
+            return Err(self.no_room());
         }
         // Credit is charged by what arrives, and a stream of one octet reserves as much memory as any other.
         let is_counted = kind == Kind::Stream && lane.leads_forward();
@@ -119,7 +119,7 @@ impl Scope<'_, '_> {
         let body = match (self.memory.alloc(len, Purpose::Arrive), kind) {
             (Some(body), Kind::Whole) => body,
             (Some(body @ Some(_)), Kind::Stream) => body,
-            (None, Kind::Whole) => return Err(Fault::NoRoom),
+            (None, Kind::Whole) => return Err(self.no_room()),
             // A stream holds its memory for long, so it is refused rather than made to wait.
             (None | Some(None), Kind::Stream) => return self.refuse_stream(index, lane),
         };
@@ -182,7 +182,7 @@ impl Scope<'_, '_> {
             return Err(Fault::Violation(CloseCode::NotAllowed));
         }
         if self.memory.incoming.at(flow).sound()?.metadata.is_none() {
-            let block = self.memory.keep(octets, Purpose::Arrive).ok_or(Fault::NoRoom)?;
+            let Some(block) = self.memory.keep(octets, Purpose::Arrive) else { return Err(self.no_room()) };
             self.memory.incoming.at_mut(flow).sound()?.metadata = block;
         }
         Ok(())

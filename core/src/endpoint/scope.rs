@@ -46,6 +46,12 @@ impl Scope<'_, '_> {
         self.memory.exchanges.at_mut(index).sound()
     }
 
+    /// Turns away what the peer begins, and asks it to begin nothing for a while (protocol §7.8).
+    pub(super) fn no_room(&mut self) -> Fault {
+        self.peer.notices |= peer::Notices::BUSY;
+        Fault::NoRoom
+    }
+
     /// Begins an exchange of ours; `None` if the pool is full.
     pub(super) fn begin(&mut self, mut exchange: Exchange) -> Option<Key> {
         // A quarter stays free for what the peers begin.
