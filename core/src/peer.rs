@@ -64,17 +64,21 @@ pub struct Peer {
     /// When open calls were last asked about.
     pub asked_at: Instant,
     /// How often in a row they were asked about.
-    pub ask_count: u32,
+    pub ask_count: u8,
     /// How many of our calls are open.
     pub open_call_count: u32,
     /// How many streams that the peer began hold memory here.
     pub stream_count: u16,
+    /// How many runs of octets beyond holes there are in its flows.
+    pub run_count: u32,
+    /// How many octets its messages without a number hold here.
+    pub unnumbered_len: u32,
     /// How many replies of ours are not acknowledged.
     pub open_reply_count: u32,
     /// How long the server keeps the session without traffic.
     pub lease: Duration,
     /// Server: the number of the hello that is to be answered.
-    pub hello_number: u64,
+    pub hello_number: u32,
     /// Server: what the answer says of the session.
     pub outcome: SessionOutcome,
     /// A token for the next opening, if there was room to keep it.
@@ -88,7 +92,7 @@ pub struct Peer {
     /// The handshake under way, if there is one.
     pub handshake: Option<u32>,
     /// The number of the next datagram of the hello or handshake epoch of a protected conversation.
-    pub long_number: u64,
+    pub long_number: u32,
     pub(crate) ready: Links,
     pub(crate) eventful: Links,
     pub(crate) starved: Links,

@@ -95,8 +95,11 @@ fn every_bad_datagram_has_the_reaction_that_is_written_down_for_it() {
         (
             "a number far ahead",
             |forger| {
-                forger.number = (1 << 31) - 2;
-                vec![forger.datagram(&[Frame::Ping])]
+                let number = TruncatedNumber::new((1 << 31) - 2, 0).unwrap();
+                vec![build(100, |writer| {
+                    ShortHeader { to: forger.theirs }.encode(Phase::Zero, number, writer).unwrap();
+                    Frame::Ping.encode(writer).unwrap();
+                })]
             },
             Taken,
         ),
@@ -524,6 +527,50 @@ fn single_octets_with_holes_between_them_take_no_room() {
     }
     assert_eq!((highest.incoming, highest.payload_octets - before), (1, 1 << 20));
     assert!(victim.counters().no_room > 0);
+}
+
+#[test]
+fn the_holes_of_one_peer_leave_room_for_those_of_another() {
+    let (mut victim, mut forger) = open();
+    let window = victim.config().exchange_window as u64;
+    for seq in 0..window {
+        for hole in 0..60 {
+            let datagram = fragment(&mut forger, seq, 1 + 2 * hole, 1000, 1);
+            if forger.deliver(&mut victim, START, datagram).is_err() {
+                // The victim has not seen the number.
+                forger.number -= 1;
+            }
+        }
+    }
+    assert!(victim.counters().no_room > 0);
+    let address = SocketAddr::new([10, 0, 0, 67].into(), 6666);
+    let mut honest = Forger::open(&mut victim, START, address, &generous());
+    for hole in 0..60 {
+        let datagram = fragment(&mut honest, 0, 1 + 2 * hole, 1000, 1);
+        assert_eq!(honest.deliver(&mut victim, START, datagram), Ok(()));
+    }
+}
+
+/// They charge no credit and are not numbered.
+#[test]
+fn messages_that_may_get_lost_take_no_more_than_one_peer_may_have() {
+    for len in [0, 60_000] {
+        let (mut victim, mut forger) = open();
+        let before = victim.usage().payload_octets;
+        for _ in 0..3000 {
+            let datagram = forger.datagram(&[data(Flow::Unreliable, Form::Entire, &vec![7; len])]);
+            forger.deliver(&mut victim, START, datagram).unwrap();
+        }
+        let (usage, config) = (victim.usage(), victim.config());
+        assert!(usage.exchanges as usize <= 2 * config.exchange_window, "{usage:?}");
+        assert!((usage.payload_octets - before) as u64 <= config.credit + config.credit / 8, "{usage:?}");
+        while let Some(event) = victim.poll_event() {
+            if let Event::MessageReceived { message, .. } = event {
+                victim.release(START, message).unwrap();
+            }
+        }
+        assert_eq!((victim.usage().exchanges, victim.usage().payload_octets), (0, before));
+    }
 }
 
 /// Credit is charged by what arrives, and each stream reserves its window: one peer may not take it all with an octet each.

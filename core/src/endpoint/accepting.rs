@@ -233,7 +233,8 @@ impl Endpoint<'_> {
                 }
             }
         }
-        scope.peer.hello_number = number;
+        // A number of at most four octets (protocol §3.6).
+        scope.peer.hello_number = number as u32;
         scope.peer.notices |= Notices::ANSWER;
         Ok(())
     }

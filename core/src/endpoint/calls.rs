@@ -275,6 +275,9 @@ impl Scope<'_, '_> {
         if seq >= self.peer.session.low.saturating_add(self.config.exchange_window as u64) {
             return Err(Fault::Violation(wire::CloseCode::Exchange));
         }
+        if self.is_crowded() {
+            return Err(self.no_room());
+        }
         let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
         let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else { return Err(self.no_room()) };
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);

@@ -597,6 +597,8 @@ impl<'s> Endpoint<'s> {
             ask_count: 0,
             open_call_count: 0,
             stream_count: 0,
+            run_count: 0,
+            unnumbered_len: 0,
             open_reply_count: 0,
             lease: self.config.lease,
             hello_number: 0,

@@ -525,7 +525,7 @@ impl Scope<'_, '_> {
     /// Returns what the server says of the session.
     pub(super) fn granted_session(&self) -> frame::Session<'_> {
         frame::Session {
-            answers: self.peer.hello_number,
+            answers: u64::from(self.peer.hello_number),
             outcome: self.peer.outcome,
             incarnation: self.peer.session.incarnation,
             session: self.peer.session.id,

@@ -203,8 +203,13 @@ impl Scope<'_, '_> {
         }
         let incoming = self.memory.incoming.at_mut(flow).sound()?;
         let before = incoming.prefix;
-        let holes = self.config.hole_count_max as u32;
+        // One peer leaves most of the pool to the others; what fills the first hole needs nothing of it.
+        let held = incoming.beyond.count();
+        let hole_count_max = self.config.hole_count_max as u32;
+        let quota = (self.memory.ranges.capacity() / QUOTA_SHARE).max(hole_count_max);
+        let holes = hole_count_max.min(held + quota.saturating_sub(self.peer.run_count));
         incoming.put(&mut self.memory.arena, &mut self.memory.ranges, range.start, data.data, holes).map_err(fault)?;
+        self.peer.run_count = self.peer.run_count - held + incoming.beyond.count();
         incoming.end = incoming.end.or(end);
         incoming.arrived_at = now;
         if incoming.awaits_octets() {
@@ -324,7 +329,9 @@ impl Scope<'_, '_> {
             channel.next = order.saturating_add(1);
         }
         let len = data.data.len();
-        if len > self.config.message_len_max || self.memory.incoming.len() >= self.memory.incoming.capacity() {
+        let is_over_quota = self.is_crowded() || u64::from(self.peer.unnumbered_len) + len as u64 > self.config.credit;
+        let is_full = self.memory.incoming.len() >= self.memory.incoming.capacity();
+        if len > self.config.message_len_max || is_over_quota || is_full {
             return Ok(());
         }
         let Some(body) = self.memory.keep(data.data, Purpose::Begin) else { return Ok(()) };
@@ -341,6 +348,7 @@ impl Scope<'_, '_> {
         incoming.prefix = len as u64;
         incoming.highest = len as u64;
         let flow = self.memory.incoming.insert(incoming).sound()?.index;
+        self.peer.unnumbered_len += len as u32;
         self.exchange(index)?.flows[Lane::Forward as usize] = Some(flow);
         Ok(self.tell(index, News::MESSAGE_RECEIVED)?)
     }
@@ -608,6 +616,9 @@ impl Scope<'_, '_> {
         }
     }
 }
+
+/// The part of the runs beyond holes that one peer may take; a number we chose.
+const QUOTA_SHARE: u32 = 8;
 
 /// Says whether the one who began the exchange sends on a role.
 fn leads_forward(role: Role) -> bool {

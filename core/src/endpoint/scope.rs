@@ -52,6 +52,12 @@ impl Scope<'_, '_> {
         Fault::NoRoom
     }
 
+    /// Says whether the peer has all the exchanges here that it may have: a window of those with a number, and as many that its
+    /// own books say are over, or never held, and our application has not taken.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.peer.session.theirs.len() as usize >= 2 * self.config.exchange_window
+    }
+
     /// Begins an exchange of ours; `None` if the pool is full.
     pub(super) fn begin(&mut self, mut exchange: Exchange) -> Option<Key> {
         // A quarter stays free for what the peers begin.
@@ -204,8 +210,13 @@ impl Scope<'_, '_> {
         exchange.stopped &= !(1 << lane as u8);
         exchange.notices &= !((Notices::STOP | Notices::CREDIT) << lane as u16);
         let Some(flow) = exchange.flows[lane as usize].take() else { return Ok(()) };
+        let is_unnumbered = exchange.seq.is_none();
+        self.peer.run_count -= self.memory.incoming.at(flow).sound()?.beyond.count();
         let incoming = self.memory.remove_incoming(flow)?;
         self.peer.stream_count -= u16::from(incoming.is_counted);
+        if is_unnumbered {
+            self.peer.unnumbered_len -= incoming.prefix as u32;
+        }
         self.return_credit(incoming.charged - incoming.returned);
         Ok(())
     }
@@ -235,6 +246,7 @@ impl Scope<'_, '_> {
             let incoming = self.memory.incoming.at_mut(flow).sound()?;
             incoming.is_abandoned = true;
             self.peer.stream_count -= u16::from(core::mem::take(&mut incoming.is_counted));
+            self.peer.run_count -= incoming.beyond.count();
             incoming.beyond.clear(&mut self.memory.ranges);
             for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
                 self.memory.arena.free(block);

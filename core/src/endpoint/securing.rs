@@ -164,8 +164,8 @@ impl Scope<'_, '_> {
             from: self.peer.conversation.local,
             token: if is_client_hello { ticket.octets() } else { &[] },
         };
-        let number = self.peer.long_number;
-        self.peer.long_number += 1;
+        let number = u64::from(self.peer.long_number);
+        self.peer.long_number = self.peer.long_number.saturating_add(1);
         let tag_len = if epoch == Epoch::Hello { CHECKSUM_LEN } else { crate::crypto::TAG_LEN_MAX };
         let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - tag_len]);
         let truncated = TruncatedNumber::new(number, number).sound()?;

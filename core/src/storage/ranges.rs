@@ -78,6 +78,12 @@ impl<'s> RangePool<'s> {
         Self { nodes, vacant_head: if count > 0 { 0 } else { NONE } }
     }
 
+    /// Returns how many ranges there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        count_of(&self.nodes)
+    }
+
     /// Returns the first node of a chain; `None` if the chain is empty.
     fn node(&self, index: u32) -> Option<&RangeNode> {
         self.nodes.get(index as usize)

@@ -153,12 +153,16 @@ impl Forger {
     pub(crate) fn datagram_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let number = self.number;
         self.number += 1;
-        build(65_000, |writer| {
+        let mut datagram = build(65_000, |writer| {
             // The victim has seen all numbers before this one.
             let truncated = TruncatedNumber::new(number, number).unwrap();
             ShortHeader { to: self.theirs }.encode(Phase::Zero, truncated, writer).unwrap();
             write(writer);
-        })
+        });
+        // The tag covers also what the field of one octet leaves out (protocol §3.7).
+        let tag = datagram.last_chunk_mut::<4>().unwrap();
+        *tag = (u32::from_be_bytes(*tag) ^ (number >> 8) as u32).to_be_bytes();
+        datagram
     }
 
     /// Hands a datagram to the victim.
