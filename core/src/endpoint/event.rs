@@ -103,7 +103,7 @@ pub enum Event {
         /// What the handler says of its progress.
         progress: Option<u64>,
     },
-    /// A call has its outcome.
+    /// A call has its outcome. An unknown one, and no other, may be followed by another: a definite one that comes late.
     CallEnded {
         /// The call.
         call: CallId,

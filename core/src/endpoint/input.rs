@@ -505,7 +505,8 @@ impl Scope<'_, '_> {
                 self.on_response(arrival.from, data);
                 Ok(())
             }
-            // Further ids may be ignored (protocol §6.8.2).
+            // An id lives until it is retired, which we never do, and a move needs no other one: what is lost by keeping to the
+            // first is that an observer can link the two paths (protocol §6.8.2). We give none, so none of ours is retired.
             Frame::NewId { .. } | Frame::RetireId { .. } => Ok(()),
             Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Resume { .. }
                 if self.crypto.is_protected() =>
