@@ -248,10 +248,11 @@ impl Node {
     fn help(self: &Arc<Self>) {
         let mut state = self.lock();
         let mut drive_count = 0;
+        let mut slept_to = None;
         while !state.is_closed {
             // Whoever drove lately does so again: to take the wheel would cost each of its calls a hand-over.
             if state.drive_count == drive_count {
-                state = self.drive_on(state);
+                state = self.drive_on(state, slept_to);
             }
             drive_count = state.drive_count;
             let now = self.clock.now();
@@ -259,41 +260,47 @@ impl Node {
             if state.held_until.is_none_or(|until| until <= now) {
                 state.settle(now, &self.socket);
             }
-            let deadline = state.deadline();
-            state.helper = Watch::Until(deadline);
+            slept_to = state.deadline();
+            state.helper = Watch::Until(slept_to);
             drop(state);
-            match deadline {
-                Some(deadline) => thread::park_timeout(deadline.saturating_since(now)),
+            match slept_to {
+                Some(until) => thread::park_timeout(until.saturating_since(now)),
                 None => thread::park(),
             }
             state = self.lock();
         }
     }
 
-    /// Drives if something has arrived while nobody did, for as long as more comes: acknowledgements of messages that nobody
-    /// waits for let the rest of them go.
-    fn drive_on<'n>(&'n self, mut state: MutexGuard<'n, State>) -> MutexGuard<'n, State> {
+    /// Drives while nobody else does: as long as something arrives, and, if a deadline has passed meanwhile, as long as the peer
+    /// owes something. So what nobody waits for goes on, and who starts calls and waits for them at once finds the wheel free.
+    fn drive_on<'n>(&'n self, mut state: MutexGuard<'n, State>, slept_to: Option<Instant>) -> MutexGuard<'n, State> {
         let Some(mut wheel) = state.wheel.take() else { return state };
         state.driver = Watch::Awake;
         drop(state);
         let mut received = self.socket.recv(&mut wheel);
         let mut state = self.lock();
-        while received.as_ref().is_ok_and(|count| *count > 0) {
+        let mut is_late = slept_to.is_some_and(|until| until <= self.clock.now());
+        loop {
+            let has_received = received.as_ref().is_ok_and(|count| *count > 0);
             let now = self.clock.now();
             state.handle_received(now, &mut wheel);
             state.handle_due(now);
-            state.settle(now, &self.socket);
+            if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+                state.close();
+            }
+            if state.held_until.is_none_or(|until| until <= now) {
+                state.settle(now, &self.socket);
+            }
             let deadline = state.deadline();
-            if state.is_closed || state.has_waiters() || deadline.is_none() {
+            let goes_on = deadline.is_some() && (has_received || (is_late && state.is_owed()));
+            if state.is_closed || state.has_waiters() || !goes_on {
                 break;
             }
             state.driver = Watch::Until(deadline);
             drop(state);
             received = self.recv(&mut wheel, now, deadline);
+            is_late |= matches!(received, Ok(0));
             state = self.lock();
-        }
-        if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-            state.close();
         }
         state.driver = Watch::Absent;
         state.wheel = Some(wheel);

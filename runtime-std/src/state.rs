@@ -204,6 +204,11 @@ impl State {
         !self.waiters.is_empty()
     }
 
+    /// Says whether the peer owes something: an acknowledgement, or the outcome of a call.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.open_count > 0 || self.endpoint.usage().datagrams > 0
+    }
+
     /// Tells the endpoint that time has passed, if it waits for that.
     pub(crate) fn handle_due(&mut self, now: Instant) {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
