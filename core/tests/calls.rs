@@ -159,3 +159,29 @@ fn streams_run_both_ways_beside_a_call_and_end_after_its_reply() {
     assert_eq!(pair.client.endpoint.usage().exchanges, 0);
     assert!(pair.server.endpoint.usage().exchanges <= 1, "the last call is retired by the next");
 }
+
+#[test]
+fn a_server_is_drained_when_its_last_answer_has_arrived_and_tells_all_that_it_closes() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"last")).unwrap();
+    let mut served = None;
+    assert!(pair.run_until(Duration::from_secs(5), |pair| {
+        served = pair.server.take(|event| if let Event::CallReceived { call } = event { Some(*call) } else { None });
+        served.is_some()
+    }));
+    pair.server.endpoint.drain(pair.now);
+    assert!(!pair.server.endpoint.is_drained(), "it waits to begin");
+    pair.server.endpoint.begin(pair.now, served.unwrap()).unwrap();
+    pair.run(Duration::from_millis(100));
+    assert!(!pair.server.endpoint.is_drained(), "it runs");
+    pair.server.endpoint.reply(pair.now, served.unwrap(), Answer::Ok, &[], &[]).unwrap();
+    assert!(!pair.server.endpoint.is_drained(), "nobody has the reply");
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.server.endpoint.is_drained()));
+    assert!(
+        pair.client.events.iter().any(|event| matches!(event, Event::CallEnded { call: ended, .. } if *ended == call))
+    );
+
+    pair.server.endpoint.close_all(pair.now, 7);
+    assert!(pair.run_until(Duration::from_millis(50), |pair| pair.client.events.contains(&Event::Closed { peer })));
+}

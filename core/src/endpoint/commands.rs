@@ -384,6 +384,26 @@ impl Endpoint<'_> {
         Ok(())
     }
 
+    /// Closes the conversations and sessions with all peers, as [`Endpoint::close`] does with one: for who goes away.
+    pub fn close_all(&mut self, now: Instant, code: u64) {
+        self.advance(now);
+        for index in 0..self.peers.capacity() {
+            if self.peers.at(index).is_some() {
+                self.close_with(index, Code::Application(code));
+            }
+        }
+    }
+
+    /// Says whether no call of a peer waits or runs, and all that was sent is acknowledged but refusals, which a peer that calls
+    /// on would never let end: after [`Endpoint::drain`], the moment to close. Takes time in proportion to the exchanges there
+    /// may be.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let is_open = |exchange: &Exchange| matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running);
+        self.memory.outgoing.iter().all(|(_, outgoing)| outgoing.status == Status::NotExecuted)
+            && !self.memory.exchanges.iter().any(|(_, exchange)| is_open(exchange))
+    }
+
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
     pub fn drain(&mut self, now: Instant) {
         self.advance(now);
