@@ -23,6 +23,7 @@ pub struct BlockingClient(adapter::Client);
 /// The blocking server, with threads that take messages and streams.
 pub struct BlockingServer {
     server: Option<Arc<adapter::Server>>,
+    record: Arc<Record>,
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -48,6 +49,12 @@ impl Handler for Service {
                 reply.extend(call.peer().call(PROGRAM, 1, ECHO, call.arguments()).expect("the client answers"));
                 Answer::Ok
             }
+            Task::Linger => {
+                while !self.0.is_ending() {
+                    thread::yield_now();
+                }
+                Answer::Ok
+            }
             Task::Copy => {
                 let mut from = call.take_upward().expect("the call has streams");
                 let mut to = call.take_downward().expect("the call has streams");
@@ -71,11 +78,12 @@ impl Server for BlockingServer {
         let server = Arc::new(server.expect("a server on the loopback"));
         let is_over = Arc::new(AtomicBool::new(false));
         let (messages, over) = (Arc::clone(&server), Arc::clone(&is_over));
+        let messages_of = Arc::clone(&record);
         let receiver = thread::spawn(move || {
             let mut octets = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 if let Ok(received) = messages.receive_into(&mut octets, Some(LOOK_AROUND)) {
-                    record.message(received.channel, &octets);
+                    messages_of.message(received.channel, &octets);
                 }
             }
         });
@@ -90,11 +98,16 @@ impl Server for BlockingServer {
                 }
             }
         });
-        Self { server: Some(server), is_over, threads: vec![receiver, copier] }
+        Self { server: Some(server), record, is_over, threads: vec![receiver, copier] }
     }
 
     fn local_addr(&self) -> SocketAddr {
         self.server.as_ref().expect("it runs").local_addr()
+    }
+
+    fn shut_down(self) {
+        self.record.end();
+        self.server.as_ref().expect("it runs").shut_down(PATIENCE);
     }
 }
 
@@ -202,6 +215,9 @@ fn failure(error: adapter::CallError) -> Failure {
         adapter::CallError::Refused(why) => Failure::Refused(why),
     }
 }
+
+/// How long a server waits for its last answers to arrive.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often threads without work look whether the server is over.
 const LOOK_AROUND: Duration = Duration::from_millis(10);

@@ -19,12 +19,15 @@ use posthaste_core::endpoint::{Delivery, Request, SendError};
 use posthaste_core::{Config, NotExecuted, Unknown};
 
 /// A running server with the procedures of [`service`]. Dropping it stops it.
-pub trait Server {
+pub trait Server: Send {
     /// Starts on `addr`, which has port 0.
     fn start(addr: SocketAddr, config: Config) -> Self;
 
     /// Returns where it listens.
     fn local_addr(&self) -> SocketAddr;
+
+    /// Answers what is under way, waits until the answers have arrived, and stops.
+    fn shut_down(self);
 }
 
 /// A client that answers calls of its server with their own arguments.

@@ -3,6 +3,7 @@
 
 use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::thread::{self, JoinHandle};
 
@@ -28,6 +29,7 @@ pub struct MioClient {
 /// A server whose loop has a thread.
 pub struct MioServer {
     addr: SocketAddr,
+    record: Arc<Record>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,23 +70,29 @@ impl Server for MioServer {
         let mut turns = Turns::new(addr, config);
         let addr = turns.endpoint.local_addr();
         let waker = Arc::new(Waker::new(turns.poll.registry(), STOP).expect("a place in the selector"));
+        let record = Arc::new(Record::default());
+        let record_of_thread = Arc::clone(&record);
         let thread = thread::spawn(move || {
-            let mut service = Service::default();
-            while turns.turn() {
-                while let Some(event) = turns.endpoint.poll_event() {
-                    service.handle(&mut turns.endpoint, event);
-                }
+            let mut service = Service { record: record_of_thread, ..Service::default() };
+            let mut is_over = false;
+            while !is_over {
+                is_over = !turns.turn();
+                service.hear(&mut turns.endpoint);
             }
-            for peer in service.peers {
-                let _ = turns.endpoint.close(peer, 0);
+            if service.record.is_ending() {
+                service.shut_down(&mut turns);
             }
-            turns.endpoint.transmit().expect("the socket works");
         });
-        Self { addr, waker, thread: Some(thread) }
+        Self { addr, record, waker, thread: Some(thread) }
     }
 
     fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    fn shut_down(self) {
+        // Dropping it wakes its loop.
+        self.record.end();
     }
 }
 
@@ -99,11 +107,11 @@ impl Drop for MioServer {
 
 #[derive(Default)]
 struct Service {
-    record: Record,
+    record: Arc<Record>,
     hanging: HashSet<IncomingCallId>,
+    lingering: Vec<IncomingCallId>,
     called_back: HashMap<CallId, IncomingCallId>,
     copies: Vec<Copying>,
-    peers: HashSet<PeerId>,
 }
 
 /// A stream that is sent back.
@@ -117,10 +125,27 @@ struct Copying {
 }
 
 impl Service {
+    fn hear(&mut self, endpoint: &mut Endpoint) {
+        while let Some(event) = endpoint.poll_event() {
+            self.handle(endpoint, event);
+        }
+    }
+
+    /// Answers what lingers, and goes on until all of it has arrived.
+    fn shut_down(&mut self, turns: &mut Turns) {
+        turns.endpoint.drain();
+        for call in self.lingering.drain(..) {
+            turns.endpoint.reply(call, Answer::Ok, &[], &[]).expect("the caller waits");
+        }
+        let until = turns.endpoint.now().saturating_add(PATIENCE);
+        while !turns.endpoint.is_drained() && turns.endpoint.now() < until {
+            turns.turn();
+            self.hear(&mut turns.endpoint);
+        }
+    }
+
     fn handle(&mut self, endpoint: &mut Endpoint, event: Event) {
         match event {
-            Event::Connected { peer } => drop(self.peers.insert(peer)),
-            Event::Closed { peer } => drop(self.peers.remove(&peer)),
             Event::CallReceived { call } => self.answer(endpoint, call),
             Event::CallCancelled { call } if self.hanging.remove(&call) => {
                 self.record.cancelled();
@@ -165,6 +190,10 @@ impl Service {
                     let _ = endpoint.abandon(downward);
                 }
                 endpoint.reply(call, answer, &reply, &[])
+            }
+            Task::Linger => {
+                self.lingering.push(call);
+                Ok(())
             }
             Task::Copy => {
                 let (Some(from), Some(to)) = streams else { panic!("the call has streams") };
@@ -380,13 +409,6 @@ impl Client for MioClient {
     }
 }
 
-impl Drop for MioClient {
-    fn drop(&mut self) {
-        let _ = self.turns.endpoint.close(self.peer, 0);
-        let _ = self.turns.endpoint.transmit();
-    }
-}
-
 fn conclude(endpoint: &mut Endpoint, call: CallId, outcome: Outcome) -> Result<Vec<u8>, Failure> {
     let mut take = |message| {
         let octets = endpoint.payload(message).expect("it has arrived").to_vec();
@@ -409,3 +431,6 @@ fn conclude(endpoint: &mut Endpoint, call: CallId, outcome: Outcome) -> Result<V
 
 const ENDPOINT: Token = Token(0);
 const STOP: Token = Token(1);
+
+/// How long a server waits for its last answers to arrive.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! What every server does, whichever adapter runs it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use posthaste_core::endpoint::Answer;
@@ -24,12 +24,15 @@ pub const TALLY: u32 = 6;
 pub const SUMMARY: u32 = 7;
 /// Sends the stream from its caller back on that to its caller, and answers with its length.
 pub const COPY: u32 = 8;
+/// Answers when its server is told to shut down; counts as hanging until then.
+pub const LINGER: u32 = 9;
 
 /// What a server has seen.
 #[derive(Debug, Default)]
 pub struct Record {
     tally: AtomicU64,
     hanging: AtomicU64,
+    is_ending: AtomicBool,
     cancelled: AtomicU64,
     messages: Mutex<Messages>,
 }
@@ -49,7 +52,7 @@ struct Messages {
 pub struct Summary {
     /// Executions of [`TALLY`].
     pub tally: u64,
-    /// Executions of [`HANG`] that have begun.
+    /// Executions of [`HANG`] and [`LINGER`] that have begun.
     pub hanging: u64,
     /// Those of them that were cancelled.
     pub cancelled: u64,
@@ -72,6 +75,8 @@ pub enum Task {
     Hang,
     /// Call the caller.
     CallBack,
+    /// Answer when the server is told to shut down.
+    Linger,
     /// Copy from stream to stream.
     Copy,
     /// Panic, where the adapter is the one who runs handlers.
@@ -85,7 +90,7 @@ impl Record {
     /// Why.
     pub fn admit(procedure: &Description) -> Result<(), NotExecuted> {
         match (procedure.program, procedure.version, procedure.procedure) {
-            (PROGRAM, 1, ECHO..=COPY) => Ok(()),
+            (PROGRAM, 1, ECHO..=LINGER) => Ok(()),
             (PROGRAM, 1, _) => Err(NotExecuted::NoSuchProcedure),
             (PROGRAM, _, _) => Err(NotExecuted::NoSuchVersion { low: 1, high: 1 }),
             _ => Err(NotExecuted::NoSuchProgram),
@@ -107,12 +112,26 @@ impl Record {
             CALL_BACK => return Task::CallBack,
             PANIC => return Task::Panic,
             COPY => return Task::Copy,
+            LINGER => {
+                self.hanging.fetch_add(1, Ordering::SeqCst);
+                return Task::Linger;
+            }
             TALLY => {
                 self.tally.fetch_add(1, Ordering::SeqCst);
             }
             _ => self.summary().encode(reply),
         }
         Task::Answer(Answer::Ok)
+    }
+
+    /// Lets those that linger answer.
+    pub fn end(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Says whether the server was told to shut down.
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::SeqCst)
     }
 
     /// Notes that a hanging call was cancelled.

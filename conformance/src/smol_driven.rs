@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::pin::pin;
+use core::time::Duration;
 use std::thread::{self, JoinHandle};
 
 use posthaste_core::Config;
@@ -11,7 +12,7 @@ use posthaste_smol as adapter;
 use posthaste_smol::Incoming;
 use smol::future::{self, FutureExt as _};
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use smol::{LocalExecutor, Task as Spawned};
+use smol::{LocalExecutor, Task as Spawned, Timer};
 
 use crate::scenarios::message;
 use crate::service::{ECHO, PROGRAM, Record, Task};
@@ -26,6 +27,7 @@ pub struct SmolClient {
 /// The async server on a thread of its own.
 pub struct SmolServer {
     addr: SocketAddr,
+    record: Arc<Record>,
     stop: Option<smol::channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,20 +37,31 @@ impl Server for SmolServer {
         let server = adapter::Server::bind_insecure(addr, config).expect("a server on the loopback");
         let addr = server.local_addr();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
+        let record = Arc::new(Record::default());
+        let record_of_thread = Arc::clone(&record);
         let thread = thread::spawn(move || {
             let run = async {
                 let stopped = async {
-                    let _ = stopped.recv().await;
+                    // Without a word, it stops at once.
+                    if stopped.recv().await.is_ok() {
+                        server.shut_down(PATIENCE).await;
+                    }
                 };
-                stopped.or(run(&server)).await;
+                stopped.or(run(&server, record_of_thread)).await;
             };
             smol::block_on(run);
         });
-        Self { addr, stop: Some(stop), thread: Some(thread) }
+        Self { addr, record, stop: Some(stop), thread: Some(thread) }
     }
 
     fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    fn shut_down(self) {
+        self.record.end();
+        let stop = self.stop.as_ref().expect("it runs");
+        stop.send_blocking(()).expect("it runs");
     }
 }
 
@@ -61,8 +74,7 @@ impl Drop for SmolServer {
     }
 }
 
-async fn run(server: &adapter::Server) {
-    let record = Arc::new(Record::default());
+async fn run(server: &adapter::Server, record: Arc<Record>) {
     let executor = LocalExecutor::new();
     let serving = server.serve(64, |call: Incoming| answer(Arc::clone(&record), call)).admitting(Record::admit);
     let messages = async {
@@ -102,6 +114,12 @@ async fn answer(record: Arc<Record>, mut call: Incoming) {
             let (peer, arguments) = (call.peer(), call.to_vec());
             let reply = peer.call(Request::new(PROGRAM, 1, ECHO, &arguments)).await.expect("the client answers");
             call.reply(&reply.to_vec())
+        }
+        Task::Linger => {
+            while !record.is_ending() {
+                Timer::after(LOOK_AROUND).await;
+            }
+            call.reply(&[])
         }
         Task::Copy => {
             let mut from = call.take_upward().expect("the call has streams");
@@ -219,3 +237,9 @@ fn failure(error: adapter::CallError) -> Failure {
         _ => unreachable!("there are no other outcomes"),
     }
 }
+
+/// How long a server waits for its last answers to arrive.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often what waits for the end of the server looks for it.
+const LOOK_AROUND: Duration = Duration::from_millis(10);

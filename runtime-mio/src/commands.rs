@@ -215,6 +215,19 @@ impl Endpoint {
         self.core.close(self.now(), peer, code)
     }
 
+    /// Closes the conversations and sessions with all peers, as [`Endpoint::close`] does with one. Dropping the endpoint does so,
+    /// too, and sends what it can.
+    pub fn close_all(&mut self, code: u64) {
+        self.core.close_all(self.now(), code);
+    }
+
+    /// Says whether no call of a peer waits or runs, and all that was sent is acknowledged but refusals: after
+    /// [`Endpoint::drain`], the moment to drop the endpoint, unless waiting for it takes too long.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.core.is_drained()
+    }
+
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
     pub fn drain(&mut self) {
         self.core.drain(self.now())

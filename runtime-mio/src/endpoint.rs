@@ -192,6 +192,15 @@ impl Endpoint {
     }
 }
 
+/// Tells all peers that nobody is here any more; what they have not received is lost.
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.close_all(0);
+        // Whoever does not hear it finds out by itself.
+        let _ = self.transmit();
+    }
+}
+
 /// What to be told of is the endpoint's own choice: the interests that the caller names are not looked at.
 impl event::Source for Endpoint {
     fn register(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {

@@ -4,7 +4,10 @@ use alloc::sync::Arc;
 use core::future::Future;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::Deref;
+use core::time::Duration;
 
+use async_io::Timer;
+use futures_lite::future;
 use posthaste_core::config::Accept;
 use posthaste_core::endpoint::Counters;
 use posthaste_udp::Report;
@@ -13,7 +16,7 @@ use crate::error::{BindError, ReceiveError};
 use crate::message::{Received, Taking};
 use crate::options::Options;
 use crate::peer::{Peer, Target};
-use crate::serve::{Incoming, Serving};
+use crate::serve::{Draining, Incoming, Serving};
 use crate::shared::Shared;
 use crate::stream::StreamReader;
 
@@ -148,6 +151,19 @@ impl Server {
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
     pub fn drain(&self) {
         self.shared.command(|state, now| state.core.drain(now));
+    }
+
+    /// Refuses calls that arrive from here on, waits until those under way are answered and all that was sent is acknowledged,
+    /// at most `timeout`, and closes the conversations.
+    ///
+    /// Handlers go on for as long as [`Server::serve`] is polled beside this.
+    pub async fn shut_down(&self, timeout: Duration) {
+        self.drain();
+        let late = async {
+            Timer::after(timeout).await;
+        };
+        future::or(Draining::new(&self.shared), late).await;
+        self.shared.close();
     }
 
     /// Returns what the protocol has counted.

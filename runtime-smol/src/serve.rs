@@ -51,6 +51,12 @@ pub struct Serving<H, F> {
     alert: Arc<Alert>,
 }
 
+/// Ready when all that peers have asked for is done.
+pub(crate) struct Draining<'a> {
+    shared: &'a Arc<Shared>,
+    waiter: Waiter,
+}
+
 /// Says why a call is refused before its handler begins.
 type Admit = dyn Fn(&Description) -> Result<(), NotExecuted> + Send + Sync;
 
@@ -186,6 +192,34 @@ where
         // Tasks beside this one want to run, too.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<'a> Draining<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
+        Self { shared, waiter: shared.waiter() }
+    }
+}
+
+impl Future for Draining<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.shared.poll(&mut self.waiter, cx, |state, waiter, _| {
+            if state.core.is_drained() {
+                return Poll::Ready(());
+            }
+            state.drainer = Some(waiter.key);
+            Poll::Pending
+        });
+        // Where the socket came to its end, nothing is left to wait for.
+        polled.map(|_| ())
+    }
+}
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(&self.waiter, |state, _| state.drainer = None);
     }
 }
 

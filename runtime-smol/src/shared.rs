@@ -46,8 +46,8 @@ pub(crate) struct State {
     pub(crate) messages: Arrivals<MessageId>,
     pub(crate) incoming_streams: Arrivals<StreamId>,
     pub(crate) calls: VecDeque<IncomingCallId>,
-    /// Those with an open conversation.
-    peers: Vec<PeerId>,
+    /// Who waits for the end of all that peers have asked for.
+    pub(crate) drainer: Option<Key>,
     /// The future that runs handlers.
     pub(crate) server: Option<Key>,
     /// Whether handlers run at this moment: what they ask for is sent in one go when they pause.
@@ -146,7 +146,7 @@ impl Shared {
             messages: Arrivals::new(),
             incoming_streams: Arrivals::new(),
             calls: VecDeque::new(),
-            peers: Vec::new(),
+            drainer: None,
             server: None,
             is_serving: false,
             room: VecDeque::new(),
@@ -286,12 +286,7 @@ impl Shared {
 
     /// Closes all conversations: the handle that everything began with is gone.
     pub(crate) fn close(self: &Arc<Self>) {
-        self.command(|state, now| {
-            for peer in core::mem::take(&mut state.peers) {
-                // Who is gone needs no goodbye.
-                let _ = state.core.close(now, peer, 0);
-            }
-        });
+        self.command(|state, now| state.core.close_all(now, 0));
     }
 
     /// Turns an instant of the endpoint into one of the operating system.
@@ -506,18 +501,20 @@ impl State {
                     self.flushed(peer, Err(()));
                     self.wake_streams();
                 }
-                Event::Connected { peer } => {
-                    self.peers.retain(|known| *known != peer);
-                    self.peers.push(peer);
-                }
                 Event::Closed { peer } => {
-                    self.peers.retain(|known| *known != peer);
                     self.flushed(peer, Err(()));
                     self.wake_streams();
                 }
                 // The others are for those who ask for them.
-                Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
+                Event::Connected { .. }
+                | Event::Draining { .. }
+                | Event::Taken { .. }
+                | Event::CallProgress { .. }
+                | _ => {}
             }
+        }
+        if self.drainer.is_some() && self.core.is_drained() {
+            self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
         }
         has_event
     }

@@ -15,7 +15,7 @@ use posthaste_core::{IncomingCallId, Instant, PeerId};
 
 use crate::node::Node;
 use crate::peer::{Peer, Received};
-use crate::state::{Interest, State};
+use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
 
 /// What answers the calls of peers. A closure of the same shape is one, and runs on the workers.
@@ -231,9 +231,6 @@ impl Desk {
         }
         if let Some(service) = &mut state.service {
             service.running.retain(|(running, _)| *running != call);
-            if service.running.is_empty() && service.queue.is_empty() {
-                state.wake(Interest::Idle);
-            }
         }
         state
     }

@@ -222,7 +222,7 @@ impl Node {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         let now = self.clock.now();
-        state.close_peers(now);
+        state.endpoint.close_all(now, 0);
         state.settle(now, &self.socket);
         state.close();
         self.kick(&mut state);

@@ -80,19 +80,16 @@ impl Server {
         accept_stream(self.threads.node(), timeout)
     }
 
-    /// Begins no handler any more, waits until those under way have returned, at most `timeout`, and closes the server.
+    /// Refuses calls that arrive from here on, waits until those under way are answered and all that was sent is acknowledged,
+    /// at most `timeout`, and closes the server.
     ///
-    /// Calls that wait for a worker still run; calls that arrive are refused. Threads that receive from the server are told
-    /// that it is closed.
+    /// Calls that wait for a worker still run. Threads that receive from the server are told that it is closed.
     pub fn shut_down(&self, timeout: Duration) {
         let node = self.threads.node();
         node.command(|state, now| state.endpoint.drain(now));
         let until = deadline_after(node.clock.now(), Some(timeout));
-        // Who does not return in time is left behind.
-        let _ = node.wait(Interest::Idle, until, |state, _| {
-            let service = state.service.as_ref()?;
-            (service.running.is_empty() && service.queue.is_empty() && service.inline.is_empty()).then_some(())
-        });
+        // Who does not answer in time is left behind.
+        let _ = node.wait(Interest::Drained, until, |state, _| state.is_drained().then_some(()));
         node.close();
     }
 }

@@ -85,8 +85,8 @@ pub(crate) enum Interest {
     Arrival,
     /// Room for something to be sent.
     Room,
-    /// The last handler's return.
-    Idle,
+    /// The end of all that peers have asked for.
+    Drained,
 }
 
 struct Waiter {
@@ -163,6 +163,7 @@ impl State {
     /// Does what follows every input and command: hears the events, sends the datagrams.
     pub(crate) fn settle(&mut self, now: Instant, socket: &Socket) {
         self.hear(now);
+        self.wake(Interest::Drained);
         self.held_until = None;
         self.held_count = 0;
         if let Err(error) = self.transmit(now, socket)
@@ -301,16 +302,6 @@ impl State {
             *slot = PeerSlot { id: Some(peer), news: PeerNews::default() };
         }
         &mut slot.news
-    }
-
-    /// Closes the conversations with all peers.
-    pub(crate) fn close_peers(&mut self, now: Instant) {
-        for slot in &self.peers {
-            if let Some(peer) = slot.id {
-                // Whoever is gone needs no goodbye.
-                let _ = self.endpoint.close(now, peer, 0);
-            }
-        }
     }
 
     /// Ends everything: whoever waits learns that it waits in vain.
@@ -460,6 +451,13 @@ impl State {
         };
         // A call that is over in the meantime needs no refusal.
         let _ = self.endpoint.refuse(now, call, refusal);
+    }
+
+    /// Says whether no handler runs or will run, and all that was sent is acknowledged.
+    pub(crate) fn is_drained(&self) -> bool {
+        let is_idle =
+            |service: &Service| service.running.is_empty() && service.queue.is_empty() && service.inline.is_empty();
+        self.service.as_ref().is_none_or(is_idle) && self.endpoint.is_drained()
     }
 
     /// Sends every datagram that the endpoint has.
