@@ -7,7 +7,7 @@ mod pair;
 
 use core::time::Duration;
 
-use pair::Pair;
+use pair::{Fate, Pair};
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
@@ -590,6 +590,29 @@ fn a_conversation_that_is_closed_while_it_opens_leaves_no_record_of_its_hello() 
     pair.client.endpoint.close(pair.now, peer, 0).unwrap();
     pair.run(SECOND);
     assert_eq!(pair.client.endpoint.usage(), Usage::default());
+}
+
+/// Frames that are not acknowledged stay booked; what is to be said meanwhile waits for room.
+#[test]
+fn calls_that_end_while_the_sent_frames_fill_their_pool_break_nothing() {
+    let mut config = Config::internet();
+    config.sent_frame_count_max = 8;
+    let mut pair = Pair::with(config, Config::internet());
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.fate = Box::new(|_| Fate::Lose);
+    for _ in 0..20 {
+        let request = Request { timeout: Some(Duration::from_millis(300)), ..Request::new(1, 1, 7, b"lost") };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    }
+    pair.run(2 * SECOND);
+    let ended = pair.client.events.iter().filter(|event| matches!(event, Event::CallEnded { .. })).count();
+    assert_eq!((ended, pair.client.endpoint.counters().broken), (20, 0));
+    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.run(30 * SECOND);
+    pair.client.events.clear();
+    pair.server.events.clear();
+    echo(&mut pair, b"again");
 }
 
 fn echo(pair: &mut Pair, octets: &[u8]) {

@@ -12,7 +12,10 @@ use crate::wire::{CallState, Frame, Role, Seq, Writer};
 
 impl Scope<'_, '_> {
     pub(super) fn write_peer_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
-        let wanted = self.peer.notices;
+        let mut wanted = self.peer.notices;
+        if !self.has_frame_room() {
+            wanted &= !(peer::Notices::RELIABLE | peer::Notices::TAKEN);
+        }
         let mut sent = 0;
         if wanted & peer::Notices::CREDIT != 0 {
             let limit = self.peer.session.returned.saturating_add(self.config.credit);
@@ -39,12 +42,12 @@ impl Scope<'_, '_> {
         if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
             self.peer.notices &= !peer::Notices::PING;
         }
-        if wanted & peer::Notices::TAKEN != 0 && self.write_taken(record, writer)? {
-            self.peer.notices &= !peer::Notices::TAKEN;
-        }
         self.peer.notices &= !sent;
         if sent & peer::Notices::RELIABLE != 0 {
             self.add_frame(record, Content::Peer { notices: sent & peer::Notices::RELIABLE })?;
+        }
+        if wanted & peer::Notices::TAKEN != 0 && self.write_taken(record, writer)? {
+            self.peer.notices &= !peer::Notices::TAKEN;
         }
         Ok(())
     }
@@ -55,14 +58,15 @@ impl Scope<'_, '_> {
         while let Some(index) = place {
             place = self.peer.session.channels.next(&self.memory.channels, index);
             let key = self.memory.channels.key_of(index).sound()?;
-            let channel = self.memory.channels.at_mut(index).sound()?;
+            let channel = self.memory.channels.at(index).sound()?;
             if channel.use_of != ChannelUse::Incoming || !channel.is_noticed {
                 continue;
             }
-            if (Frame::Taken { channel: channel.name, limit: channel.taken }).encode(writer).is_err() {
+            let frame = Frame::Taken { channel: channel.name, limit: channel.taken };
+            if !self.has_frame_room() || frame.encode(writer).is_err() {
                 return Ok(false);
             }
-            channel.is_noticed = false;
+            self.memory.channels.at_mut(index).sound()?.is_noticed = false;
             self.add_frame(record, Content::Channel { channel: key })?;
         }
         Ok(true)
@@ -74,6 +78,9 @@ impl Scope<'_, '_> {
         index: u32,
         writer: &mut Writer<'_>,
     ) -> Result<Added, Broken> {
+        if !self.has_frame_room() {
+            return Ok(Added::Blocked);
+        }
         let wanted = self.notices_due(index)?;
         let exchange = self.memory.exchanges.at(index).sound()?;
         let seq = Seq(exchange.seq.sound()?);

@@ -25,7 +25,7 @@ impl Scope<'_, '_> {
         writer: &mut Writer<'_>,
         may_cut: bool,
     ) -> Result<Added, Broken> {
-        if self.memory.frames.len() >= self.memory.frames.capacity() {
+        if !self.has_frame_room() {
             return Ok(Added::Full);
         }
         let outgoing = self.memory.outgoing.at(flow).sound()?;
@@ -78,9 +78,18 @@ impl Scope<'_, '_> {
         let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(frame).sound()?.content else {
             return Err(Broken);
         };
-        let (written, last_written, alias) = match self.write_run(flow, offset, len, last, true, writer)? {
-            Ok(written) => written,
-            Err(added) => return Ok(added),
+        let run = writer.whole(|writer| match self.write_run(flow, offset, len, last, true, writer) {
+            // The rest would need a frame of its own.
+            Ok(Ok((written, ended, _))) if (written, ended) != (len, last) && !self.has_frame_room() => {
+                Err(Ok(Added::Full))
+            }
+            Ok(Ok(run)) => Ok(run),
+            Ok(Err(added)) => Err(Ok(added)),
+            Err(broken) => Err(Err(broken)),
+        });
+        let (written, last_written, alias) = match run {
+            Ok(run) => run,
+            Err(unwritten) => return unwritten,
         };
         self.memory.leave_datagram(frame)?;
         self.peer.lost.remove(&mut self.memory.frames, frame);

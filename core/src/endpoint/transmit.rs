@@ -26,7 +26,7 @@ pub(super) enum Added {
     Yes,
     /// It waits for the next datagram, and so does what comes after it.
     Full,
-    /// It cannot be sent before something changes: credit, or the peer's window of exchanges.
+    /// It cannot be sent before something changes: credit, the peer's window of exchanges, or room in the pool of sent frames.
     Blocked,
 }
 
@@ -323,6 +323,10 @@ impl Scope<'_, '_> {
             added = self.write_exchange_notices(record, index, writer)?;
             count -= 1;
         }
+        if added == Added::Blocked {
+            // What was lost is booked already, and once it is acknowledged the others have room.
+            added = Added::Yes;
+        }
         while let (Added::Yes, Some(frame)) = (added, self.peer.lost.front()) {
             added = self.write_lost(record, frame, writer)?;
         }
@@ -407,7 +411,12 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Books a frame that must arrive, as part of a datagram.
+    /// Says whether one frame more can be booked: the pool is the endpoint's, and any peer may have filled it.
+    pub(super) fn has_frame_room(&self) -> bool {
+        self.memory.frames.len() < self.memory.frames.capacity()
+    }
+
+    /// Books a frame that must arrive, as part of a datagram; there is room for it.
     pub(super) fn add_frame(&mut self, record: u32, content: Content) -> Result<u32, Broken> {
         let mut frame = SentFrame::new(content);
         frame.datagram = record;
