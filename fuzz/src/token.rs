@@ -28,33 +28,34 @@ pub fn token(octets: &[u8]) {
     let is_there = elsewhere.ip() == address.ip() && (kind == TokenKind::Ticket || elsewhere == address);
     let expected = (changed == sealed && is_alive && is_there).then_some(token);
     assert_eq!(keys.open(now, elsewhere, &changed), expected);
-    use_up(&mut tape);
+    use_up(&mut tape, &keys);
 }
 
-/// Uses tickets beside a list of those that were used.
-fn use_up(tape: &mut Tape<'_>) {
+/// Uses tokens beside a list of those that were used.
+fn use_up(tape: &mut Tape<'_>, keys: &TokenKeys) {
     let room = 1 + tape.below(8);
     let mut used = UsedTickets::new(
-        Store::owned_with(room, |_| UsedTicket::EMPTY),
-        Store::owned_with(room.next_power_of_two(), |_| u32::MAX),
-        Store::owned_with(room, |_| u32::MAX),
-        LEASE,
+        Store::owned_with(2 * room, |_| UsedTicket::EMPTY),
+        Store::owned_with((2 * room).next_power_of_two(), |_| u32::MAX),
+        Store::owned_with(2 * room, |_| u32::MAX),
+        keys,
     );
-    let mut model: Vec<(u64, Instant)> = Vec::new();
+    let mut model: Vec<(Token, Instant)> = Vec::new();
     let mut now = Instant::from_nanos(1);
     while !tape.is_empty() {
         now = now.saturating_add(tape.time());
         model.retain(|(_, until)| *until > now);
-        let session = u64::from(tape.octet());
-        let expected = if model.iter().any(|(used, _)| *used == session) {
+        let kind = [TokenKind::Retry, TokenKind::Ticket][tape.below(2)];
+        let token = Token { kind, issued_at: now, session: u64::from(tape.octet()) };
+        let expected = if model.iter().any(|(used, _)| used.session == token.session) {
             Err(TicketRefused::Used)
-        } else if model.len() == room {
+        } else if model.iter().filter(|(used, _)| used.kind == kind).count() == room {
             Err(TicketRefused::Full)
         } else {
-            model.push((session, now.saturating_add(LEASE)));
+            model.push((token, now.saturating_add(keys.timeout(kind))));
             Ok(())
         };
-        assert_eq!(used.insert(now, session), expected);
+        assert_eq!(used.insert(now, &token), expected);
     }
 }
 
