@@ -19,7 +19,7 @@ use posthaste_udp::{RecvBatch, Socket, Waiting};
 
 use crate::clock::Clock;
 use crate::handler::Handler;
-use crate::options::{Options, fit};
+use crate::options::Options;
 use crate::state::{Interest, Service, State, Watch, earlier};
 
 /// One socket with its endpoint, shared by all threads that use it.
@@ -55,7 +55,7 @@ impl Node {
         let waiting = posthaste_udp::Options { waiting: Waiting::InRecv, ..options.socket.clone() };
         let socket = Socket::bind(address, &waiting)?;
         let mut config: Config = options.config.clone();
-        fit(&mut config, socket.report().recv_buffer.granted_len);
+        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let clock = Clock::start();

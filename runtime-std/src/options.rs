@@ -39,32 +39,3 @@ impl From<Config> for Options {
         Self { config, ..Self::default() }
     }
 }
-
-/// Lowers what peers may have under way to the receive buffer that was granted.
-///
-/// Datagrams beyond it would be lost on our own doorstep, and the peer would take that for congestion.
-pub(crate) fn fit(config: &mut Config, granted_len: usize) {
-    config.credit = config.credit.min(granted_len as u64);
-    config.message_len_max = config.message_len_max.min(granted_len);
-    config.stream_window = config.stream_window.min(granted_len);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_may_send_more_than_the_socket_holds() {
-        let mut config = Config::internet();
-        fit(&mut config, 100_000);
-        assert_eq!((config.credit, config.message_len_max, config.stream_window), (100_000, 100_000, 100_000));
-        assert_eq!(config.check(), Ok(()));
-    }
-
-    #[test]
-    fn a_large_buffer_changes_nothing() {
-        let mut config = Config::internet();
-        fit(&mut config, 64 << 20);
-        assert_eq!(config, Config::internet());
-    }
-}
