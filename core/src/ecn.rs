@@ -1,5 +1,7 @@
 //! Explicit congestion notification: the codepoints, and whether a path carries them (RFC 9000 §13.4.2).
 
+pub use crate::wire::EcnCounts;
+
 /// The two ECN bits of an IP header (RFC 3168 §5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ecn {
@@ -36,17 +38,6 @@ impl Ecn {
             Self::Ce => 0b11,
         }
     }
-}
-
-/// How many datagrams arrived with each codepoint, since the conversation began (RFC 9000 §19.3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EcnCounts {
-    /// Datagrams that arrived with ECT(0).
-    pub ect0: u64,
-    /// Datagrams that arrived with ECT(1).
-    pub ect1: u64,
-    /// Datagrams that arrived with CE.
-    pub ce: u64,
 }
 
 impl EcnCounts {

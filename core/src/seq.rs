@@ -1,4 +1,4 @@
-//! Datagram numbers: their short form on the wire, and the memory of those that arrived.
+//! Datagram numbers: the memory of those that arrived. Their short form is [`TruncatedNumber`](crate::wire::TruncatedNumber).
 //!
 //! Numbers count from zero, stay below 2^62 and are never used twice within a conversation.
 
@@ -9,52 +9,6 @@ pub const NUMBER_MAX: u64 = (1 << 62) - 1;
 
 /// Count of the newest numbers that a [`ReceiveWindow`] can tell apart. Our choice.
 pub const RECEIVE_WINDOW_LEN: u64 = 1024;
-
-/// Returns how many octets, one to four, let the peer expand `number` without doubt (RFC 9000 §17.1, §A.2).
-///
-/// `largest_acked` is the largest number that the peer acknowledged; a sender that reckons with late arrivals gives the one
-/// before the lowest that is still open. Four octets suffice for 2^31 numbers in flight.
-#[must_use]
-pub fn encoded_len(number: u64, largest_acked: Option<u64>) -> usize {
-    let unacked_count = match largest_acked {
-        Some(acked) => number.saturating_sub(acked),
-        None => number.saturating_add(1),
-    };
-    // One bit more than the base-2 logarithm, rounded up, of the numbers that are not acknowledged.
-    let bit_count = match unacked_count {
-        0 | 1 => 1,
-        more => u64::BITS - (more - 1).leading_zeros() + 1,
-    };
-    bit_count.div_ceil(8).min(4) as usize
-}
-
-/// Returns the low `len` octets of `number`; `len` is one to four.
-#[must_use]
-pub fn truncate(number: u64, len: usize) -> u32 {
-    (number & (span(len) - 1)) as u32
-}
-
-/// Returns the number whose low `len` octets are `truncated` and which is nearest to the one expected next
-/// (RFC 9000 §17.1, §A.3).
-#[must_use]
-pub fn expand(truncated: u32, len: usize, largest_received: Option<u64>) -> u64 {
-    let expected = largest_received.map_or(0, |largest| largest.saturating_add(1).min(NUMBER_MAX));
-    let span = span(len);
-    let candidate = (expected & !(span - 1)) | (u64::from(truncated) & (span - 1));
-    // Sums on both sides: a difference could fall below zero near the start of the numbers.
-    if candidate + span / 2 <= expected && candidate + span <= NUMBER_MAX {
-        candidate + span
-    } else if candidate > expected + span / 2 && candidate >= span {
-        candidate - span
-    } else {
-        candidate
-    }
-}
-
-/// How many numbers `len` octets can tell apart.
-fn span(len: usize) -> u64 {
-    1 << (8 * len.clamp(1, 4))
-}
 
 /// How the number of an arriving datagram follows the largest before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,27 +162,6 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// The examples of RFC 9000 §A.2.
-    #[test]
-    fn the_number_length_follows_what_is_not_acknowledged() {
-        assert_eq!(encoded_len(0xac_5c02, Some(0xab_e8b3)), 2);
-        assert_eq!(encoded_len(0xac_e8fe, Some(0xab_e8b3)), 3);
-        assert_eq!(encoded_len(0, None), 1);
-        assert_eq!(encoded_len(127, None), 1);
-        assert_eq!(encoded_len(128, None), 2);
-        assert_eq!(encoded_len(NUMBER_MAX, None), 4);
-    }
-
-    /// The example of RFC 9000 §A.3.
-    #[test]
-    fn a_truncated_number_expands_to_the_nearest() {
-        assert_eq!(expand(0x9b32, 2, Some(0xa82f_30ea)), 0xa82f_9b32);
-        assert_eq!(expand(0xff, 1, Some(0x100)), 0xff);
-        assert_eq!(expand(0x00, 1, Some(0xff)), 0x100);
-        assert_eq!(expand(0xff, 1, None), 0xff);
-        assert_eq!(expand(0xffff_ffff, 4, Some(NUMBER_MAX)), NUMBER_MAX);
-    }
-
     #[test]
     fn a_number_is_fresh_once() {
         let mut window = ReceiveWindow::new();
@@ -282,22 +215,6 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        /// RFC 9000 §17.1: the peer's largest lies anywhere from the last it acknowledged to just before `number`.
-        #[test]
-        fn expansion_undoes_truncation(acked in 0..NUMBER_MAX, ahead in 1u64..1 << 31, progress in 0u64..1 << 31) {
-            let number = acked.saturating_add(ahead).min(NUMBER_MAX);
-            let received = acked + progress % (number - acked).max(1);
-            let len = encoded_len(number, Some(acked));
-            prop_assert_eq!(expand(truncate(number, len), len, Some(received)), number);
-        }
-
-        #[test]
-        fn expansion_gives_a_number_for_any_octets(truncated: u32, len in 0usize..6, largest: Option<u64>) {
-            let number = expand(truncated, len, largest);
-            prop_assert!(number <= NUMBER_MAX);
-            prop_assert_eq!(truncate(number, len), truncate(truncated.into(), len));
-        }
 
         #[test]
         fn the_window_agrees_with_a_set(start in 0..NUMBER_MAX - 100_000, steps in prop::collection::vec((-1100i64..80, 0u8..20), 1..400)) {

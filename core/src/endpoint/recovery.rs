@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::scope::{Fault, Scope};
 use crate::congestion::{Acked, Limit, Lost};
 use crate::crypto::Generation;
-use crate::ecn::{EcnCounts, Verdict as EcnVerdict};
+use crate::ecn::Verdict as EcnVerdict;
 use crate::exchange::{Lane, News, Notices, Stage};
 use crate::loss::{Address, PersistentCongestion, Sent, Verdict};
 use crate::memory::{Broken, Sound};
@@ -98,9 +98,8 @@ impl Scope<'_, '_> {
     }
 
     fn on_ecn_counts(&mut self, ack: &Ack<'_>, newest: Option<(u64, Instant)>, marked_count: u64, in_flight: u64) {
-        let counts = ack.ecn.map(|ecn| EcnCounts { ect0: ecn.ect0, ect1: ecn.ect1, ce: ecn.ce });
         if let Some((_, sent_at)) = newest
-            && self.peer.conversation.ecn.on_ack(counts, marked_count) == EcnVerdict::Congested
+            && self.peer.conversation.ecn.on_ack(ack.ecn, marked_count) == EcnVerdict::Congested
         {
             self.path.controller.on_ecn_ce(self.now, sent_at, in_flight);
         }

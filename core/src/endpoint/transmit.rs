@@ -11,7 +11,7 @@ use crate::sent::{Content, Fate, InDatagram, SentDatagram, SentFrame};
 use crate::session::OpenList;
 use crate::storage::{Links, List};
 use crate::time::{Instant, nanos};
-use crate::wire::{self, Ack, Epoch, Frame, NoRoom, Retired, Seq, ShortHeader, TruncatedNumber, Writer};
+use crate::wire::{Ack, Epoch, Frame, NoRoom, Retired, Seq, ShortHeader, TruncatedNumber, Writer};
 
 /// A datagram that was built.
 pub(super) struct Built {
@@ -261,8 +261,7 @@ impl Scope<'_, '_> {
         if !ack.has_news() {
             return None;
         }
-        let counts = ack.ecn_counts();
-        let ecn = wire::EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce };
+        let ecn = ack.ecn_counts();
         let ecn = (ecn.ect0 | ecn.ect1 | ecn.ce != 0).then_some(ecn);
         let delay = nanos(ack.ack_delay(self.now)) / 1000;
         Ack::write(delay, ack.window().ranges(), ecn, writer).ok()?;

@@ -24,7 +24,7 @@ pub struct Ack<'a> {
     pub ecn: Option<EcnCounts>,
 }
 
-/// How many datagrams arrived so far with each ECN codepoint (protocol §6.2.5).
+/// How many datagrams arrived with each ECN codepoint since the conversation began (protocol §6.2.5; RFC 9000 §19.3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EcnCounts {
     /// Those with ECT(0).

@@ -291,6 +291,8 @@ impl TruncatedNumber {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -300,6 +302,14 @@ mod tests {
         assert_eq!(number, TruncatedNumber { value: 0x5c02, len: 2 });
         assert_eq!(TruncatedNumber::new(0xac_e8fe, 0xab_e8b4).unwrap().len_octets(), 3);
         assert_eq!(TruncatedNumber { value: 0x9b32, len: 2 }.expand(Some(0xa82f_30ea)), 0xa82f_9b32);
+    }
+
+    #[test]
+    fn a_truncated_number_expands_to_the_nearest() {
+        assert_eq!(TruncatedNumber { value: 0xff, len: 1 }.expand(Some(0x100)), 0xff);
+        assert_eq!(TruncatedNumber { value: 0, len: 1 }.expand(Some(0xff)), 0x100);
+        assert_eq!(TruncatedNumber { value: 0xff, len: 1 }.expand(None), 0xff);
+        assert_eq!(TruncatedNumber { value: u32::MAX, len: 4 }.expand(Some(VARINT_MAX)), VARINT_MAX);
     }
 
     #[test]
@@ -322,14 +332,24 @@ mod tests {
         assert!(TruncatedNumber::new((1 << 31) - 1, 0).is_none());
     }
 
-    #[test]
-    fn an_expanded_number_is_always_below_2_to_the_62() {
-        for len in 1..=4 {
-            for value in [0, TruncatedNumber::mask(len)] {
-                for largest in [None, Some(0), Some((1 << 62) - 1), Some(u64::MAX)] {
-                    assert!(TruncatedNumber { value, len }.expand(largest) <= VARINT_MAX);
-                }
-            }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// RFC 9000 §17.1: the peer's largest lies anywhere from the last it acknowledged to just before `number`.
+        #[test]
+        fn expansion_undoes_truncation(acked in 0..VARINT_MAX, ahead in 1u64..(1 << 31) - 1, progress in 0u64..1 << 31) {
+            let number = acked.saturating_add(ahead).min(VARINT_MAX);
+            let received = acked + progress % (number - acked).max(1);
+            let truncated = TruncatedNumber::new(number, (acked + 1).min(number)).unwrap();
+            prop_assert_eq!(truncated.expand(Some(received)), number);
+        }
+
+        #[test]
+        fn expansion_gives_a_number_for_any_octets(octets: u32, len in 1u8..5, largest: Option<u64>) {
+            let value = octets & TruncatedNumber::mask(len);
+            let number = TruncatedNumber { value, len }.expand(largest);
+            prop_assert!(number <= VARINT_MAX);
+            prop_assert_eq!(number as u32 & TruncatedNumber::mask(len), value);
         }
     }
 }
