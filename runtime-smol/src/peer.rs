@@ -58,7 +58,7 @@ impl Peer {
         Calling::new(&self.shared, self.target, request)
     }
 
-    /// Starts a call: resolves when it is accepted, to a [`Pending`] that holds the streams that the request asks for, and is
+    /// Starts a call: resolves when it is accepted, to a [`Pending`](crate::Pending) that holds the streams that the request asks for, and is
     /// to be waited for.
     pub const fn start<'a>(&'a self, request: Request<'a>) -> Starting<'a> {
         Starting::new(&self.shared, self.target, request)
