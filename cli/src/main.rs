@@ -16,6 +16,7 @@ mod output;
 mod ping;
 mod plain;
 mod relay;
+mod runtime;
 mod send;
 mod serve;
 mod service;

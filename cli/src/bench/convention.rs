@@ -35,9 +35,10 @@ use std::time::Instant;
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
-use super::runtime::{Rung, Runtime};
+use super::runtime::Rung;
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::runtime::Runtime;
 
 /// The options of a server or client, by name.
 pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);

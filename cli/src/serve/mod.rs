@@ -10,12 +10,13 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::failure::{Code, Failure};
 use crate::interrupts::Interrupts;
 use crate::output;
 use crate::plain::PlainArgs;
+use crate::runtime::Runtime;
 use crate::service::Service;
 use crate::service::store::Store;
 use crate::value::Address;
@@ -37,17 +38,6 @@ pub(crate) struct ServeArgs {
     store: Option<PathBuf>,
     #[command(flatten)]
     plain: PlainArgs,
-}
-
-/// The adapter that drives the protocol.
-#[derive(Clone, Copy, ValueEnum)]
-enum Runtime {
-    /// Blocking calls on threads.
-    Std,
-    /// A readiness loop.
-    Mio,
-    /// Asynchronous tasks.
-    Smol,
 }
 
 /// Serves until a signal ends it.

@@ -16,9 +16,9 @@ use super::blocks::BlockArgs;
 use super::convention::{ClientOptions, Options, Work};
 use super::driver::{self, Contestant};
 use super::machine::Cores;
-use super::runtime::Runtime;
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::runtime::Runtime;
 
 /// Measure what plain UDP and TCP sockets reach on this machine.
 ///

@@ -11,7 +11,7 @@ use posthaste_smol::{Body, Client, Config, Delivery, Incoming, Message, Options,
 use posthaste_udp::TryOffload;
 use smol::{LocalExecutor, future};
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, VERSION};
+use super::{CHANNEL, COUNT, ECHO, PROGRAM, Pace, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::failure::{Code, Failure};
 
@@ -132,15 +132,6 @@ fn call_side_by_side(
     }))
 }
 
-/// When the next message is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// When the one before was accepted.
-    Ahead,
-    /// When the one before was acknowledged.
-    Acknowledged,
-}
-
 /// Sends messages, and learns how many octets the server's application got.
 async fn send(
     client: &Client,
@@ -150,30 +141,22 @@ async fn send(
     latency: &mut Latency,
     sent_len: &mut u64,
 ) -> Result<u64, Failure> {
-    let octets = vec![0x5a; len];
-    let before = *sent_len;
-    let mut begun_at = Instant::now();
-    loop {
-        let left = limit.left(begun_at, *sent_len - before);
-        if left == 0 {
-            break;
-        }
-        let part = &octets[..usize::try_from(left).unwrap_or(usize::MAX).min(len)];
+    let mut sending = Sending::begin(len, *sent_len, limit, latency);
+    while let Some(octets) = sending.next() {
+        let len = octets.len();
         let delivery = Delivery::Ordered { channel: CHANNEL };
-        let message = Message { delivery, priority: 1, body: Body::Copied(part) };
+        let message = Message { delivery, priority: 1, body: Body::Copied(octets) };
         let sent = client.send(message).await.map_err(|error| failed(&error))?;
         match pace {
             Pace::Ahead => drop(sent),
             Pace::Acknowledged => sent.await.map_err(|error| failed(&error))?,
         }
-        *sent_len += part.len() as u64;
-        let ended_at = Instant::now();
-        latency.record(ended_at - begun_at);
-        begun_at = ended_at;
+        sending.on_sent(len);
     }
+    *sent_len = sending.total_len;
     let expected = sent_len.to_be_bytes();
     client.call(Request::new(PROGRAM, VERSION, COUNT, &expected)).await.map_err(|error| failed(&error))?;
-    Ok(*sent_len - before)
+    Ok(sending.len())
 }
 
 fn failed(error: &impl fmt::Display) -> Failure {

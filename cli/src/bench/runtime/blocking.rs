@@ -14,7 +14,7 @@ use posthaste_std::{
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, VERSION};
+use super::{CHANNEL, COUNT, ECHO, PROGRAM, Pace, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::failure::{Code, Failure};
 
@@ -108,15 +108,6 @@ fn call_ahead(
     }
 }
 
-/// When the next message is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// When the one before was accepted.
-    Ahead,
-    /// When the one before was acknowledged.
-    Acknowledged,
-}
-
 /// Sends messages, and learns how many octets the server's application got.
 fn send(
     client: &Client,
@@ -126,26 +117,18 @@ fn send(
     latency: &mut Latency,
     sent_len: &mut u64,
 ) -> Result<u64, Failure> {
-    let message = vec![0x5a; len];
-    let before = *sent_len;
-    let mut begun_at = Instant::now();
-    loop {
-        let left = limit.left(begun_at, *sent_len - before);
-        if left == 0 {
-            break;
-        }
-        let part = &message[..usize::try_from(left).unwrap_or(usize::MAX).min(len)];
-        client.send(Delivery::Ordered { channel: CHANNEL }, part).map_err(|error| not_sent(&error))?;
+    let mut sending = Sending::begin(len, *sent_len, limit, latency);
+    while let Some(message) = sending.next() {
+        let len = message.len();
+        client.send(Delivery::Ordered { channel: CHANNEL }, message).map_err(|error| not_sent(&error))?;
         if pace == Pace::Acknowledged {
             client.flush().map_err(|error| not_sent(&error))?;
         }
-        *sent_len += part.len() as u64;
-        let ended_at = Instant::now();
-        latency.record(ended_at - begun_at);
-        begun_at = ended_at;
+        sending.on_sent(len);
     }
+    *sent_len = sending.total_len;
     client.call(PROGRAM, VERSION, COUNT, &sent_len.to_be_bytes()).map_err(|error| failed(&error))?;
-    Ok(*sent_len - before)
+    Ok(sending.len())
 }
 
 fn not_sent(error: &impl fmt::Display) -> Failure {

@@ -9,13 +9,15 @@ use core::net::SocketAddr;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::io::{stdin, stdout};
+use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use posthaste_core::Config;
 
 pub(super) use self::rung::Rung;
-use super::convention::{self, Options};
+use super::convention::{self, Latency, Limit, Options};
 use crate::failure::Failure;
+use crate::runtime::Runtime;
 
 /// Be one end of a measurement, as the bench convention wants it.
 #[derive(Args)]
@@ -25,25 +27,50 @@ pub(crate) struct PeerArgs {
     options: Vec<String>,
 }
 
-/// The adapters that can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Runtime {
-    /// Blocking calls.
-    Std,
-    /// A readiness loop.
-    Mio,
-    /// Futures.
-    Smol,
+/// When the next message is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// When the one before was accepted.
+    Ahead,
+    /// When the one before was acknowledged.
+    Acknowledged,
 }
 
-impl Runtime {
-    /// Returns the value of `--runtime` that names the adapter.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Std => "std",
-            Self::Mio => "mio",
-            Self::Smol => "smol",
-        }
+/// The messages of one block of work, one after the other.
+struct Sending<'a> {
+    octets: Vec<u8>,
+    limit: Limit,
+    latency: &'a mut Latency,
+    begun_at: Instant,
+    before: u64,
+    /// Octets sent, in this block and those before it.
+    total_len: u64,
+}
+
+impl<'a> Sending<'a> {
+    /// Begins a block of messages of `len` octets, after `before` octets in other blocks.
+    fn begin(len: usize, before: u64, limit: Limit, latency: &'a mut Latency) -> Self {
+        let octets = vec![0x5a; len];
+        Self { octets, limit, latency, begun_at: Instant::now(), before, total_len: before }
+    }
+
+    /// Returns the next message; `None` at the end of the block.
+    fn next(&self) -> Option<&[u8]> {
+        let left = usize::try_from(self.limit.left(self.begun_at, self.len())).unwrap_or(usize::MAX);
+        (left > 0).then(|| &self.octets[..left.min(self.octets.len())])
+    }
+
+    /// Notes that a message was sent.
+    fn on_sent(&mut self, len: usize) {
+        self.total_len += len as u64;
+        let ended_at = Instant::now();
+        self.latency.record(ended_at - self.begun_at);
+        self.begun_at = ended_at;
+    }
+
+    /// Returns how many octets were sent in this block.
+    const fn len(&self) -> u64 {
+        self.total_len - self.before
     }
 }
 

@@ -14,7 +14,7 @@ use posthaste_mio::{
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, VERSION};
+use super::{CHANNEL, COUNT, ECHO, PROGRAM, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::failure::{Code, Failure};
 
@@ -196,25 +196,17 @@ impl Caller {
         limit: Limit,
         latency: &mut Latency,
     ) -> Result<u64, Failure> {
-        let octets = vec![0x5a; len];
-        let before = self.sent_len;
-        let mut begun_at = Instant::now();
-        loop {
-            let left = limit.left(begun_at, self.sent_len - before);
-            if left == 0 {
-                break;
-            }
-            let part = &octets[..usize::try_from(left).unwrap_or(usize::MAX).min(len)];
-            self.send_one(part)?;
+        let mut sending = Sending::begin(len, self.sent_len, limit, latency);
+        while let Some(octets) = sending.next() {
+            let len = octets.len();
+            self.send_one(octets)?;
             then(self)?;
-            self.sent_len += part.len() as u64;
-            let ended_at = Instant::now();
-            latency.record(ended_at - begun_at);
-            begun_at = ended_at;
+            sending.on_sent(len);
         }
+        self.sent_len = sending.total_len;
         self.call(COUNT, &self.sent_len.to_be_bytes(), Instant::now())?;
         self.finish(&mut Latency::new())?;
-        Ok(self.sent_len - before)
+        Ok(sending.len())
     }
 
     fn send_one(&mut self, octets: &[u8]) -> Result<(), Failure> {

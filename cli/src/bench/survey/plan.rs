@@ -5,7 +5,8 @@ use clap::ValueEnum;
 use super::quantity::{self, Quantity};
 use crate::bench::baseline::{BULK_LEN, ECHO_LEN, WARM_SECS};
 use crate::bench::driver::Contestant;
-use crate::bench::runtime::{Rung, Runtime};
+use crate::bench::runtime::Rung;
+use crate::runtime::Runtime;
 use crate::value::TimeSpan;
 
 /// Contestants that take turns at the same work.
