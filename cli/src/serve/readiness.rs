@@ -105,7 +105,7 @@ impl Loop {
             self.pump()?;
             self.endpoint.transmit().map_err(failed)?;
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero() || self.calls.is_empty()) {
+            if left.is_some_and(|left| left.is_zero() || self.endpoint.is_drained()) {
                 return Ok(());
             }
             let timeout = [left, self.endpoint.next_timeout()].into_iter().flatten().min();

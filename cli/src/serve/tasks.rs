@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::pin::pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use std::io::{self, Read};
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use smol::io::AsyncReadExt;
 
 use super::{DRAIN_TIMEOUT, FILE_COUNT_MAX, SILENCE_MAX, WAITING_COUNT_MAX};
 use crate::failure::Failure;
-use crate::service::{LOOK_INTERVAL, Procedure, Service};
+use crate::service::{Procedure, Service};
 use crate::value::Address;
 
 /// Serves until a signal ends it.
@@ -28,13 +27,9 @@ pub(super) fn serve(
     let server = super::bind_first(listen, addresses, |address| Server::bind_insecure(address, config.clone()))?;
     let interrupts = super::interrupts()?;
     super::announce(server.local_addr())?;
-    let open_count = Arc::new(AtomicUsize::new(0));
     let mut files = Vec::new();
     let served = smol::block_on(async {
-        let calls = server.serve(WAITING_COUNT_MAX, |call| {
-            let open = Open::new(&open_count);
-            answer(Arc::clone(&service), call, open)
-        });
+        let calls = server.serve(WAITING_COUNT_MAX, |call| answer(Arc::clone(&service), call));
         let mut calls = pin!(calls.admitting(|procedure| Procedure::of(procedure).map(|_| ())));
         let stopped = smol::unblock(move || interrupts.wait());
         let taking = take_files(&server, &service, &mut files);
@@ -48,19 +43,10 @@ pub(super) fn serve(
             Ok(())
         };
         let served = or(stopped, or(answering, taking)).await;
-        server.drain();
-        let idle = async {
-            while open_count.load(Ordering::Relaxed) > 0 {
-                Timer::after(LOOK_INTERVAL).await;
-            }
-        };
-        let late = async {
-            Timer::after(DRAIN_TIMEOUT).await;
-        };
         let answering = async {
             let _ = calls.await;
         };
-        or(idle, or(late, answering)).await;
+        or(server.shut_down(DRAIN_TIMEOUT), answering).await;
         served
     });
     // Its streams end with it, and what was taken from them so far is removed.
@@ -87,7 +73,7 @@ async fn take_files(server: &Server, service: &Arc<Service>, files: &mut Vec<Tak
 }
 
 /// Answers one call.
-async fn answer(service: Arc<Service>, call: Incoming, open: Open) {
+async fn answer(service: Arc<Service>, call: Incoming) {
     let procedure = Procedure::of(call.procedure()).expect("others were refused");
     let reply = move || {
         let deadline = call.deadline();
@@ -104,23 +90,6 @@ async fn answer(service: Arc<Service>, call: Incoming, open: Open) {
         smol::unblock(reply).await;
     } else {
         reply();
-    }
-    drop(open);
-}
-
-/// A call under way, counted while this lives.
-struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

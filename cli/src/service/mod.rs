@@ -151,6 +151,6 @@ fn number(arguments: &[u8]) -> Option<u64> {
 }
 
 /// How long one who waits takes to see that nobody waits for the answer; our choice.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 const NO_STORE: &str = "this server takes no files: it was started without --store";
