@@ -300,10 +300,6 @@ impl Client {
                     "a cancelled call left a tombstone"
                 );
                 sometimes!(
-                    why == NotExecuted::Refused(wire::NotExecuted::Resolved),
-                    "a resolved call left a tombstone"
-                );
-                sometimes!(
                     why == NotExecuted::Refused(wire::NotExecuted::DeadlinePassed),
                     "a call was refused because its deadline had passed"
                 );
