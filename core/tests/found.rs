@@ -548,6 +548,30 @@ fn a_probe_is_sent_though_what_is_queued_waits_for_credit() {
     assert!(duration < Duration::from_millis(200), "{duration:?}");
 }
 
+/// RFC 9000 §13.2.1: what is queued may not be sent, and is no reason to acknowledge an acknowledgement.
+#[test]
+fn whoever_waits_for_credit_does_not_answer_acks() {
+    let mut config = Config::internet();
+    config.message_len_max = 64 * 1024;
+    config.credit = 64 * 1024;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let mut pair = Pair::with(config.clone(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    for _ in 0..2 {
+        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    pair.run(SECOND);
+    // A call overtakes what is blocked, and so does word of what is retired. Nobody replies: all that comes back is an
+    // acknowledgement.
+    let sent_count = pair.client.sent.len();
+    let request = Request { priority: 0, ..Request::new(1, 1, 7, b"overtakes") };
+    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.run(Duration::from_millis(500));
+    assert_eq!(pair.client.sent.len() - sent_count, 2);
+}
+
 #[test]
 fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     let mut pair = Pair::new();

@@ -73,7 +73,8 @@ impl Scope<'_, '_> {
         let acknowledges = self.write_ack(&mut writer);
         let acked_len = writer.len();
         let (mut quiet_len, mut low) = (acked_len, 0);
-        let mut is_news = acked_len > header_len;
+        // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
+        let mut is_news = is_ack_due && acked_len > header_len;
         if let Some(record) = record
             && has_work
         {
