@@ -639,6 +639,32 @@ fn calls_that_end_while_the_sent_frames_fill_their_pool_break_nothing() {
     echo(&mut pair, b"again");
 }
 
+/// The server stops the request for want of progress; whoever waits for its reply, without a deadline, is told.
+#[test]
+fn a_call_whose_request_made_no_progress_is_refused() {
+    let mut config = Config::internet();
+    config.progress_timeout = SECOND;
+    let mut pair = Pair::with(Config::internet(), config);
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let mut is_first = true;
+    pair.fate = Box::new(move |_| if core::mem::take(&mut is_first) { Fate::Arrive } else { Fate::Lose });
+    let request = Request { timeout: None, ..Request::new(1, 1, 7, &[7; 5000]) };
+    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.run(2 * SECOND);
+    pair.fate = Box::new(|_| Fate::Arrive);
+    let refused = |event: &Event| match event {
+        Event::CallEnded { outcome: Outcome::NotExecuted(why), .. } => Some(*why),
+        _ => None,
+    };
+    let mut why = None;
+    pair.run_until(30 * SECOND, |pair| {
+        why = pair.client.take(refused);
+        why.is_some()
+    });
+    assert_eq!(why, Some(posthaste_core::NotExecuted::Refused(NotExecuted::DeadlinePassed)));
+}
+
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();

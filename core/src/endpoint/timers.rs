@@ -10,7 +10,7 @@ use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
 use crate::time::Instant;
 use crate::wire::{
-    CloseCode, Epoch, Frame, ResetReason, ShortHeader, Side, TruncatedNumber, Writer,
+    CloseCode, Epoch, Frame, NotExecuted, ResetReason, Role, ShortHeader, Side, TruncatedNumber, Writer,
     frame::{self, Closer},
 };
 
@@ -221,7 +221,14 @@ impl Scope<'_, '_> {
         let at = incoming.arrived_at.saturating_add(self.config.progress_timeout);
         if at <= self.now {
             let is_read = incoming.is_announced;
+            let is_request = lane == Lane::Forward
+                && exchange.stage == ExchangeStage::Arriving
+                && exchange.role == Some(Role::Request);
             self.stop_incoming(index, lane, ResetReason::ProgressTimeout)?;
+            if is_request {
+                // Without a refusal its caller would wait for a reply as long as we answer its questions.
+                return self.refuse(index, NotExecuted::DeadlinePassed);
+            }
             // Whoever waits for more of it learns that none will come.
             return if is_read { self.tell(index, News::READABLE << lane as u16) } else { Ok(()) };
         }
