@@ -189,7 +189,8 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
-        // Tasks beside this one want to run, too.
+        // Handlers that are always ready leave the socket its turn; and tasks beside this one want to run, too.
+        this.shared.take_turn(&this.waiter);
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -236,7 +236,7 @@ impl Shared {
             if let Poll::Ready(value) = attempt(state, waiter, now) {
                 return Poll::Ready(Ok(value));
             }
-            let is_driven = matches!(state.driver, Some(Driver::Waiter(driver)) if driver != waiter.key);
+            let is_driven = state.is_driven_by_other(waiter);
             // Other futures may be about to ask for something as well; all of it goes into few datagrams.
             let has_company = is_driven || state.waiters.woken_count() > 0;
             if has_company && !waiter.has_yielded && state.core.has_transmit() {
@@ -258,6 +258,15 @@ impl Shared {
         state.waiters.wait(waiter.key, cx.waker());
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Drives for one turn, without sleep, unless another future does.
+    pub(crate) fn take_turn(&self, waiter: &Waiter) {
+        let mut state = self.lock();
+        if !state.is_driven_by_other(waiter) {
+            state.drive(Driver::Waiter(waiter.key));
+            state.turn(self.socket(), self.now());
+        }
     }
 
     /// Has the task of the driver woken when there is something to do; ready if there is already.
@@ -402,6 +411,11 @@ impl State {
         }
         self.tell_of_room();
         Turn::Progress
+    }
+
+    /// Says whether another future drives; from the helper any future takes over.
+    fn is_driven_by_other(&self, waiter: &Waiter) -> bool {
+        matches!(self.driver, Some(Driver::Waiter(driver)) if driver != waiter.key)
     }
 
     /// Makes a future, or the helper, the driver.
