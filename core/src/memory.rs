@@ -133,6 +133,18 @@ impl Memory<'_> {
         Ok(())
     }
 
+    /// Puts an exchange under another peer.
+    pub fn rehome(&mut self, index: u32, peer: u32) -> Result<(), Broken> {
+        let exchange = self.exchanges.at_mut(index).sound()?;
+        let old = core::mem::replace(&mut exchange.peer, peer);
+        let (begun_by, seq) = (exchange.begun_by, exchange.seq);
+        if let Some(seq) = seq {
+            self.by_seq.remove(self.hash(old, begun_by, seq), index);
+            self.by_seq.insert(self.hash(peer, begun_by, seq), index);
+        }
+        Ok(())
+    }
+
     /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
     pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;

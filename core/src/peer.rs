@@ -47,6 +47,10 @@ pub struct Peer {
     pub busy_until: Option<Instant>,
     /// Whether the peer begins no calls of ours any more.
     pub is_draining: bool,
+    /// Whether it is open which session a protected conversation serves: a client that asks for the one before waits for the
+    /// answer, and a server for the first datagram, which asks or does not. Nothing of any session is said until then
+    /// (protocol §4.16).
+    pub is_undecided: bool,
     /// Whether we refuse calls, because we drain.
     pub is_refusing: bool,
     /// Before which seq everything must be acknowledged for the application to be told.
@@ -79,7 +83,7 @@ pub struct Peer {
     pub lease: Duration,
     /// Server: the number of the hello that is to be answered.
     pub hello_number: u32,
-    /// Server: what the answer says of the session.
+    /// What the server's answer says of the session.
     pub outcome: SessionOutcome,
     /// A token for the next opening, if there was room to keep it.
     pub ticket: Option<Block>,
@@ -276,8 +280,12 @@ impl Notices {
     pub const SESSION: u16 = 1 << 6;
     /// ACK_FREQUENCY.
     pub const ACK_FREQUENCY: u16 = 1 << 7;
+    /// RESUME, in a protected conversation.
+    pub const RESUME: u16 = 1 << 8;
     /// Those that must arrive.
-    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY;
+    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME;
+    /// Those that are of no session.
+    pub const OF_NO_SESSION: u16 = Self::PING | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME;
 }
 
 /// Bits of what the application is to be told about a peer.
@@ -318,7 +326,70 @@ pub enum OnPath {}
 #[derive(Debug)]
 pub enum Noticed {}
 
+/// What a session that is resumed takes with it from one slot to another.
+#[derive(Debug)]
+pub struct Luggage {
+    session: Session,
+    queues: [List<Queued>; PRIORITY_COUNT],
+    begun: [List<Queued>; PRIORITY_COUNT],
+    lost: List<InLost>,
+    noticed: List<Noticed>,
+    flush_to: Option<u64>,
+    stalled_at: Option<Instant>,
+    is_draining: bool,
+    open_call_count: u32,
+    open_reply_count: u32,
+    stream_count: u16,
+    run_count: u32,
+    unnumbered_len: u32,
+}
+
+impl Luggage {
+    /// Returns the session.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
 impl Peer {
+    /// Takes a session and all that belongs to it out of the slot, and leaves `empty`, in which nothing happened.
+    pub fn pack(&mut self, empty: Session) -> Luggage {
+        use core::mem::{replace, take};
+        Luggage {
+            session: replace(&mut self.session, empty),
+            queues: replace(&mut self.queues, [const { List::new() }; PRIORITY_COUNT]),
+            begun: replace(&mut self.begun, [const { List::new() }; PRIORITY_COUNT]),
+            lost: take(&mut self.lost),
+            noticed: take(&mut self.noticed),
+            flush_to: self.flush_to.take(),
+            stalled_at: self.stalled_at.take(),
+            is_draining: take(&mut self.is_draining),
+            open_call_count: take(&mut self.open_call_count),
+            open_reply_count: take(&mut self.open_reply_count),
+            stream_count: take(&mut self.stream_count),
+            run_count: take(&mut self.run_count),
+            unnumbered_len: take(&mut self.unnumbered_len),
+        }
+    }
+
+    /// Puts a session into the slot, of whose own nothing may be left.
+    pub fn unpack(&mut self, luggage: Luggage) {
+        self.session = luggage.session;
+        self.queues = luggage.queues;
+        self.begun = luggage.begun;
+        self.lost = luggage.lost;
+        self.noticed = luggage.noticed;
+        self.flush_to = luggage.flush_to;
+        self.stalled_at = luggage.stalled_at;
+        self.is_draining = luggage.is_draining;
+        self.open_call_count = luggage.open_call_count;
+        self.open_reply_count = luggage.open_reply_count;
+        self.stream_count = luggage.stream_count;
+        self.run_count = luggage.run_count;
+        self.unnumbered_len = luggage.unnumbered_len;
+    }
+
     /// Returns the queue that a flow is in, or belongs into.
     pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
         let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };

@@ -1,5 +1,6 @@
 //! Protected conversations between two endpoints, with a cipher for tests.
 #![cfg(feature = "test-crypto")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
 
 #[path = "support/pair.rs"]
 mod pair;
@@ -8,9 +9,10 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use pair::{Fate, Pair, SERVER, answer};
-use posthaste_core::Config;
 use posthaste_core::crypto::{FakeCrypto, Limits};
-use posthaste_core::endpoint::Request;
+use posthaste_core::endpoint::{Event, Request};
+use posthaste_core::random::Random;
+use posthaste_core::{Config, Outcome};
 
 fn protected(limits: Limits, hello_len: usize) -> Pair {
     let crypto = |seed, identity: &[u8]| {
@@ -19,6 +21,7 @@ fn protected(limits: Limits, hello_len: usize) -> Pair {
     Pair::secured(Config::internet(), Config::internet(), crypto(3, b"client"), crypto(4, b"server"))
 }
 
+const SECOND: Duration = Duration::from_secs(1);
 const GENEROUS: Limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
 
 #[test]
@@ -106,4 +109,88 @@ fn copies_from_elsewhere_move_nobody_and_draw_at_most_three_times_their_octets()
         pair.server.echo(pair.now);
         pair.client.events.pop_front().is_some()
     }));
+}
+
+/// The handler runs while the conversation is lost, and its caller comes back on another one.
+#[test]
+fn a_session_goes_on_in_another_protected_conversation() {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    pair.run(SECOND);
+    for (round, arguments) in [b"first", b"again", b"third"].into_iter().enumerate() {
+        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, arguments)).unwrap();
+        let is_called = |pair: &mut Pair| pair.server.events.iter().any(|it| matches!(it, Event::CallReceived { .. }));
+        assert!(pair.run_until(SECOND, is_called));
+        pair.client.endpoint.handle_address_change(pair.now);
+        assert_eq!(answer(&mut pair).1, arguments, "round {round}");
+    }
+    assert!(!pair.client.events.iter().any(|event| matches!(event, Event::SessionLost { .. } | Event::Closed { .. })));
+    pair.run(60 * SECOND);
+    // The slots of the conversations before are free again, and the last call waits for the next one to retire it.
+    let (client, server) = (pair.client.endpoint.usage(), pair.server.endpoint.usage());
+    assert_eq!((client.exchanges, server.exchanges, server.peers), (0, 1, 1));
+}
+
+#[test]
+fn a_session_that_a_restarted_server_does_not_know_is_lost_and_another_one_begins() {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"before")).unwrap();
+    assert_eq!(answer(&mut pair).1, b"before");
+    let fresh = protected(GENEROUS, 200);
+    pair.server.endpoint = fresh.server.endpoint;
+    pair.server.events.clear();
+    pair.client.endpoint.handle_address_change(pair.now);
+    pair.run(SECOND);
+    assert!(pair.client.take(|event| matches!(event, Event::SessionLost { .. }).then_some(())).is_some());
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"after")).unwrap();
+    assert_eq!(answer(&mut pair).1, b"after");
+}
+
+/// A quarter of all datagrams is lost, and the client comes from elsewhere again and again.
+#[test]
+fn no_call_is_executed_twice_or_lost_when_a_protected_session_is_resumed_under_loss() {
+    for seed in 0..8 {
+        let mut pair = protected(GENEROUS, 200);
+        let mut dice = Random::new([seed; 32]);
+        pair.fate = Box::new(move |_| match dice.below(8) {
+            0 | 1 => Fate::Lose,
+            2 => Fate::Twice,
+            _ => Fate::Arrive,
+        });
+        let peer = pair.dial_to(b"server");
+        let (mut executed, mut answered) = (0, 0);
+        for round in 0..100_u32 {
+            let octets = [7; 3000];
+            let request = Request { timeout: None, ..Request::new(1, 1, 7, &octets) };
+            pair.client.endpoint.call(pair.now, peer, request).unwrap();
+            // What proves that the session is ours comes with the first answers.
+            if round % 10 == 9 && pair.client.events.iter().any(|it| matches!(it, Event::CallEnded { .. })) {
+                pair.client.endpoint.handle_address_change(pair.now);
+            }
+            pair.run_until(Duration::from_millis(60), |pair| {
+                executed += pair.server.echo(pair.now);
+                false
+            });
+        }
+        pair.run_until(60 * SECOND, |pair| {
+            executed += pair.server.echo(pair.now);
+            while let Some(outcome) = pair.client.take(|event| match event {
+                Event::CallEnded { outcome, .. } => Some(*outcome),
+                _ => None,
+            }) {
+                let Outcome::Ok(reply) = outcome else { panic!("{outcome:?} with seed {seed}") };
+                assert_eq!(pair.client.endpoint.payload(reply), Ok(&[7; 3000][..]));
+                pair.client.endpoint.release(pair.now, reply).unwrap();
+                answered += 1;
+            }
+            answered == 100
+        });
+        assert_eq!((executed, answered), (100, 100), "seed {seed}");
+        for host in [&pair.client, &pair.server] {
+            let counters = host.endpoint.counters();
+            assert_eq!((counters.violations, counters.broken), (0, 0), "seed {seed}");
+        }
+    }
 }

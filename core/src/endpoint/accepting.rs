@@ -3,10 +3,12 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::Endpoint;
-use super::input::{Arrival, Rejected, internal};
+use super::input::{Arrival, Asked, Rejected, internal};
+use super::opening::no_session;
 use super::scope::Fault;
-use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
-use crate::memory::{Broken, Purpose};
+use crate::crypto::{Crypto, Generation, Plain, open_datagram, unmask_header};
+use crate::memory::{Broken, Purpose, Sound};
+use crate::outcome::Unknown;
 use crate::peer::{self, Code, Notices, Stage, Ticket};
 use crate::session::Session;
 use crate::token::{TOKEN_LEN, TicketRefused, Token, TokenKind, resume_proof, secrets_are_equal};
@@ -188,6 +190,53 @@ impl Endpoint<'_> {
             && peer.side == Side::Server
             && matches!(peer.stage, Stage::Open | Stage::Suspended);
         (is_there && secrets_are_equal(&resume_proof(&peer.session.secret, id), &proof)).then_some(index)
+    }
+
+    /// Answers a client that asks on a protected conversation for the session that it had (protocol §4.16).
+    pub(super) fn decide(&mut self, index: u32, asked: &Asked) -> Result<(), Broken> {
+        let remote = self.peers.at(index).sound()?.conversation.remote;
+        let found = self.find_session((asked.session, asked.proof), remote).filter(|old| *old != index);
+        // A secret that was stolen opens nothing for another identity.
+        let crypto: &dyn Crypto = self.crypto.get();
+        let known = found.filter(|old| crypto.peer_identity(*old) == crypto.peer_identity(index));
+        if let Some(old) = known {
+            self.take_over(old, index)?;
+        }
+        let peer = self.peers.at_mut(index).sound()?;
+        peer.is_undecided = false;
+        peer.outcome = if known.is_some() { SessionOutcome::Resumed } else { SessionOutcome::Unknown };
+        peer.hello_number = u32::try_from(asked.number).unwrap_or(u32::MAX);
+        peer.notices |= Notices::SESSION;
+        peer.news |= peer::News::CONNECTED;
+        Ok(())
+    }
+
+    /// Lets the session of one slot go on in another, whose conversation has the keys. Its id becomes that of the slot.
+    fn take_over(&mut self, old: u32, index: u32) -> Result<(), Broken> {
+        let mut scope = self.scope(old)?;
+        scope.lose_all()?;
+        scope.drop_handshake()?;
+        let luggage = scope.peer.pack(no_session(scope.config.credit));
+        scope.peer.stage = Stage::Draining { until: scope.now };
+        scope.peer.notices = 0;
+        scope.peer.news |= peer::News::CLOSED;
+        let session = luggage.session();
+        for list in [&session.ours, &session.unnumbered, &session.theirs] {
+            let mut place = list.front();
+            while let Some(exchange) = place {
+                place = list.next(&scope.memory.exchanges, exchange);
+                scope.memory.rehome(exchange, index)?;
+            }
+        }
+        self.settle(old);
+        let mut scope = self.scope(index)?;
+        scope.end_all(Unknown::SessionLost)?;
+        let id = scope.peer.session.id;
+        scope.peer.unpack(luggage);
+        scope.peer.session.id = id;
+        let parameters = scope.peer.parameters;
+        scope.adopt(parameters)?;
+        scope.announce_anew()
     }
 
     /// Moves a session that is resumed to the path that the client comes from.

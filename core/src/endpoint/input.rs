@@ -17,7 +17,7 @@ use crate::token::secrets_are_equal;
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
     CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters,
-    ResetToken, ShortHeader, Side, Stateless, frame, stateless,
+    ResetToken, SessionOutcome, ShortHeader, Side, Stateless, frame, stateless,
 };
 
 /// Where a datagram came from.
@@ -176,8 +176,9 @@ impl Endpoint<'_> {
         }
         let result = scope.on_data_datagram(arrival, datagram);
         match result {
-            Ok(()) => {
-                if self.finish_move(index).is_err() {
+            Ok(asked) => {
+                let decided = asked.map_or(Ok(()), |asked| self.decide(index, &asked));
+                if decided.and_then(|()| self.finish_move(index)).is_err() {
                     self.break_off(index);
                 }
                 self.settle(index);
@@ -400,7 +401,9 @@ impl Endpoint<'_> {
 
 impl Scope<'_, '_> {
     /// Takes a datagram of the data epoch.
-    fn on_data_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Rejected> {
+    ///
+    /// Returns which session a client asks for, on a conversation of which that is still open.
+    fn on_data_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<Option<Asked>, Rejected> {
         let now = self.now;
         let field: NumberField =
             unmask_header(self.crypto, self.index, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
@@ -436,8 +439,13 @@ impl Scope<'_, '_> {
             let is_newest = self.peer.conversation.ack.window().largest().is_none_or(|largest| number > largest);
             self.on_elsewhere(arrival, is_newest, len);
         }
+        let asked = self.hear_asked(number, frames);
         for frame in Frames::new(frames) {
-            match self.on_frame(arrival, frame?, generation) {
+            let frame = frame?;
+            if self.peer.is_undecided && is_of_session(&frame) {
+                return Err(Rejected::NoRoom);
+            }
+            match self.on_frame(arrival, frame, generation) {
                 Ok(()) => {}
                 Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
                 Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
@@ -453,7 +461,23 @@ impl Scope<'_, '_> {
         self.peer.conversation.ack.on_received(now, number, eliciting, arrival.ecn);
         self.peer.received_at = now;
         self.peer.awaiting_since = if self.peer.conversation.eliciting_count > 0 { Some(now) } else { None };
-        Ok(())
+        Ok(asked)
+    }
+
+    /// Looks in the first datagram of a client, on a protected conversation, whether it asks for the session that it had.
+    fn hear_asked(&mut self, number: u64, frames: &[u8]) -> Option<Asked> {
+        if !self.peer.is_undecided || self.peer.side == Side::Client {
+            return None;
+        }
+        let asked = Frames::new(frames).find_map(|frame| match frame {
+            Ok(Frame::Resume { session, proof }) => Some(Asked { number, session, proof }),
+            _ => None,
+        });
+        if asked.is_none() {
+            self.peer.is_undecided = false;
+            self.peer.news |= peer::News::CONNECTED;
+        }
+        asked
     }
 
     fn on_frame(&mut self, arrival: Arrival, frame: Frame<'_>, generation: Generation) -> Result<(), Fault> {
@@ -508,15 +532,16 @@ impl Scope<'_, '_> {
             // An id lives until it is retired, which we never do, and a move needs no other one: what is lost by keeping to the
             // first is that an observer can link the two paths (protocol §6.8.2). We give none, so none of ours is retired.
             Frame::NewId { .. } | Frame::RetireId { .. } => Ok(()),
-            Frame::Handshake { .. } | Frame::HandshakeAck { .. } | Frame::Resume { .. }
-                if self.crypto.is_protected() =>
-            {
+            Frame::Resume { .. } if self.crypto.is_protected() => {
+                if !self.peer.is_undecided && self.peer.outcome == SessionOutcome::Opened {
+                    // Something else came first, and another session has begun.
+                    self.peer.outcome = SessionOutcome::Unknown;
+                    self.peer.notices |= peer::Notices::SESSION;
+                }
                 Ok(())
             }
-            Frame::Session(session) if self.crypto.is_protected() => {
-                self.on_session(&session);
-                Ok(())
-            }
+            Frame::Handshake { .. } | Frame::HandshakeAck { .. } if self.crypto.is_protected() => Ok(()),
+            Frame::Session(session) if self.crypto.is_protected() => Ok(self.on_session(&session)?),
             Frame::Handshake { .. }
             | Frame::HandshakeAck { .. }
             | Frame::Session(_)
@@ -577,6 +602,32 @@ impl Scope<'_, '_> {
         }
         self.end_all(Unknown::Closed)
     }
+}
+
+/// The session that a client asks for on a protected conversation, and the datagram that asks.
+pub(super) struct Asked {
+    pub(super) number: u64,
+    pub(super) session: u64,
+    pub(super) proof: [u8; 16],
+}
+
+/// Says whether a frame is about exchanges, credit or channels: of no use before it is known whose.
+const fn is_of_session(frame: &Frame<'_>) -> bool {
+    matches!(
+        frame,
+        Frame::Data(_)
+            | Frame::Credit { .. }
+            | Frame::StreamCredit { .. }
+            | Frame::Retired(_)
+            | Frame::Reset { .. }
+            | Frame::Stop { .. }
+            | Frame::Taken { .. }
+            | Frame::Cancel { .. }
+            | Frame::Ask { .. }
+            | Frame::Progress { .. }
+            | Frame::Resolve { .. }
+            | Frame::Drain
+    )
 }
 
 /// Stateless answers that wait to be sent: a few, since who asks so fast is no honest client, and asks again.

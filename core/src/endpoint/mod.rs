@@ -586,6 +586,7 @@ impl<'s> Endpoint<'s> {
             news: 0,
             busy_until: None,
             is_draining: false,
+            is_undecided: false,
             is_refusing: false,
             flush_to: None,
             received_at: self.now,

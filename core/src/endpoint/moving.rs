@@ -29,7 +29,8 @@ impl Scope<'_, '_> {
             moving.received = moving.received.saturating_add(len as u64);
             return;
         }
-        if !is_newest {
+        // Nothing goes out before what asks for the session (protocol §4.16).
+        if !is_newest || self.is_asking() {
             return;
         }
         let moving = Moving {
@@ -52,6 +53,9 @@ impl Scope<'_, '_> {
     /// Takes a challenge. The newest is answered, once, to where it came from (RFC 9000 §8.2.2): the path, or the address that
     /// is itself challenged.
     pub(super) fn on_challenge(&mut self, arrival: Arrival, data: [u8; 8]) {
+        if self.is_asking() {
+            return;
+        }
         let from = if arrival.from == self.path.remote { Place::Path } else { Place::Elsewhere };
         if from == Place::Path || self.moving().is_some_and(|moving| moving.address == arrival.from) {
             self.peer.response = Some(Response { data, local: arrival.to, from });

@@ -8,24 +8,38 @@ use crate::peer;
 use crate::sent::Content;
 use crate::session::ChannelUse;
 use crate::time::{Instant, nanos};
+use crate::token::resume_proof;
 use crate::wire::{CallState, Frame, Role, Seq, Writer};
 
 impl Scope<'_, '_> {
     pub(super) fn write_peer_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
         let mut wanted = self.peer.notices;
+        if self.peer.is_undecided {
+            wanted &= peer::Notices::OF_NO_SESSION;
+        }
         if !self.has_frame_room() {
             wanted &= !(peer::Notices::RELIABLE | peer::Notices::TAKEN);
         }
         let mut sent = 0;
+        if self.is_asking() {
+            let session = self.peer.session.id;
+            let proof = resume_proof(&self.peer.session.secret, self.peer.conversation.local);
+            if wanted & peer::Notices::RESUME == 0 || (Frame::Resume { session, proof }).encode(writer).is_err() {
+                // Nothing goes without it.
+                return Ok(());
+            }
+            sent |= peer::Notices::RESUME;
+        }
+        // Before all else: it tells whose the rest is.
+        if wanted & peer::Notices::SESSION != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
+            sent |= peer::Notices::SESSION;
+        }
         if wanted & peer::Notices::CREDIT != 0 {
             let limit = self.peer.session.returned.saturating_add(self.config.credit);
             if (Frame::Credit { limit }).encode(writer).is_ok() {
                 self.peer.session.granted_by_us = self.peer.session.granted_by_us.max(limit);
                 sent |= peer::Notices::CREDIT;
             }
-        }
-        if wanted & peer::Notices::SESSION != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
-            sent |= peer::Notices::SESSION;
         }
         if wanted & peer::Notices::DRAIN != 0 && Frame::Drain.encode(writer).is_ok() {
             sent |= peer::Notices::DRAIN;

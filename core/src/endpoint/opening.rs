@@ -26,14 +26,16 @@ impl Scope<'_, '_> {
     pub(super) fn open(&mut self, local: ConversationId, resume: Resume) -> Result<(), Broken> {
         let now = self.now;
         let mut resume = resume;
-        if self.crypto.is_protected() && resume == Resume::Yes {
-            // A protected conversation moves by itself; one that is lost takes its session with it.
+        if resume == Resume::Yes && self.peer.session.incarnation == 0 {
+            // A protected conversation that ends before the server has said how its session is called.
             self.end_session(Unknown::SessionLost)?;
             resume = Resume::No;
         }
         self.lose_all()?;
         self.peer.conversation = self.new_conversation(local, ConversationId::UNKNOWN);
         self.peer.side = Side::Client;
+        self.peer.is_undecided = false;
+        self.peer.outcome = SessionOutcome::Opened;
         self.peer.stage = Stage::Opening(Opening {
             hello_count: 0,
             hello_first: 0,

@@ -6,12 +6,13 @@ use super::scope::{Fault, Scope};
 use crate::crypto::{Alert, seal_datagram};
 use crate::handshake::{HANDSHAKE_LEN_MAX, Handshake};
 use crate::memory::{Broken, Purpose, Sound};
-use crate::peer::{self, Notices, Stage, Ticket};
+use crate::outcome::Unknown;
+use crate::peer::{self, Notices, Opening, Resume, Stage, Ticket};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::{
-    CHECKSUM_LEN, CloseCode, Epoch, Frame, Frames, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, SessionSecret, Side,
-    TruncatedNumber, Writer, frame,
+    CHECKSUM_LEN, CloseCode, Epoch, Frame, Frames, HELLO_LEN_MIN, LongHeader, NoRoom, Parameters, SessionOutcome,
+    SessionSecret, Side, TruncatedNumber, Writer, frame,
 };
 
 impl Scope<'_, '_> {
@@ -119,27 +120,54 @@ impl Scope<'_, '_> {
         let items = self.crypto.peer_parameters(self.index).ok_or(Fault::Violation(CloseCode::Parameters))?;
         let parameters = Parameters::decode(items).map_err(|_| Fault::Violation(CloseCode::Parameters))?;
         self.peer.conversation.set_limits(self.crypto.limits(self.index));
-        if self.peer.side == Side::Client {
+        if self.peer.side == Side::Server {
+            self.peer.is_undecided = true;
+            self.peer.notices |= Notices::SESSION;
+        } else if matches!(self.peer.stage, Stage::Opening(Opening { resume: Resume::Yes, .. })) {
+            self.peer.is_undecided = true;
+            self.peer.notices |= Notices::RESUME;
+        } else {
             // Its id and secret come with SESSION; nothing of ours waits for them.
             self.adopt_session(Session::new(0, 0, SessionSecret([0; 16]), self.config.credit));
-        } else {
-            self.peer.notices |= Notices::SESSION;
+            self.peer.news |= peer::News::CONNECTED;
         }
         self.peer.stage = Stage::Open;
         self.peer.awaiting_since = None;
-        self.adopt(parameters)?;
-        self.peer.news |= peer::News::CONNECTED;
-        Ok(())
+        Ok(self.adopt(parameters)?)
+    }
+
+    /// Says whether we wait to hear whether the session that we asked for goes on.
+    pub(super) fn is_asking(&self) -> bool {
+        self.peer.is_undecided && self.peer.side == Side::Client
     }
 
     /// Takes what the server says of the session in a protected conversation.
-    pub(super) fn on_session(&mut self, session: &frame::Session<'_>) {
+    pub(super) fn on_session(&mut self, session: &frame::Session<'_>) -> Result<(), Broken> {
+        let is_answer = session.outcome != SessionOutcome::Opened;
+        // What it said before it heard what we ask for.
+        if !is_answer && (self.is_asking() || self.peer.outcome != SessionOutcome::Opened) {
+            return Ok(());
+        }
+        if self.is_asking() {
+            if session.outcome == SessionOutcome::Unknown {
+                self.end_session(Unknown::SessionLost)?;
+                self.adopt_session(Session::new(0, 0, SessionSecret([0; 16]), self.config.credit));
+                self.adopt(self.peer.parameters)?;
+            } else {
+                self.announce_anew()?;
+            }
+            self.peer.is_undecided = false;
+            self.peer.outcome = session.outcome;
+            self.peer.notices &= !Notices::RESUME;
+            self.peer.news |= peer::News::CONNECTED;
+        }
         self.peer.session.id = session.session;
         self.peer.session.incarnation = session.incarnation;
         self.peer.session.secret = session.secret;
         self.peer.lease = Duration::from_millis(session.lease_millis);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.conversation.reset_token = Some(session.reset_token);
+        Ok(())
     }
 
     /// Builds the next datagram of a handshake, if one is due.

@@ -41,16 +41,21 @@ impl Scope<'_, '_> {
     pub(super) fn build_data(&mut self, out: &mut [u8]) -> Result<Option<Built>, Broken> {
         let now = self.now;
         let allowance = self.allowance(out.len());
+        if self.is_asking() && self.peer.conversation.ack.is_due(now) {
+            // The first datagram of ours that arrives has to ask for the session (protocol §4.16).
+            self.peer.notices |= peer::Notices::RESUME;
+        }
         let has_work = allowance > 0 && self.has_work();
         let is_ack_due = self.peer.conversation.ack.is_due(now);
         // Before the work: a bulk transfer, which gains the most by longer datagrams, always has some.
         if allowance > 0
             && self.peer.conversation.probes_due == 0
+            && !self.peer.is_undecided
             && let Some(probe) = self.build_mtu_probe(out)?
         {
             return Ok(Some(probe));
         }
-        if !has_work && !is_ack_due {
+        if !has_work && (!is_ack_due || self.is_asking()) {
             return Ok(None);
         }
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
@@ -78,12 +83,14 @@ impl Scope<'_, '_> {
         if let Some(record) = record
             && has_work
         {
-            is_news |= self.watermark().0 > self.peer.session.low_sent;
-            low = self.write_retired(&mut writer);
+            if !self.peer.is_undecided {
+                is_news |= self.watermark().0 > self.peer.session.low_sent;
+                low = self.write_retired(&mut writer);
+            }
             quiet_len = writer.len();
             self.write_work(record, &mut writer, may_cut)?;
         }
-        if writer.len() == quiet_len && !is_news {
+        if writer.len() == quiet_len && (!is_news || self.is_asking()) {
             // A gap in the numbers would look like a loss to both sides.
             self.peer.conversation.return_number(number);
             self.forget_record(record)?;
@@ -239,6 +246,10 @@ impl Scope<'_, '_> {
 
     /// Says whether there is something to send that counts against the window.
     pub(super) fn has_work(&self) -> bool {
+        if self.peer.is_undecided {
+            let notices = self.peer.notices & peer::Notices::OF_NO_SESSION;
+            return notices != 0 || self.peer.conversation.probes_due > 0;
+        }
         !self.peer.lost.is_empty()
             || self.has_fresh()
             || !self.peer.noticed.is_empty()
@@ -303,6 +314,9 @@ impl Scope<'_, '_> {
 
     /// Writes everything that counts against the window; a probe always carries something.
     fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
+        if self.is_asking() {
+            self.peer.notices |= peer::Notices::RESUME;
+        }
         let len = writer.len();
         self.write_ready(record, writer, may_cut)?;
         // What is queued may wait for credit that is to come with the very acknowledgement that the probe asks for.
@@ -317,6 +331,9 @@ impl Scope<'_, '_> {
     fn write_ready(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         self.write_late_handshake(writer)?;
         self.write_peer_notices(record, writer)?;
+        if self.peer.is_undecided {
+            return Ok(());
+        }
         let mut added = Added::Yes;
         let mut count = self.peer.noticed.len();
         while let (Added::Yes, 1.., Some(index)) = (added, count, self.peer.noticed.front()) {
@@ -395,6 +412,10 @@ impl Scope<'_, '_> {
 
     /// Lets a probe carry what has waited longest for an acknowledgement: nothing else may be sent (RFC 9002 §6.2.4).
     fn prepare_probe(&mut self) -> Result<(), Broken> {
+        if self.peer.is_undecided {
+            self.peer.notices |= peer::Notices::PING;
+            return Ok(());
+        }
         let oldest = self.peer.conversation.sent.iter(&self.memory.datagrams).find(|index| {
             self.memory
                 .datagrams
