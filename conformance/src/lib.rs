@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod blocking;
+pub mod random;
 pub mod readiness;
 pub mod relay;
 pub mod scenarios;

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::net::UdpSocket;
 use std::thread::{self, JoinHandle};
 
-use crate::scenarios::Random;
+use crate::random::Random;
 
 /// A relay between one client and its server that loses some of a hundred datagrams each way, by a seed.
 #[derive(Debug)]

@@ -35,10 +35,8 @@ use std::time::Instant;
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
-use super::runtime::Rung;
 use crate::failure::{Code, Failure};
 use crate::output;
-use crate::runtime::Runtime;
 
 /// The options of a server or client, by name.
 pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);
@@ -140,16 +138,10 @@ impl<'a> Options<'a> {
         self.required("addr")
     }
 
-    /// Returns the adapter that `--runtime` names.
-    pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
-        let Some(name) = self.optional::<String>("runtime")? else { return Ok(Runtime::Std) };
-        Runtime::from_str(&name, false).map_err(|_| usage(format_args!("'{name}' is no value for --runtime")))
-    }
-
-    /// Returns the rung of `--rung`, if the ends are to be configured as one.
-    pub(super) fn rung(&self) -> Result<Option<Rung>, Failure> {
-        let Some(name) = self.optional::<String>("rung")? else { return Ok(None) };
-        Rung::from_str(&name, false).map(Some).map_err(|_| usage(format_args!("'{name}' is no value for --rung")))
+    /// Returns what an option chooses by its name, if it is given.
+    pub(super) fn choice<T: ValueEnum>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(value) = self.optional::<String>(name)? else { return Ok(None) };
+        T::from_str(&value, false).map(Some).map_err(|_| usage(format_args!("'{value}' is no value for --{name}")))
     }
 
     /// Returns how many idle peers a client is to hold, if that is its work.

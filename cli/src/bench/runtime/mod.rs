@@ -82,7 +82,7 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     config.peer_count_max = PEER_COUNT_MAX;
     config.session_count_per_address_max = PEER_COUNT_MAX;
     config.used_ticket_count_max = PEER_COUNT_MAX;
-    match options.runtime()? {
+    match runtime(&options)? {
         Runtime::Std => blocking::serve(address, config),
         Runtime::Mio => readiness::serve(address, config),
         Runtime::Smol => asynchronous::serve(address, config),
@@ -93,10 +93,10 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
 pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
     if let Some(count) = options.idle_count()? {
-        return hold_peers(count, options.addr()?, options.runtime()?);
+        return hold_peers(count, options.addr()?, runtime(&options)?);
     }
     let config = config(&options)?;
-    match options.runtime()? {
+    match runtime(&options)? {
         Runtime::Std => blocking::run_client(&options.client()?, config),
         Runtime::Mio => readiness::run_client(&options.client()?, config),
         Runtime::Smol => asynchronous::run_client(&options.client()?, config),
@@ -119,9 +119,13 @@ fn hold_peers(count: NonZeroUsize, server: SocketAddr, runtime: Runtime) -> Resu
     }
 }
 
+fn runtime(options: &Options<'_>) -> Result<Runtime, Failure> {
+    Ok(options.choice("runtime")?.unwrap_or(Runtime::Std))
+}
+
 /// Returns what a user on one machine would set, or what makes a rung of the ladder.
 fn config(options: &Options<'_>) -> Result<Config, Failure> {
-    Ok(options.rung()?.map_or(Config::lan(), Rung::config))
+    Ok(options.choice("rung")?.map_or(Config::lan(), Rung::config))
 }
 
 /// As many as idle clients are counted by, all of them on one address.
