@@ -1,7 +1,11 @@
 //! The core alone, both sides in one thread: what a call and an octet cost before any socket.
 
+use core::time::Duration;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthaste_benches::{DatagramLen, Pair};
+use posthaste_core::Instant;
+use posthaste_core::storage::{Deadlines, Store};
 
 fn calls(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("core echo of 32 octets");
@@ -26,5 +30,46 @@ fn bulk(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, calls, bulk);
+/// With 10 000 peers, a call takes as many instructions as with 100 (28 400 on both sides together); what it costs more is the memory
+/// of both endpoints, 40 MB, that no cache holds.
+fn peers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core lone call of 32 octets, each to another peer");
+    for peer_count in [1, 100, 10_000] {
+        let mut pair = Pair::with_peers(DatagramLen::Ethernet, peer_count);
+        group.bench_function(format!("{peer_count} peers"), |bencher| bencher.iter(|| pair.echo_alone(&[7; 32])));
+    }
+}
+
+/// An idle peer costs no work: neither a wake-up nor the question for the next one grows with their count.
+fn idle_peers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core wake-up beside idle peers");
+    for peer_count in [1, 100, 10_000, 100_000] {
+        let mut pair = Pair::with_peers(DatagramLen::Ethernet, peer_count);
+        group.bench_function(format!("{peer_count} peers"), |bencher| {
+            bencher.iter(|| {
+                pair.wake();
+                pair.next_timeout()
+            });
+        });
+    }
+}
+
+/// A deadline that moves while others are set, as the one of a peer does with every datagram.
+fn deadlines(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core deadline that moves among others");
+    for count in [1, 100, 10_000, 100_000] {
+        let mut deadlines = Deadlines::new(Store::owned(count as usize));
+        for id in 0..count {
+            deadlines.set(id, Instant::from_nanos(u64::from(id)));
+        }
+        group.bench_function(format!("{count} deadlines"), |bencher| {
+            bencher.iter(|| {
+                let (at, id) = deadlines.first().expect("one is set");
+                deadlines.set(id, at.saturating_add(Duration::from_nanos(u64::from(count))));
+            });
+        });
+    }
+}
+
+criterion_group!(benches, calls, bulk, peers, idle_peers, deadlines);
 criterion_main!(benches);

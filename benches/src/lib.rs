@@ -1,4 +1,7 @@
 //! What the benches share: two endpoints in memory, with nothing between them but a buffer.
+#![forbid(unsafe_code)]
+
+pub mod adapters;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -9,11 +12,15 @@ use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, Message, 
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage};
 
 /// A client and a server that hand each other datagrams at once, on a clock that ticks a microsecond a datagram.
+///
+/// Between the two lie any number of conversations: whatever address the client dials, the server sees it as the client's.
 pub struct Pair {
     now: Instant,
     client: Endpoint<'static>,
     server: Endpoint<'static>,
-    peer: PeerId,
+    peers: Vec<PeerId>,
+    /// Index of the peer whose turn it is.
+    turn: usize,
     buffer: Vec<u8>,
 }
 
@@ -26,8 +33,8 @@ pub enum DatagramLen {
     Loopback = 65_507,
 }
 
-const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1000);
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2000);
+/// How far apart the peers are that take turns: more than a processor looks ahead, and a prime, so that each has its turn.
+const STRIDE: usize = 7919;
 
 impl Pair {
     /// Makes the two, with a conversation between them.
@@ -36,21 +43,68 @@ impl Pair {
     /// If that does not work.
     #[must_use]
     pub fn new(datagram_len: DatagramLen) -> Self {
-        let mut config = Config::lan();
-        config.path_mtu_discovery = PathMtuDiscovery::Known(datagram_len as usize);
-        let now = Instant::from_nanos(1);
-        let endpoint = |seed| {
-            let storage = Storage::owned(&config);
-            Endpoint::new_insecure(config.clone(), storage, [seed; 32], now).expect("the configuration is valid")
-        };
-        let (mut client, server) = (endpoint(1), endpoint(2));
-        let peer = client.peer(now, &Remote { address: SERVER, identity: &[] }).expect("a slot is free");
-        let mut pair = Self { now, client, server, peer, buffer: vec![0; config.datagram_len_max] };
+        let mut pair = Self::with_peers(datagram_len, 1);
         // Long enough for the round-trip time, the aliases and the windows to settle.
         for _ in 0..1000 {
             pair.echo(64, &[7; 32]);
         }
         pair
+    }
+
+    /// Makes the two, with `peer_count` conversations between them that have become idle.
+    ///
+    /// # Panics
+    /// If that does not work.
+    #[must_use]
+    pub fn with_peers(datagram_len: DatagramLen, peer_count: usize) -> Self {
+        let mut config = Config::lan();
+        config.path_mtu_discovery = PathMtuDiscovery::Known(datagram_len as usize);
+        config.peer_count_max = config.peer_count_max.max(peer_count);
+        config.used_ticket_count_max = config.used_ticket_count_max.max(peer_count);
+        config.exchange_count_max = config.exchange_count_max.max(4 * peer_count);
+        // A silence follows each call, and the turn of a peer must come before its lease ends.
+        config.lease = Duration::from_secs(1 << 22);
+        config.idle_timeout = config.lease;
+        let now = Instant::from_nanos(1);
+        let endpoint = |seed| {
+            let storage = Storage::owned(&config);
+            Endpoint::new_insecure(config.clone(), storage, [seed; 32], now).expect("the configuration is valid")
+        };
+        let (client, server, buffer) = (endpoint(1), endpoint(2), vec![0; config.datagram_len_max]);
+        let mut pair = Self { now, client, server, peers: Vec::new(), turn: 0, buffer };
+        for host in 0..peer_count as u32 {
+            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0001 + host)), 2000);
+            let peer = pair.client.peer(now, &Remote { address, identity: &[] }).expect("a slot is free");
+            pair.turn = pair.peers.len();
+            pair.peers.push(peer);
+            pair.echo(1, &[7; 32]);
+            pair.fall_silent();
+        }
+        pair
+    }
+
+    /// Makes one call to the next peer, and lets silence follow: three datagrams, however many peers there are.
+    ///
+    /// # Panics
+    /// If the call is not answered with its own octets.
+    pub fn echo_alone(&mut self, octets: &[u8]) {
+        self.turn = (self.turn + STRIDE) % self.peers.len();
+        self.echo(1, octets);
+        self.fall_silent();
+    }
+
+    /// Asks both when they want to be woken, as a loop does whenever it has nothing else to do.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [self.client.poll_timeout(), self.server.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Wakes both although nothing is due, and asks for their datagrams.
+    pub fn wake(&mut self) {
+        for endpoint in [&mut self.client, &mut self.server] {
+            endpoint.handle_timeout(self.now);
+            assert!(endpoint.poll_transmit(self.now, &mut self.buffer).is_none(), "nobody has anything to say");
+        }
     }
 
     /// Makes `count` calls at once, and takes all replies; returns how many datagrams that took.
@@ -59,7 +113,9 @@ impl Pair {
     /// If a call is not answered with its own octets.
     pub fn echo(&mut self, count: usize, octets: &[u8]) -> usize {
         for _ in 0..count {
-            self.client.call(self.now, self.peer, Request::new(1, 1, 1, octets)).expect("there is room for the calls");
+            self.client
+                .call(self.now, self.peers[self.turn], Request::new(1, 1, 1, octets))
+                .expect("there is room for the calls");
         }
         let (mut answered, mut datagram_count) = (0, 0);
         while answered < count {
@@ -88,7 +144,7 @@ impl Pair {
     /// If it does not arrive.
     pub fn send(&mut self, octets: &[u8]) {
         let message = Message { delivery: Delivery::Ordered { channel: 0 }, priority: 1, body: Body::Copied(octets) };
-        self.client.send(self.now, self.peer, message).expect("there is room for the message");
+        self.client.send(self.now, self.peers[self.turn], message).expect("there is room for the message");
         loop {
             self.carry();
             while self.client.poll_event().is_some() {}
@@ -101,20 +157,26 @@ impl Pair {
         }
     }
 
+    /// Lets time go on until nobody waits for anything.
+    fn fall_silent(&mut self) {
+        while self.next_timeout().is_some() {
+            self.carry();
+        }
+    }
+
     /// Carries datagrams until neither has one to send; at a standstill, time goes on to the next deadline.
     fn carry(&mut self) -> usize {
         let mut count = 0;
         loop {
             let before = count;
-            count += carry_one_way(&mut self.now, &mut self.client, &mut self.server, CLIENT, &mut self.buffer);
-            count += carry_one_way(&mut self.now, &mut self.server, &mut self.client, SERVER, &mut self.buffer);
+            count += carry_one_way(&mut self.now, &mut self.client, &mut self.server, &mut self.buffer);
+            count += carry_one_way(&mut self.now, &mut self.server, &mut self.client, &mut self.buffer);
             if count == before {
                 break;
             }
         }
         if count == 0 {
-            let next = [self.client.poll_timeout(), self.server.poll_timeout()].into_iter().flatten().min();
-            self.now = self.now.max(next.expect("something is awaited"));
+            self.now = self.now.max(self.next_timeout().expect("something is awaited"));
             self.client.handle_timeout(self.now);
             self.server.handle_timeout(self.now);
         }
@@ -123,17 +185,11 @@ impl Pair {
 }
 
 /// Carries all datagrams that one side has to send; returns how many.
-fn carry_one_way(
-    now: &mut Instant,
-    from: &mut Endpoint<'_>,
-    to: &mut Endpoint<'_>,
-    source: SocketAddr,
-    buffer: &mut [u8],
-) -> usize {
+fn carry_one_way(now: &mut Instant, from: &mut Endpoint<'_>, to: &mut Endpoint<'_>, buffer: &mut [u8]) -> usize {
     let mut count = 0;
     while let Some(transmit) = from.poll_transmit(*now, buffer) {
         *now = now.saturating_add(Duration::from_micros(1));
-        let arrival = Arrival { from: source, to: None, ecn: Ecn::NotEct };
+        let arrival = Arrival { from: transmit.to, to: None, ecn: Ecn::NotEct };
         to.handle_datagram(*now, arrival, &mut buffer[..transmit.len]).expect("nothing is lost or damaged");
         count += 1;
     }

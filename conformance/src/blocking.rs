@@ -32,7 +32,12 @@ struct Service(Arc<Record>);
 
 impl Handler for Service {
     fn execution(&self, procedure: &Description) -> Execution {
-        Record::admit(procedure).map_or_else(Execution::Refuse, |()| Execution::Pool)
+        match Record::admit(procedure) {
+            Err(why) => Execution::Refuse(why),
+            // Short, as a user would say of it.
+            Ok(()) if procedure.procedure == ECHO => Execution::Inline,
+            Ok(()) => Execution::Pool,
+        }
     }
 
     fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
