@@ -665,6 +665,27 @@ fn a_call_whose_request_made_no_progress_is_refused() {
     assert_eq!(why, Some(posthaste_core::NotExecuted::Refused(NotExecuted::DeadlinePassed)));
 }
 
+/// The acknowledgement and the end of the conversation arrive before the application looks.
+#[test]
+fn an_unreliable_message_ends_once() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(b"news") };
+    let send = pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    while pair.network.iter().all(|flying| flying.to == pair.server.address) {
+        pair.step();
+    }
+    for mut flying in pair.network.drain(..) {
+        let arrival = Arrival { from: flying.from, to: None, ecn: Ecn::NotEct };
+        pair.client.endpoint.handle_datagram(flying.at, arrival, &mut flying.octets).unwrap();
+    }
+    pair.client.endpoint.close(pair.now, peer, 0).unwrap();
+    let events: Vec<_> = core::iter::from_fn(|| pair.client.endpoint.poll_event()).collect();
+    assert_eq!(events, [Event::MessageAcknowledged { message: send }, Event::Closed { peer }]);
+}
+
 fn echo(pair: &mut Pair, octets: &[u8]) {
     let peer = pair.dial();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();

@@ -450,8 +450,11 @@ impl Scope<'_, '_> {
         while let Some(index) = self.peer.session.unnumbered.front() {
             self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index);
             self.remove_outgoing(index, Lane::Forward)?;
-            self.exchange(index)?.stage = ExchangeStage::Over;
-            self.tell(index, News::FAILED)?;
+            let exchange = self.exchange(index)?;
+            // What is over has its end among the news already, though nobody has taken them yet.
+            if core::mem::replace(&mut exchange.stage, ExchangeStage::Over) == ExchangeStage::Open {
+                self.tell(index, News::FAILED)?;
+            }
             self.memory.orphan(index)?;
         }
         Ok(())
