@@ -298,92 +298,110 @@ impl Siege {
 
     /// Does what an application does, at random.
     fn act(&mut self) {
-        let now = self.now;
-        let Self { random, victim, application, .. } = self;
-        let mut buffer = [7; 3000];
-        let len = random.below(3000) as usize;
-        match random.below(14) {
+        let choice = self.random.below(14);
+        let len = self.random.below(3000) as usize;
+        match choice {
+            0..=4 => self.serve(choice, len),
+            5 | 6 => self.take(),
+            7..=9 => self.stream(choice, len),
+            10 | 11 => self.begin(len),
+            12 => self.decide(),
+            _ => self.manage(),
+        }
+    }
+
+    /// Begins, answers or refuses a call.
+    fn serve(&mut self, choice: u64, len: usize) {
+        let Self { now, random, victim, application, .. } = self;
+        let fate = if choice < 2 { Fate::Keep } else { Fate::Take };
+        let Some(call) = pick(random, &mut application.calls, fate) else { return };
+        match choice {
             0 | 1 => {
-                if let Some(call) = pick(random, &mut application.calls, Fate::Keep) {
-                    let _ = victim.begin(now, call);
-                    let _ = victim.incoming_call(call);
-                }
+                let _ = victim.begin(*now, call);
+                let _ = victim.incoming_call(call);
             }
             2 | 3 => {
-                if let Some(call) = pick(random, &mut application.calls, Fate::Take) {
-                    let _ = victim.begin(now, call);
-                    let _ = victim.progress(call, 5);
-                    let status = [Answer::Ok, Answer::Error, Answer::HandlerFailed][random.below(3) as usize];
-                    if victim.reply(now, call, status, &buffer[..len], &[]).is_ok() {
-                        assert!(victim.reply(now, call, status, &[], &[]).is_err(), "a call is answered once");
-                        assert!(victim.incoming_call(call).is_err());
-                    }
+                let _ = victim.begin(*now, call);
+                let _ = victim.progress(call, 5);
+                let status = [Answer::Ok, Answer::Error, Answer::HandlerFailed][random.below(3) as usize];
+                if victim.reply(*now, call, status, &[7; 3000][..len], &[]).is_ok() {
+                    assert!(victim.reply(*now, call, status, &[], &[]).is_err(), "a call is answered once");
+                    assert!(victim.incoming_call(call).is_err());
                 }
             }
-            4 => {
-                if let Some(call) = pick(random, &mut application.calls, Fate::Take) {
-                    let _ = victim.refuse(now, call, wire::NotExecuted::Busy);
+            _ => drop(victim.refuse(*now, call, wire::NotExecuted::Busy)),
+        }
+    }
+
+    /// Takes a message, and looks for those that were taken before.
+    fn take(&mut self) {
+        let Self { now, random, victim, application, .. } = self;
+        if let Some(message) = pick(random, &mut application.messages, Fate::Take) {
+            let _ = victim.payload(message);
+            let _ = victim.metadata(message);
+            let _ = victim.release(*now, message);
+            assert!(victim.payload(message).is_err(), "a released message is stale");
+            application.released.push(message);
+        }
+        for stale in &application.released {
+            assert!(victim.payload(*stale).is_err(), "a stale id names nothing");
+        }
+        let forgotten = application.released.len().saturating_sub(32);
+        application.released.drain(..forgotten);
+    }
+
+    /// Reads or writes a stream, or gives it up.
+    fn stream(&mut self, choice: u64, len: usize) {
+        let Self { now, random, victim, application, .. } = self;
+        let fate = if choice == 9 { Fate::Take } else { Fate::Keep };
+        let Some(stream) = pick(random, &mut application.streams, fate) else { return };
+        if choice == 9 {
+            let _ = victim.abandon(*now, stream);
+            return;
+        }
+        let mut buffer = [7; 3000];
+        match victim.read(*now, stream, &mut buffer[..len.max(1)]) {
+            Ok(Streamed::Octets(_) | Streamed::Pending) => {}
+            Ok(Streamed::End) | Err(_) => {
+                let _ = victim.write(*now, stream, &buffer[..len]);
+                if random.below(4) == 0 {
+                    let _ = victim.finish(*now, stream);
                 }
             }
-            5 | 6 => {
-                if let Some(message) = pick(random, &mut application.messages, Fate::Take) {
-                    let _ = victim.payload(message);
-                    let _ = victim.metadata(message);
-                    let _ = victim.release(now, message);
-                    assert!(victim.payload(message).is_err(), "a released message is stale");
-                    application.released.push(message);
-                }
-                for stale in &application.released {
-                    assert!(victim.payload(*stale).is_err(), "a stale id names nothing");
-                }
-                let forgotten = application.released.len().saturating_sub(32);
-                application.released.drain(..forgotten);
+        }
+    }
+
+    /// Makes up its mind about a call and a message of its own.
+    fn decide(&mut self) {
+        let Self { now, random, victim, application, .. } = self;
+        if let Some(call) = pick(random, &mut application.own_calls, Fate::Keep) {
+            match random.below(4) {
+                0 => drop(victim.cancel(*now, call)),
+                1 => drop(victim.resolve(*now, call, Duration::from_secs(1))),
+                2 => drop(victim.forget(*now, call)),
+                _ => {}
             }
-            7 | 8 => {
-                if let Some(stream) = pick(random, &mut application.streams, Fate::Keep) {
-                    match victim.read(now, stream, &mut buffer[..len.max(1)]) {
-                        Ok(Streamed::Octets(_) | Streamed::Pending) => {}
-                        Ok(Streamed::End) | Err(_) => {
-                            let _ = victim.write(now, stream, &buffer[..len]);
-                            if random.below(4) == 0 {
-                                let _ = victim.finish(now, stream);
-                            }
-                        }
-                    }
-                }
-            }
-            9 => {
-                if let Some(stream) = pick(random, &mut application.streams, Fate::Take) {
-                    let _ = victim.abandon(now, stream);
+        }
+        if let Some(send) = pick(random, &mut application.own_sends, Fate::Take) {
+            let _ = victim.cancel_send(*now, send);
+        }
+    }
+
+    /// Flushes or closes a conversation, or moves to another address.
+    fn manage(&mut self) {
+        let Self { now, random, victim, application, .. } = self;
+        match random.below(40) {
+            0 => victim.handle_address_change(*now),
+            1 => {
+                if let Some(peer) = pick(random, &mut application.peers, Fate::Take) {
+                    let _ = victim.close(*now, peer, 9);
                 }
             }
-            10 | 11 => self.begin(len),
-            12 => {
-                if let Some(call) = pick(random, &mut application.own_calls, Fate::Keep) {
-                    match random.below(4) {
-                        0 => drop(victim.cancel(now, call)),
-                        1 => drop(victim.resolve(now, call, Duration::from_secs(1))),
-                        2 => drop(victim.forget(now, call)),
-                        _ => {}
-                    }
-                }
-                if let Some(send) = pick(random, &mut application.own_sends, Fate::Take) {
-                    let _ = victim.cancel_send(now, send);
+            _ => {
+                if let Some(peer) = pick(random, &mut application.peers, Fate::Keep) {
+                    let _ = victim.flush(*now, peer);
                 }
             }
-            _ => match random.below(40) {
-                0 => victim.handle_address_change(now),
-                1 => {
-                    if let Some(peer) = pick(random, &mut application.peers, Fate::Take) {
-                        let _ = victim.close(now, peer, 9);
-                    }
-                }
-                _ => {
-                    if let Some(peer) = pick(random, &mut application.peers, Fate::Keep) {
-                        let _ = victim.flush(now, peer);
-                    }
-                }
-            },
         }
     }
 
