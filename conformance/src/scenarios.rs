@@ -1,7 +1,10 @@
 //! What every pair of adapters must be able to do.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::net::UdpSocket;
+use std::thread;
 
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::endpoint::{Body, Delivery, Reply, Request};
@@ -224,7 +227,7 @@ pub fn a_server_that_shuts_down_answers_first<C: Client, S: Server>() {
         let mut client = C::connect(relay.addr(), config());
         let lingering: Vec<_> = (0..3).map(|_| client.start_call(LINGER)).collect();
         while summary(&mut client).hanging < 3 {}
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let ending = scope.spawn(move || server.shut_down());
             for call in lingering {
                 assert_eq!(client.wait(call), Ok(Vec::new()));
@@ -235,6 +238,30 @@ pub fn a_server_that_shuts_down_answers_first<C: Client, S: Server>() {
             }
         });
     }
+}
+
+/// Datagrams without octets, of one octet and of nonsense, sent as fast as a thread can, keep no call from its reply.
+pub fn a_flood_of_empty_datagrams_delays_no_call<C: Client, S: Server>() {
+    let (mut client, server) = pair::<C, S>();
+    let flooder = UdpSocket::bind(ANY_V4).expect("a socket");
+    flooder.connect(server.local_addr()).expect("an address");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for datagram in [&[][..], &[0x40], &[0x40; 40]] {
+                    // A full buffer, or a server that is gone, is no concern of a flood.
+                    let _ = flooder.send(datagram);
+                }
+            }
+        });
+        for count in 0..100_u32 {
+            // What the flood pushes out of the receive buffer is sent again.
+            let reply = client.call(Request { timeout: None, ..request(ECHO, &count.to_be_bytes()) });
+            assert_eq!(reply, Ok(count.to_be_bytes().to_vec()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 /// Four MiB there and back over a network that loses one datagram in twenty each way; with `POSTHASTE_NIGHTLY` in the environment,
