@@ -258,10 +258,11 @@ impl Pair {
             }
             self.collect();
             if self.network.is_empty() {
-                if self.ledger.entries.iter().all(|entry| entry.end != End::Open) {
+                let is_idle = self.hosts.iter().all(|host| host.endpoint.poll_timeout().is_none());
+                if is_idle && self.ledger.entries.iter().all(|entry| entry.end != End::Open) {
                     return self.ledger.close();
                 }
-                if self.hosts.iter().all(|host| host.endpoint.poll_timeout().is_none()) {
+                if is_idle {
                     self.outlast_leases();
                 }
                 self.pass_to_deadline();
