@@ -74,7 +74,7 @@ impl Endpoint {
         self.is_send_blocked &= !event.is_writable();
     }
 
-    /// Takes in what arrived, at most 64 datagrams, and acts on deadlines that have passed.
+    /// Takes in what arrived, at most two datagrams, and acts on deadlines that have passed.
     ///
     /// Without readiness and before the deadline it costs a reading of the clock. When more waits,
     /// [`next_timeout`](Self::next_timeout) is zero: other endpoints of the loop get their turn, and this one the next.
@@ -275,8 +275,9 @@ fn round_up(timeout: Duration) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
-/// Datagrams that one turn takes in; our choice: some tens of microseconds of work.
-const TURN_DATAGRAM_COUNT_MAX: usize = 64;
+/// Datagrams that one turn takes in, so that what they ask for is sent before the rest is looked at and the other side has work
+/// meanwhile. Our choice: measured, with 64 calls in flight a quarter more calls than with all that waits.
+const TURN_DATAGRAM_COUNT_MAX: usize = 2;
 
 /// Buffers of one receive; our choice: a small turn in one system call.
 const RECV_BUFFER_COUNT: usize = 8;
