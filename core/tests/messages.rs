@@ -8,7 +8,7 @@ mod pair;
 use core::time::Duration;
 
 use pair::Pair;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message};
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, SendError};
 
 #[test]
 fn more_messages_than_credit_covers_all_arrive() {
@@ -40,4 +40,23 @@ fn more_messages_than_credit_covers_all_arrive() {
             assert!(done, "{received} of {count} messages of {len} octets, {delivery:?}");
         }
     }
+}
+
+/// The wire has no room for them (protocol §2): they are refused before anything waits behind them.
+#[test]
+fn a_name_of_2_to_the_62_is_refused() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    for (name, is_taken) in [((1 << 62) - 1, true), (1 << 62, false), (u64::MAX, false)] {
+        for delivery in [Delivery::Ordered { channel: name }, Delivery::Newest { key: name }] {
+            let message = Message { delivery, priority: 1, body: Body::Copied(b"news") };
+            let sent = pair.client.endpoint.send(pair.now, peer, message);
+            assert_eq!(sent.is_ok(), is_taken, "{delivery:?}");
+            assert!(is_taken || sent == Err(SendError::OutOfRange));
+        }
+    }
+    pair.run(Duration::from_secs(1));
+    pair.client.endpoint.close(pair.now, peer, u64::MAX).unwrap();
+    pair.run(Duration::from_secs(1));
+    assert_eq!((pair.client.endpoint.usage().peers, pair.server.endpoint.usage().peers), (0, 0));
 }

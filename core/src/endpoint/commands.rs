@@ -15,6 +15,7 @@ use crate::outgoing::Kind;
 use crate::peer::{self, Code, Resume, Stage};
 use crate::storage::{Block, Key};
 use crate::time::Instant;
+use crate::wire::varint::VARINT_MAX;
 use crate::wire::{self, NotExecuted, ResetReason, Status};
 
 impl Endpoint<'_> {
@@ -322,13 +323,13 @@ impl Endpoint<'_> {
         Ok(())
     }
 
-    /// Says how far the handler is; the caller learns it when it asks.
+    /// Says how far the handler is; the caller learns it when it asks. More than 2^62 - 2 is told as that.
     ///
     /// # Errors
     /// [`StaleId`] if the call is over.
     pub fn progress(&mut self, call: IncomingCallId, progress: u64) -> Result<(), StaleId> {
         let exchange = self.memory.exchanges.get_mut(call.0).ok_or(StaleId)?;
-        exchange.progress = progress.saturating_add(1);
+        exchange.progress = progress.min(VARINT_MAX - 1) + 1;
         Ok(())
     }
 
@@ -373,14 +374,15 @@ impl Endpoint<'_> {
         Ok(())
     }
 
-    /// Closes the conversation and the session with a peer, with a number of the application's own; what is open ends.
+    /// Closes the conversation and the session with a peer, with a number of the application's own; what is open ends. A number
+    /// of more than 2^62 - 1 is told as that.
     ///
     /// # Errors
     /// [`StaleId`] if the peer is gone.
     pub fn close(&mut self, now: Instant, peer: PeerId, code: u64) -> Result<(), StaleId> {
         self.advance(now);
         self.peers.get(peer.0).ok_or(StaleId)?;
-        self.close_with(peer.0.index, Code::Application(code));
+        self.close_with(peer.0.index, Code::Application(code.min(VARINT_MAX)));
         Ok(())
     }
 
@@ -389,7 +391,7 @@ impl Endpoint<'_> {
         self.advance(now);
         for index in 0..self.peers.capacity() {
             if self.peers.at(index).is_some() {
-                self.close_with(index, Code::Application(code));
+                self.close_with(index, Code::Application(code.min(VARINT_MAX)));
             }
         }
     }

@@ -149,6 +149,8 @@ pub enum SendError {
     },
     /// The conversation is being closed.
     Closed,
+    /// Its channel or key is 2^62 or more, for which the wire has no room.
+    OutOfRange,
 }
 
 /// Why a call was not accepted. Nothing has changed.
@@ -186,6 +188,7 @@ impl fmt::Display for SendError {
             Self::Full => f.write_str("there is no room until something is acknowledged"),
             Self::TooLarge { limit } => write!(f, "longer than the limit of {limit} octets"),
             Self::Closed => f.write_str("the conversation is being closed"),
+            Self::OutOfRange => f.write_str("a channel or key of 2^62 or more"),
         }
     }
 }

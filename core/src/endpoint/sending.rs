@@ -9,6 +9,7 @@ use crate::peer::{PRIORITY_COUNT, Stage};
 use crate::session::ChannelUse;
 use crate::storage::Key;
 use crate::time::nanos;
+use crate::wire::varint::VARINT_MAX;
 use crate::wire::{Description, Options, Role, Semantics};
 
 impl Scope<'_, '_> {
@@ -19,6 +20,11 @@ impl Scope<'_, '_> {
         kind: Kind,
         body: Body<'_>,
     ) -> Result<Result<Key, SendError>, Broken> {
+        if let Delivery::Newest { key: name } | Delivery::Ordered { channel: name } = delivery
+            && name > VARINT_MAX
+        {
+            return Ok(Err(SendError::OutOfRange));
+        }
         let is_reliable = matches!(delivery, Delivery::Reliable | Delivery::Ordered { .. });
         if let Err(error) = self.check_body(&body, is_reliable) {
             return Ok(Err(error));

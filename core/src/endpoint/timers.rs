@@ -63,6 +63,9 @@ impl Endpoint<'_> {
                 self.with(index, |scope| scope.close(Code::Protocol(CloseCode::None)));
                 return;
             }
+            Stage::Suspended if peer.received_at.saturating_add(self.config.lease) <= now => {
+                return self.end_session(index);
+            }
             Stage::Opening(_) | Stage::Securing | Stage::Open | Stage::Closing(_) | Stage::Draining { .. } => {}
             Stage::Idle | Stage::Suspended => return,
         }
@@ -95,13 +98,18 @@ impl Endpoint<'_> {
             && matches!(peer.stage, Stage::Open | Stage::Suspended)
             && peer.received_at.saturating_add(self.config.lease) <= now;
         if is_over {
-            self.with(index, |scope| {
-                scope.end_all(Unknown::SessionLost)?;
-                scope.peer.stage = Stage::Draining { until: scope.now };
-                scope.peer.news |= peer::News::CLOSED;
-                Ok(())
-            });
+            self.end_session(index);
         }
+    }
+
+    /// Ends what is open with a peer whose lease is over.
+    fn end_session(&mut self, index: u32) {
+        self.with(index, |scope| {
+            scope.end_all(Unknown::SessionLost)?;
+            scope.peer.stage = Stage::Draining { until: scope.now };
+            scope.peer.news |= peer::News::CLOSED;
+            Ok(())
+        });
     }
 
     /// Grants credit to the peer that has waited longest for memory, if there is some.
@@ -119,7 +127,12 @@ impl Scope<'_, '_> {
     /// Returns when something is to be done for this peer.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.peer.stage {
-            Stage::Idle | Stage::Suspended => None,
+            Stage::Idle => None,
+            // Whoever waits for something of ours learns that it will not come.
+            Stage::Suspended if !self.peer.session.ours.is_empty() => {
+                Some(self.peer.received_at.saturating_add(self.config.lease))
+            }
+            Stage::Suspended => None,
             Stage::Securing => {
                 let silence = self.peer.received_at.saturating_add(self.config.silence_timeout);
                 Some(self.handshake_deadline().map_or(silence, |at| at.min(silence)))
@@ -135,6 +148,7 @@ impl Scope<'_, '_> {
                     self.loss_deadline(),
                     self.peer.conversation.ack.deadline(),
                     self.pacing_deadline(),
+                    self.pool_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
                     self.peer.stalled_at,
@@ -154,6 +168,13 @@ impl Scope<'_, '_> {
             return None;
         }
         self.pacing_until().filter(|at| *at > self.now)
+    }
+
+    /// Returns when to look whether others have given back records of what is in flight, if they hold all of them.
+    fn pool_deadline(&self) -> Option<Instant> {
+        let is_full = self.memory.datagrams.len() >= self.memory.datagrams.capacity()
+            || self.memory.frames.len() >= self.memory.frames.capacity();
+        (is_full && self.has_work()).then(|| self.now.saturating_add(POOL_INTERVAL))
     }
 
     /// Returns when to ask what became of the open calls (protocol §7.6).
@@ -284,6 +305,8 @@ impl Scope<'_, '_> {
     }
 }
 
+/// How long work waits that finds the pools full: rare, since a window holds less, and so not worth a list of who waits.
+const POOL_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// Calls asked about at a time.
 const ASK_COUNT_MAX: u32 = 8;

@@ -1,0 +1,81 @@
+//! What waits goes on, or ends, by the clock alone.
+#![cfg(feature = "alloc")]
+
+#[path = "support/forger.rs"]
+mod forger;
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use forger::Forger;
+use posthaste_core::endpoint::{Body, Delivery, Event, Message};
+use posthaste_core::wire::Parameters;
+use posthaste_core::{Config, Endpoint, Instant, PeerId, SendId, Storage};
+
+/// One peer's messages hold all records of what is in flight; when it acknowledges, the other's go out.
+#[test]
+fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
+    let mut config = Config::bare();
+    config.sent_datagram_count_max = 4;
+    let mut victim = server(config);
+    let (mut greedy, many) = open(&mut victim, 1);
+    let (mut modest, few) = open(&mut victim, 2);
+    // Past the delayed acknowledgements.
+    let mut now = START;
+    while let Some(at) = victim.poll_timeout() {
+        now = at;
+        victim.handle_timeout(now);
+        greedy.drain(&mut victim, now);
+    }
+    for _ in 0..2 {
+        send(&mut victim, now, many, &[1; 4000]);
+    }
+    assert_eq!(greedy.drain(&mut victim, now).len(), 4, "the whole pool");
+    send(&mut victim, now, few, &[2; 100]);
+    assert!(modest.drain(&mut victim, now).is_empty(), "no record is left for it");
+
+    greedy.acknowledge(&mut victim, now).unwrap();
+    let mut datagrams = Vec::new();
+    while datagrams.is_empty() {
+        now = victim.poll_timeout().expect("a message waits");
+        victim.handle_timeout(now);
+        datagrams = modest.drain(&mut victim, now);
+        greedy.acknowledge(&mut victim, now).unwrap();
+    }
+}
+
+/// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
+#[test]
+fn what_was_sent_to_a_lost_client_ends_with_its_lease() {
+    let mut victim = server(Config::bare());
+    let (mut lost, peer) = open(&mut victim, 1);
+    let sent = send(&mut victim, START, peer, &[1; 100]);
+    let failed = Event::MessageFailed { message: sent };
+    let lease_end = START.saturating_add(victim.config().lease);
+    let mut now = START;
+    while !core::iter::from_fn(|| victim.poll_event()).any(|event| event == failed) {
+        lost.drain(&mut victim, now);
+        now = victim.poll_timeout().expect("the end of the message is still to come");
+        victim.handle_timeout(now);
+    }
+    assert_eq!(now, lease_end);
+}
+
+fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) -> SendId {
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(octets) };
+    victim.send(now, peer, message).unwrap()
+}
+
+fn open(victim: &mut Endpoint<'_>, host: u8) -> (Forger, PeerId) {
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 2, host)), 9);
+    let forger = Forger::open(victim, START, address, &Parameters { credit: 1 << 20, ..Parameters::default() });
+    let connected = |event| if let Event::Connected { peer } = event { Some(peer) } else { None };
+    let peer = core::iter::from_fn(|| victim.poll_event()).find_map(connected).expect("a peer");
+    (forger, peer)
+}
+
+fn server(config: Config) -> Endpoint<'static> {
+    let storage = Storage::owned(&config);
+    Endpoint::new_insecure(config, storage, [1; 32], START).unwrap()
+}
+
+const START: Instant = Instant::from_nanos(1_000_000_000);
