@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::exchange::Lane;
+use crate::lane::Lane;
 use crate::storage::Key;
 
 macro_rules! id {

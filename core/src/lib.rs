@@ -20,6 +20,7 @@ pub mod footprint;
 pub mod handshake;
 pub mod ids;
 pub mod incoming;
+pub mod lane;
 pub mod loss;
 pub mod memory;
 pub mod outcome;

@@ -1,8 +1,9 @@
 //! Calls: how ours end, and how those of peers begin and are answered (semantics).
 
 use super::scope::{Fault, Scope};
-use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::exchange::{Exchange, News, Notices, Party, Stage};
 use crate::ids::MessageId;
+use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::{Body, Kind, Outgoing};

@@ -7,8 +7,9 @@ use super::request::{
     Answer, Body, CallError, Delivery, IncomingCall, Message, ReplyError, Request, SendError, StreamError, Streamed,
 };
 use super::scope::Scope;
-use crate::exchange::{Exchange, Lane, Notices, Party, Stage as ExchangeStage};
+use crate::exchange::{Exchange, Notices, Party, Stage as ExchangeStage};
 use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::outgoing::Kind;

@@ -1,8 +1,9 @@
 //! What the application is told.
 
 use super::Endpoint;
-use crate::exchange::{Exchange, Lane, News, Stage as ExchangeStage};
+use crate::exchange::{Exchange, News, Stage as ExchangeStage};
 use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StreamId};
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Outcome;
 use crate::outgoing::Kind;

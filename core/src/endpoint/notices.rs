@@ -2,7 +2,8 @@
 
 use super::scope::Scope;
 use super::transmit::Added;
-use crate::exchange::{Exchange, Lane, Notices, Party, Stage};
+use crate::exchange::{Exchange, Notices, Party, Stage};
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::peer;
 use crate::sent::Content;

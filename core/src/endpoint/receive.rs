@@ -2,8 +2,9 @@
 
 use super::scope::{Fault, Scope};
 use crate::aliases::AliasRefused;
-use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::exchange::{Exchange, News, Notices, Party, Stage};
 use crate::incoming::{Incoming, Refused};
+use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outgoing::Kind;
 use crate::session::{ChannelUse, OpenList};

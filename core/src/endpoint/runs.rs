@@ -4,7 +4,7 @@ use super::scope::Scope;
 use super::sending::UNRELIABLE_OVERHEAD;
 use super::transmit::Added;
 use crate::aliases::AliasState;
-use crate::exchange::Lane;
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outgoing::Kind;
 use crate::peer;

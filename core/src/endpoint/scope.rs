@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::crypto::Crypto;
-use crate::exchange::{Exchange, Lane, News, Notices, Party, Stage};
+use crate::exchange::{Exchange, News, Notices, Party, Stage};
+use crate::lane::Lane;
 use crate::memory::{Broken, Memory, Sound};
 use crate::outcome::Outcome;
 use crate::outgoing::Outgoing;

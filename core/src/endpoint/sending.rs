@@ -2,7 +2,8 @@
 
 use super::request::{Body, Delivery, Reply, Request, SendError, Streams};
 use super::scope::Scope;
-use crate::exchange::{Exchange, Lane, News, Party, Stage as ExchangeStage};
+use crate::exchange::{Exchange, News, Party, Stage as ExchangeStage};
+use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outgoing::{self, Kind, Outgoing};
 use crate::peer::{PRIORITY_COUNT, Stage};

@@ -2,8 +2,9 @@
 
 use super::request::{StreamError, Streamed};
 use super::scope::Scope;
-use crate::exchange::{Exchange, Lane, Notices, Stage as ExchangeStage};
+use crate::exchange::{Exchange, Notices, Stage as ExchangeStage};
 use crate::ids::StreamId;
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outgoing::{self, Kind};
 use crate::peer;

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::Endpoint;
 use super::scope::{Fault, Scope};
-use crate::exchange::{Lane, News, Notices, Party, Stage as ExchangeStage};
+use crate::exchange::{News, Notices, Party, Stage as ExchangeStage};
+use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
