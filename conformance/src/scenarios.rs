@@ -266,7 +266,7 @@ pub fn a_flood_of_empty_datagrams_delays_no_call<C: Client, S: Server>() {
 
 /// Four MiB there and back over a network that loses one datagram in twenty each way; with `POSTHASTE_NIGHTLY` in the environment,
 /// sixty-four.
-pub fn four_mebioctets_survive_a_lossy_network<C: Client, S: Server>() {
+pub fn a_large_stream_survives_a_lossy_network<C: Client, S: Server>() {
     // As on most networks: with the datagrams of the loopback, too few would be sent for any to be lost.
     let mut config = config();
     config.path_mtu_discovery = PathMtuDiscovery::Off;

@@ -16,7 +16,7 @@ macro_rules! pair {
                 a_call_carries_streams_both_ways, a_handler_that_wants_no_streams_ends_them,
                 a_refused_call_ends_its_streams, the_server_calls_its_client,
                 a_server_that_stops_leaves_the_outcome_unknown, a_server_that_shuts_down_answers_first, a_flood_of_empty_datagrams_delays_no_call,
-                four_mebioctets_survive_a_lossy_network);
+                a_large_stream_survives_a_lossy_network);
         }
     };
     ($client:ty, $server:ty: $($scenario:ident),*) => {
