@@ -1,4 +1,6 @@
 //! A call in the steady state allocates nothing in the adapter or the core.
+//!
+//! All threads count, so this is a program without the threads of a test harness.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +30,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[test]
-fn calls_in_the_steady_state_allocate_nothing_but_what_the_reactor_does() {
+/// Calls in the steady state allocate nothing but what the reactor does.
+fn main() {
     let counted = smol::block_on(async {
         let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
         let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
