@@ -14,7 +14,7 @@ use std::thread;
 
 use posthaste_std::{
     Answer, CallError, Client, Config, ConnectError, Delivery, Incoming, Inline, NotExecuted, Options, Pending,
-    ReceiveError, Request, Server, Unknown, wait_any, wire,
+    ReceiveError, Request, Server, StreamReader, StreamWriter, Unknown, wait_any, wire,
 };
 
 #[test]
@@ -379,15 +379,21 @@ fn a_call_can_be_cancelled_while_another_thread_waits_for_it() {
     let _ = waiting.join().unwrap();
 }
 
+/// Opens a stream of which the beginning was written and read.
+fn begun_stream(client: &Client, server: &Server) -> (StreamWriter, StreamReader) {
+    let mut writer = client.open_stream(Delivery::Reliable).unwrap();
+    writer.write_all(b"begin").unwrap();
+    let mut reader = server.accept_stream(None).unwrap();
+    reader.read_exact(&mut [0; 5]).unwrap();
+    (writer, reader)
+}
+
 #[test]
 fn who_reads_a_stream_learns_that_its_writer_is_gone() {
     let server = serve(echo);
     let client = connect(&server);
-    let mut writer = client.open_stream(Delivery::Reliable).unwrap();
-    writer.write_all(b"begin").unwrap();
-    let mut reader = server.accept_stream(None).unwrap();
+    let (_writer, mut reader) = begun_stream(&client, &server);
     let mut octets = [0; 5];
-    reader.read_exact(&mut octets).unwrap();
     let reading = thread::spawn(move || reader.read(&mut octets));
     drop(client);
     let error = reading.join().unwrap().unwrap_err();
@@ -398,11 +404,8 @@ fn who_reads_a_stream_learns_that_its_writer_is_gone() {
 fn a_read_that_timed_out_is_gone_on_with() {
     let server = serve(echo);
     let client = connect(&server);
-    let mut writer = client.open_stream(Delivery::Reliable).unwrap();
-    writer.write_all(b"begin").unwrap();
-    let mut reader = server.accept_stream(None).unwrap();
+    let (mut writer, mut reader) = begun_stream(&client, &server);
     let mut octets = [0; 5];
-    reader.read_exact(&mut octets).unwrap();
     reader.set_read_timeout(Some(Duration::from_millis(1)));
     assert_eq!(reader.read(&mut octets).unwrap_err().kind(), ErrorKind::TimedOut);
     reader.set_read_timeout(None);

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::Endpoint;
 use super::input::{Arrival, Asked, Rejected, internal};
 use super::opening::no_session;
-use super::scope::Fault;
+use super::scope::{Fault, Scope};
 use crate::crypto::{Crypto, Generation, Plain, open_datagram, unmask_header};
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::Unknown;
@@ -18,7 +18,7 @@ use crate::wire::{
     Stateless,
 };
 
-impl Endpoint<'_> {
+impl<'s> Endpoint<'s> {
     /// Takes a client's hello.
     pub(super) fn on_hello(
         &mut self,
@@ -121,16 +121,9 @@ impl Endpoint<'_> {
                 (self.accept_peer(arrival, session)?, outcome)
             }
         };
-        let id = self.draw_id(index);
-        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.peer.conversation = scope.new_conversation(id, remote);
-        scope.peer.conversation.reset_token = Some(reset_token);
-        scope.keep_ticket(&ticket, Purpose::Arrive);
-        scope.peer.side = Side::Server;
+        let mut scope = self.begin_conversation(index, arrival, remote).map_err(internal)?;
         scope.peer.stage = Stage::Open;
         scope.peer.outcome = outcome;
-        scope.path.local = arrival.to.or(scope.path.local);
         scope.adopt(parameters).map_err(internal)?;
         if outcome == SessionOutcome::Resumed {
             scope.announce_anew().map_err(internal)?;
@@ -150,15 +143,8 @@ impl Endpoint<'_> {
         frames: &[u8],
     ) -> Result<(), Rejected> {
         let index = self.accept_peer(arrival, session)?;
-        let id = self.draw_id(index);
-        let (ticket, reset_token) = self.ticket_for(index, id).map_err(internal)?;
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.peer.conversation = scope.new_conversation(id, remote);
-        scope.peer.conversation.reset_token = Some(reset_token);
-        scope.keep_ticket(&ticket, Purpose::Arrive);
-        scope.peer.side = Side::Server;
+        let mut scope = self.begin_conversation(index, arrival, remote).map_err(internal)?;
         scope.peer.stage = Stage::Securing;
-        scope.path.local = arrival.to.or(scope.path.local);
         if scope.start_handshake().is_err() {
             if self.remove_peer(index).is_err() {
                 self.counters.broken += 1;
@@ -166,6 +152,24 @@ impl Endpoint<'_> {
             return Err(Rejected::NoRoom);
         }
         self.on_secured_frames(index, Epoch::Hello, frames)
+    }
+
+    /// Gives a peer a new conversation with a client, and keeps the ticket and the reset token that the answer brings.
+    fn begin_conversation(
+        &mut self,
+        index: u32,
+        arrival: Arrival,
+        remote: ConversationId,
+    ) -> Result<Scope<'_, 's>, Broken> {
+        let id = self.draw_id(index);
+        let (ticket, reset_token) = self.ticket_for(index, id)?;
+        let mut scope = self.scope(index)?;
+        scope.peer.conversation = scope.new_conversation(id, remote);
+        scope.peer.conversation.reset_token = Some(reset_token);
+        scope.keep_ticket(&ticket, Purpose::Arrive);
+        scope.peer.side = Side::Server;
+        scope.path.local = arrival.to.or(scope.path.local);
+        Ok(scope)
     }
 
     /// Takes a slot for the peer of a session that a token opens.

@@ -64,9 +64,8 @@ impl Scope<'_, '_> {
         // What the window has left is not worth a piece of a message; what a probe has is.
         let may_cut = limit == self.datagram_len_max(out.len()) || self.peer.conversation.probes_due > 0;
         let Some(number) = self.peek_number() else { return Ok(None) };
+        let Some(truncated) = self.truncate(number) else { return Ok(None) };
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
-        let truncated = self.truncate(number);
-        let Some(truncated) = truncated else { return Ok(None) };
         let header = ShortHeader { to: self.peer.conversation.remote };
         if header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).is_err() {
             return Ok(None);
@@ -97,25 +96,20 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         let is_eliciting = writer.len() > quiet_len;
-        // Header protection takes its sample behind the longest number (protocol §3.10), and many frames need a datagram of
-        // some length (protocol §5.1).
-        let len_min = (8 * writer.frame_count()).saturating_sub(7 + tag_len).max(ShortHeader::NUMBER_OFFSET + 4);
-        if writer.len() < len_min {
-            Frame::Padding { len: len_min - writer.len() }.encode(&mut writer).map_err(|_| Broken)?;
-        }
+        pad(&mut writer, tag_len)?;
         let len = writer.len() + tag_len;
         let datagram = &mut out[..len];
         if !is_eliciting {
             self.forget_record(record)?;
         }
         self.seal(number, datagram)?;
-        if let Some(largest) = acknowledges {
-            self.peer.conversation.ack.on_ack_sent();
-            self.peer.conversation.keys.on_ack_sent(largest);
-        }
         let record = record.filter(|_| is_eliciting);
         if let Some(record) = record {
             self.memory.datagrams.at_mut(record).sound()?.low = low;
+        }
+        if let Some(largest) = acknowledges {
+            self.peer.conversation.ack.on_ack_sent();
+            self.peer.conversation.keys.on_ack_sent(largest);
         }
         let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
@@ -451,6 +445,16 @@ impl Scope<'_, '_> {
         <List<InDatagram>>::push_back(&mut datagram.frames, &mut self.memory.frames, frame);
         Ok(())
     }
+}
+
+/// Pads a datagram to the length that it must have: header protection takes its sample behind the longest number
+/// (protocol §3.10), and many frames need a datagram of some length (protocol §5.1).
+fn pad(writer: &mut Writer<'_>, tag_len: usize) -> Result<(), Broken> {
+    let len_min = (8 * writer.frame_count()).saturating_sub(7 + tag_len).max(ShortHeader::NUMBER_OFFSET + 4);
+    if writer.len() < len_min {
+        Frame::Padding { len: len_min - writer.len() }.encode(writer).map_err(|_| Broken)?;
+    }
+    Ok(())
 }
 
 /// Makes the record of a datagram that is being built.

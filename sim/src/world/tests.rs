@@ -194,32 +194,6 @@ fn a_flaw_is_found_and_the_faults_are_cut_down_to_those_that_it_takes() {
     assert!(Schedule::draw(last.seed).faults.len() > last.faults.len());
 }
 
-/// Prints the speed of the simulation; for `cargo test --release -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let start = std::time::Instant::now();
-    let mut world = world(1, LinkConfig { loss: Ppm::percent(1), ..ten_ms() });
-    let clients: Vec<NodeId> =
-        (0..100).map(|index| world.add(client_address(index), Toy::client(index, 10_000))).collect();
-    let server = world.add(server_address(), Toy::server());
-    world.guard(server);
-    world.run_until(at_ms(1_000_000));
-    assert!(clients.iter().all(|client| world.node(*client).is_done()));
-    let sent = world.network().counters().sent;
-    println!("{:.0} datagrams/s", sent as f64 / start.elapsed().as_secs_f64());
-
-    let start = std::time::Instant::now();
-    sweep(0..2_000, |schedule| {
-        let mut world = self::world(schedule.seed, LinkConfig::default());
-        let (client, server) = pair(&mut world, 100);
-        schedule.install(&mut world, &[client], server);
-        world.run_until_done(at_ms(100_000), |world| world.node(client).is_done());
-        world.trace()
-    });
-    println!("{:.0} scenarios of 100 exchanges/s", 2_000.0 / start.elapsed().as_secs_f64());
-}
-
 /// A stop-and-wait protocol: a client asks `total` numbered questions one after the other, a server echoes them.
 struct Toy {
     server: Option<SocketAddr>,
