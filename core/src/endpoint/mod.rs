@@ -78,7 +78,7 @@ pub struct Endpoint<'s> {
     starved: List<peer::Starved>,
     answers: input::Answers,
     counters: Counters,
-    swept: u32,
+    sweep: timers::Sweep,
     rate_free_at: Instant,
     is_draining: bool,
 }
@@ -229,6 +229,7 @@ impl<'s> Endpoint<'s> {
             eventful: List::new(),
             hash_key,
         };
+        let peers = Slots::new(storage.peers);
         Ok(Self {
             now,
             incarnation: random.u64(),
@@ -242,7 +243,8 @@ impl<'s> Endpoint<'s> {
             ),
             tokens,
             memory,
-            peers: Slots::new(storage.peers),
+            sweep: timers::Sweep::new(now, config.lease, peers.capacity()),
+            peers,
             paths: Slots::new(storage.paths),
             recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),

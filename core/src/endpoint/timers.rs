@@ -85,15 +85,10 @@ impl Endpoint<'_> {
             .is_some_and(|since| since.saturating_add(timeout) <= self.now)
     }
 
-    /// Looks at one peer, and ends it if its time is over: idle peers need no timer.
+    /// Looks at the peer whose turn it is, and ends it if its time is over: idle peers need no timer.
     pub(super) fn sweep(&mut self) {
-        let capacity = self.peers.capacity();
-        if capacity == 0 {
-            return;
-        }
-        self.swept = (self.swept + 1) % capacity;
-        let index = self.swept;
         let now = self.now;
+        let Some(index) = self.sweep.poll(now) else { return };
         let Some(peer) = self.peers.at(index) else { return };
         let is_over = peer.side == Side::Server
             && matches!(peer.stage, Stage::Open | Stage::Suspended)
@@ -123,6 +118,42 @@ impl Endpoint<'_> {
         }
     }
 }
+
+/// The rounds over all peers in search of leases that are over.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// Whose turn it is.
+    index: u32,
+    peer_count: u32,
+    /// When that turn comes.
+    due_at: Instant,
+    /// The time between two turns.
+    step: Duration,
+}
+
+impl Sweep {
+    /// Begins a round over `peer_count` slots.
+    pub(super) fn new(now: Instant, lease: Duration, peer_count: u32) -> Self {
+        Self { index: 0, peer_count, due_at: now, step: lease / SWEEPS_PER_LEASE / peer_count.max(1) }
+    }
+
+    /// Returns the slot to look at, if one is due; after a pause, one with each question until the round has caught up.
+    ///
+    /// Another peer's memory is far away: with ten thousand peers, to look at one with each datagram would cost as much as the
+    /// datagram itself.
+    fn poll(&mut self, now: Instant) -> Option<u32> {
+        if now < self.due_at || self.peer_count == 0 {
+            return None;
+        }
+        self.due_at = self.due_at.saturating_add(self.step);
+        let index = self.index;
+        self.index = (index + 1) % self.peer_count;
+        Some(index)
+    }
+}
+
+/// A slot is given up this part of a lease too late at most, if datagrams come often enough; a number we chose.
+const SWEEPS_PER_LEASE: u32 = 64;
 
 impl Scope<'_, '_> {
     /// Returns when something is to be done for this peer.
@@ -291,7 +322,7 @@ impl Scope<'_, '_> {
         let limit = out.len().min(crate::config::DATAGRAM_LEN_MIN);
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
         let header = ShortHeader { to: self.peer.conversation.remote };
-        header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).map_err(|_| Broken)?;
+        header.encode(self.peer.conversation.phase(), truncated, &mut writer).map_err(|_| Broken)?;
         let (closer, code) = match closing.code {
             Code::Protocol(code) => (Closer::Protocol, code.code()),
             Code::Application(code) => (Closer::Application, code),
@@ -311,3 +342,32 @@ const POOL_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// Calls asked about at a time.
 const ASK_COUNT_MAX: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(640);
+
+    #[test]
+    fn a_sweep_looks_at_every_peer_in_its_part_of_a_lease_and_at_none_more_often() {
+        let mut now = Instant::ORIGIN;
+        let mut sweep = Sweep::new(now, LEASE, 100);
+        let mut seen = [0; 100];
+        for _ in 0..10_000 {
+            if let Some(index) = sweep.poll(now) {
+                seen[index as usize] += 1;
+            }
+            now = now.saturating_add(Duration::from_millis(1));
+        }
+        assert_eq!(seen, [1; 100]);
+    }
+
+    #[test]
+    fn a_sweep_catches_up_after_a_pause() {
+        let mut sweep = Sweep::new(Instant::ORIGIN, LEASE, 3);
+        let after_a_lease = Instant::ORIGIN.saturating_add(LEASE);
+        assert_eq!([(); 5].map(|()| sweep.poll(after_a_lease)), [Some(0), Some(1), Some(2), Some(0), Some(1)]);
+        assert_eq!(Sweep::new(Instant::ORIGIN, LEASE, 0).poll(after_a_lease), None);
+    }
+}
