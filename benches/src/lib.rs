@@ -61,7 +61,6 @@ impl Pair {
         config.path_mtu_discovery = PathMtuDiscovery::Known(datagram_len as usize);
         config.peer_count_max = config.peer_count_max.max(peer_count);
         config.used_ticket_count_max = config.used_ticket_count_max.max(peer_count);
-        config.exchange_count_max = config.exchange_count_max.max(4 * peer_count);
         // A silence follows each call, and the turn of a peer must come before its lease ends.
         config.lease = Duration::from_secs(1 << 22);
         config.idle_timeout = config.lease;

@@ -76,17 +76,21 @@ impl Scope<'_, '_> {
         let record = record.map(|key| key.index);
         let acknowledges = self.write_ack(&mut writer);
         let acked_len = writer.len();
-        let (mut quiet_len, mut low) = (acked_len, 0);
         // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
         let mut is_news = is_ack_due && acked_len > header_len;
+        let mut low = 0;
+        if !self.peer.is_undecided {
+            let is_untold = self.watermark().0 > self.peer.session.low_sent;
+            is_news |= has_work && is_untold;
+            // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
+            if has_work || is_untold {
+                low = self.write_retired(&mut writer);
+            }
+        }
+        let quiet_len = writer.len();
         if let Some(record) = record
             && has_work
         {
-            if !self.peer.is_undecided {
-                is_news |= self.watermark().0 > self.peer.session.low_sent;
-                low = self.write_retired(&mut writer);
-            }
-            quiet_len = writer.len();
             self.write_work(record, &mut writer, may_cut)?;
         }
         if writer.len() == quiet_len && (!is_news || self.is_asking()) {
