@@ -22,6 +22,7 @@ pub enum AckEliciting {
 /// An ack rides on anything that is sent. A datagram of its own is due after `ack_delay_max`, after every second full
 /// datagram, and at once when something is missing, late or marked by a router.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct AckState {
     window: ReceiveWindow,
     counts: EcnCounts,

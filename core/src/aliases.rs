@@ -4,12 +4,13 @@ use crate::wire::{Alias, Description, Options, Semantics};
 
 /// What the aliases of one side stand for; the table lies in the peer's slot.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Aliases {
-    descriptions: [Description; Self::COUNT_MAX],
     /// By bit: which are defined.
     defined: u8,
     /// By bit: which the other side is known to know.
     known: u8,
+    descriptions: [Description; Self::COUNT_MAX],
 }
 
 /// Whether an alias may be used alone.

@@ -4,65 +4,62 @@ use core::time::Duration;
 
 use crate::ack::AckState;
 use crate::aliases::Aliases;
-use crate::crypto::{KeyPhase, Limits};
+use crate::crypto::KeyPhase;
 use crate::ecn::EcnPath;
 use crate::loss::LossDetector;
 use crate::random::Random;
 use crate::sent::InFlight;
 use crate::storage::List;
 use crate::time::Instant;
-use crate::wire::{ConversationId, ResetToken};
+use crate::wire::{ConversationId, Phase, ResetToken};
 
 /// The part of a peer's state that ends with a conversation (protocol §1.3).
+///
+/// What each datagram touches comes last (see [`Peer`](crate::peer::Peer)).
 #[derive(Debug)]
+#[repr(C)]
 pub struct Conversation {
+    /// What the aliases stand for that we defined.
+    pub aliases_out: Aliases,
+    /// What the aliases stand for that the peer defined.
+    pub aliases_in: Aliases,
+    /// Whether ECN marks pass; the peer counts them by conversation.
+    pub ecn: EcnPath,
+    /// When the keys are updated; a conversation in the clear has none, and a protected one has them when it is secured.
+    pub keys: Option<KeyPhase>,
+    /// What has been received, and what to acknowledge.
+    pub ack: AckState,
     /// The id that we chose: datagrams to us bear it.
     pub local: ConversationId,
     /// The id that the peer chose: datagrams to it bear it.
     pub remote: ConversationId,
-    /// What a reset for the peer's id bears, if the peer told.
-    pub reset_token: Option<ResetToken>,
     /// The number of the next datagram.
     pub next_number: u64,
     /// The number that is to be skipped next.
     skip: u64,
     /// Numbers that were skipped, the latest ones.
     skipped: [u64; SKIPPED_COUNT],
-    /// What has been received, and what to acknowledge.
-    pub ack: AckState,
     /// What was sent, by number.
     pub sent: List<InFlight>,
+    /// Ack-eliciting datagrams in flight.
+    pub eliciting_count: u32,
     /// The largest number that the peer acknowledged.
     pub largest_acked: Option<u64>,
-    /// Whether ECN marks pass; the peer counts them by conversation.
-    pub ecn: EcnPath,
     /// When to take a datagram for lost.
     pub loss: LossDetector,
     /// When the next datagram counts as lost by time alone.
     pub loss_at: Option<Instant>,
     /// When the last ack-eliciting datagram was sent.
     pub eliciting_sent_at: Instant,
-    /// Ack-eliciting datagrams in flight.
-    pub eliciting_count: u32,
     /// Probes that are to be sent now, whatever the window says.
     pub probes_due: u32,
-    /// The keys in use.
-    pub keys: KeyPhase,
-    /// What the aliases stand for that we defined.
-    pub aliases_out: Aliases,
-    /// What the aliases stand for that the peer defined.
-    pub aliases_in: Aliases,
+    /// What a reset for the peer's id bears, if the peer told.
+    pub reset_token: Option<ResetToken>,
 }
 
 impl Conversation {
     /// Makes a conversation in which nothing was sent.
-    pub fn new(
-        local: ConversationId,
-        remote: ConversationId,
-        ack_delay: Duration,
-        limits: Limits,
-        random: &mut Random,
-    ) -> Self {
+    pub fn new(local: ConversationId, remote: ConversationId, ack_delay: Duration, random: &mut Random) -> Self {
         Self {
             local,
             remote,
@@ -79,15 +76,16 @@ impl Conversation {
             eliciting_sent_at: Instant::ORIGIN,
             eliciting_count: 0,
             probes_due: 0,
-            keys: KeyPhase::new(limits),
+            keys: None,
             aliases_out: Aliases::NONE,
             aliases_in: Aliases::NONE,
         }
     }
 
-    /// Takes the limits of the keys, once there are keys.
-    pub const fn set_limits(&mut self, limits: Limits) {
-        self.keys = KeyPhase::new(limits);
+    /// Returns the phase of the keys that the next datagram is sealed with.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.keys.as_ref().map_or(Phase::Zero, KeyPhase::phase)
     }
 
     /// Takes the number of the next datagram, skipping one at unpredictable places, so that a peer that acknowledges what it
@@ -128,8 +126,7 @@ mod tests {
     use super::*;
 
     fn conversation(random: &mut Random) -> Conversation {
-        let limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
-        Conversation::new(ConversationId([1; 8]), ConversationId([2; 8]), Duration::ZERO, limits, random)
+        Conversation::new(ConversationId([1; 8]), ConversationId([2; 8]), Duration::ZERO, random)
     }
 
     #[test]

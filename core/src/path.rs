@@ -23,27 +23,28 @@ pub struct Estimates {
 /// One controller, one round-trip estimate and one pacer serve all conversations on the path (RFC 8085 §3.1), so that
 /// opening more conversations gives no larger share of the link.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Path {
     /// Where datagrams go.
     pub remote: SocketAddr,
     /// Where they come from, if the adapter told.
     pub local: Option<IpAddr>,
-    /// The round-trip time.
-    pub rtt: Rtt,
-    /// The congestion controller.
-    pub controller: Controller,
-    /// Spreads datagrams over the round trip.
-    pub pacer: Pacer,
-    /// The length of datagrams.
-    pub mtu: PathMtu,
-    /// Octets in flight, of all conversations.
-    pub in_flight: u64,
     /// Whether a datagram was sent that a larger path MTU would have let be longer.
     pub is_filled: bool,
     /// Whether the pacer held a datagram back since the last one went out.
     pub is_held: bool,
     /// The peers that use it.
     pub peers: List<OnPath>,
+    /// Octets in flight, of all conversations.
+    pub in_flight: u64,
+    /// The round-trip time.
+    pub rtt: Rtt,
+    /// Spreads datagrams over the round trip.
+    pub pacer: Pacer,
+    /// The length of datagrams.
+    pub mtu: PathMtu,
+    /// The congestion controller.
+    pub controller: Controller,
 }
 
 impl Path {

@@ -26,6 +26,7 @@ pub enum Order {
 /// It holds the newest [`RECEIVE_WINDOW_LEN`] numbers in a ring of bits (as RFC 6479 does for IPsec). What is older counts
 /// as seen: a datagram that late is dropped, and sent again by its sender under a fresh number.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct ReceiveWindow {
     /// Bit `n % 64` of word `n / 64 % WORD_COUNT` says whether `n` arrived.
     words: [u64; WORD_COUNT],

@@ -5,14 +5,11 @@ use crate::storage::{Linked, Links, List};
 use crate::wire::SessionSecret;
 
 /// The part of a peer's state that survives its conversations (protocol §1.4).
+///
+/// What each datagram touches comes first (see [`Peer`](crate::peer::Peer)).
 #[derive(Debug)]
+#[repr(C)]
 pub struct Session {
-    /// The number that the server gave it.
-    pub id: u64,
-    /// The server's incarnation.
-    pub incarnation: u64,
-    /// What proves that it is ours, when it is resumed.
-    pub secret: SessionSecret,
     /// The seq of the next exchange that we begin.
     pub next_seq: u64,
     /// The low watermark that the datagram being built announces, or that was announced before it.
@@ -25,10 +22,10 @@ pub struct Session {
     pub unnumbered: List<BySeq>,
     /// The exchanges that the peer began and of which something is left here.
     pub theirs: List<BySeq>,
+    /// The channels in use.
+    pub channels: List<OfPeer>,
     /// All exchanges of the peer below this are retired, except those in `open`.
     pub low: u64,
-    /// Exchanges of the peer below `low` that are not retired.
-    pub open: OpenList,
     /// What the peer lets us charge.
     pub granted_to_us: u64,
     /// What we have charged.
@@ -39,17 +36,24 @@ pub struct Session {
     pub charged_by_them: u64,
     /// What of it we are done with.
     pub returned: u64,
-    /// The channels in use.
-    pub channels: List<OfPeer>,
+    /// Exchanges of the peer below `low` that are not retired.
+    pub open: OpenList,
     /// The order of the next newest-only message.
     pub next_order: u64,
+    /// The number that the server gave it.
+    pub id: u64,
+    /// The server's incarnation.
+    pub incarnation: u64,
+    /// What proves that it is ours, when it is resumed.
+    pub secret: SessionSecret,
 }
 
 /// At most 16 exchanges that stay open below the watermark, so that one long call does not hold up the rest (protocol §6.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[repr(C)]
 pub struct OpenList {
-    seqs: [u64; Self::COUNT_MAX],
     count: u8,
+    seqs: [u64; Self::COUNT_MAX],
 }
 
 impl OpenList {
@@ -78,6 +82,20 @@ impl OpenList {
     #[must_use]
     pub fn contains(&self, seq: u64) -> bool {
         self.seqs().contains(&seq)
+    }
+}
+
+impl Clone for OpenList {
+    fn clone(&self) -> Self {
+        let mut copy = Self::EMPTY;
+        copy.clone_from(self);
+        copy
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        let count = other.seqs().len();
+        self.seqs[..count].copy_from_slice(other.seqs());
+        self.count = other.count;
     }
 }
 

@@ -64,16 +64,17 @@ pub struct Lost {
 /// The window stays between two datagrams and the maximum given at the start, and grows only while it is what limits the
 /// sender (RFC 9002 §7.8). It falls at most once a round trip; a fall whose losses all prove false is undone.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Controller {
-    law: Law,
     window: u64,
     window_max: u64,
     datagram_len: u64,
     slow_start_threshold: u64,
     /// What left before this belongs to the last reduction, and causes no other (RFC 9002 §7.3.2).
     recovery_start: Option<Instant>,
-    undo: Option<Undo>,
     hystart: HyStart,
+    law: Law,
+    undo: Option<Undo>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -242,12 +243,7 @@ impl Controller {
     /// When nothing is under way, one always may: otherwise a path whose datagrams grew past the window would be stuck.
     #[must_use]
     pub fn allows(&self, in_flight: u64, len: usize) -> bool {
-        match self.law {
-            Law::StopAndWait => in_flight == 0,
-            Law::Fixed | Law::NewReno(_) | Law::Cubic(_) => {
-                in_flight == 0 || in_flight.saturating_add(len as u64) <= self.window
-            }
-        }
+        in_flight == 0 || !matches!(self.law, Law::StopAndWait) && in_flight.saturating_add(len as u64) <= self.window
     }
 
     /// Returns the congestion window in octets.

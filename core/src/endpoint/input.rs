@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::scope::{Fault, Scope};
 use super::{Endpoint, Transmit};
 use crate::ack::AckEliciting;
-use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
+use crate::crypto::{Generation, KeyPhase, Plain, open_datagram, unmask_header};
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Purpose};
 use crate::outcome::Unknown;
@@ -412,19 +412,20 @@ impl Scope<'_, '_> {
         if number > seq::NUMBER_MAX || !window.is_fresh(number) {
             return Err(Rejected::Repeated);
         }
-        let generation = self.peer.conversation.keys.generation(now, field.phase, number);
+        let keys = self.peer.conversation.keys.as_ref();
+        let generation = keys.map_or(Generation::Current, |keys| keys.generation(now, field.phase, number));
         let len = datagram.len();
         let opened =
             open_datagram(self.crypto, self.index, Epoch::Data, generation, number, datagram, field.frames_offset);
         let Ok(frames) = opened else {
-            return match self.peer.conversation.keys.on_failed_open() {
-                Ok(()) => Err(Rejected::NotAuthentic),
-                Err(_) => Err(Rejected::Violation(CloseCode::Crypto)),
+            return match self.peer.conversation.keys.as_mut().map(KeyPhase::on_failed_open) {
+                None | Some(Ok(())) => Err(Rejected::NotAuthentic),
+                Some(Err(_)) => Err(Rejected::Violation(CloseCode::Crypto)),
             };
         };
-        let pto = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max);
-        if self.peer.conversation.keys.on_opened(now, pto, generation, number).is_err() {
-            return Err(Rejected::Violation(CloseCode::Crypto));
+        if let Some(keys) = &mut self.peer.conversation.keys {
+            let pto = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max);
+            keys.on_opened(now, pto, generation, number).map_err(|_| Rejected::Violation(CloseCode::Crypto))?;
         }
         if generation == Generation::Next {
             self.crypto.update(self.index);

@@ -35,7 +35,7 @@ pub use usage::Usage;
 use crate::config::{Accept, Config, ConfigError};
 use crate::congestion::Controller;
 use crate::conversation::Conversation;
-use crate::crypto::{Crypto, Limits, Plain};
+use crate::crypto::{Crypto, Plain};
 use crate::ecn::Ecn;
 use crate::ids::PeerId;
 use crate::memory::{Broken, Memory, Purpose, Sound, Storage};
@@ -254,7 +254,6 @@ impl<'s> Endpoint<'s> {
             starved: List::new(),
             answers: input::Answers::new(),
             counters: Counters::default(),
-            swept: 0,
             rate_free_at: now,
             is_draining: false,
             config,
@@ -571,14 +570,13 @@ impl<'s> Endpoint<'s> {
 
     /// Makes a peer of which nothing is known; `id` names its conversation to come.
     fn new_peer(&mut self, path: u32, id: ConversationId) -> Peer {
-        let limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };
         let delay = self.config.ack_delay_max;
         Peer {
             stage: Stage::Idle,
             side: Side::Client,
             path,
             session: opening::no_session(self.config.credit),
-            conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, limits, &mut self.random),
+            conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, &mut self.random),
             parameters: Parameters::default(),
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
             begun: [const { List::new() }; peer::PRIORITY_COUNT],

@@ -138,7 +138,7 @@ impl Scope<'_, '_> {
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
         let mut writer = Writer::new(&mut out[..len - tag_len]);
         let header = ShortHeader { to: self.peer.conversation.remote };
-        header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).map_err(|_| Broken)?;
+        header.encode(self.peer.conversation.phase(), truncated, &mut writer).map_err(|_| Broken)?;
         frame.encode(&mut writer).map_err(|_| Broken)?;
         if writer.room() > 0 {
             Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::scope::{Fault, Scope};
 use super::transmit::{Added, new_record};
 use crate::congestion::Algorithm;
-use crate::crypto::{Limits, seal_datagram};
+use crate::conversation::Conversation;
+use crate::crypto::seal_datagram;
 use crate::exchange::{News, Party, Stage as ExchangeStage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
@@ -57,13 +58,8 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn new_conversation(
-        &mut self,
-        local: ConversationId,
-        remote: ConversationId,
-    ) -> crate::conversation::Conversation {
-        let limits = if self.crypto.is_protected() { self.crypto.limits(self.index) } else { UNLIMITED };
-        crate::conversation::Conversation::new(local, remote, self.config.ack_delay_max, limits, self.random)
+    pub(super) fn new_conversation(&mut self, local: ConversationId, remote: ConversationId) -> Conversation {
+        Conversation::new(local, remote, self.config.ack_delay_max, self.random)
     }
 
     /// Keeps a token in place of the one before. Without room for it there is none, and the next opening takes a round trip more.
@@ -583,5 +579,3 @@ const HELLO_EXCHANGE_COUNT_MAX: u32 = 16;
 const FRAME_HEAD_LEN: usize = 64;
 /// Hellos go on at least this often, so that a server that comes back is found soon; a number we chose.
 const HELLO_INTERVAL_MAX: Duration = Duration::from_secs(3);
-/// The plain tag wears out no key.
-const UNLIMITED: Limits = Limits { seals: u64::MAX, failed_opens: u64::MAX };

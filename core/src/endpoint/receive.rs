@@ -397,7 +397,7 @@ impl Scope<'_, '_> {
         if low < session.low {
             return Ok(());
         }
-        let (old_low, old_open) = (session.low, session.open);
+        let (old_low, old_open) = (session.low, session.open.clone());
         let mut open = OpenList::EMPTY;
         for seq in retired.listed() {
             // What was retired once stays so, whatever a list that was overtaken says.
@@ -406,7 +406,7 @@ impl Scope<'_, '_> {
             }
         }
         session.low = low;
-        session.open = open;
+        session.open.clone_from(&open);
         for seq in old_open.seqs() {
             if !open.contains(*seq) {
                 self.retire(*seq)?;

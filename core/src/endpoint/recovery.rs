@@ -57,7 +57,9 @@ impl Scope<'_, '_> {
         if is_false {
             return Err(Fault::Violation(CloseCode::Acknowledgement));
         }
-        conversation.keys.on_ack_received(generation, ack.largest).map_err(|_| Fault::Violation(CloseCode::Crypto))?;
+        if let Some(keys) = &mut conversation.keys {
+            keys.on_ack_received(generation, ack.largest).map_err(|_| Fault::Violation(CloseCode::Crypto))?;
+        }
         conversation.largest_acked = conversation.largest_acked.max(Some(ack.largest));
         // What was in flight before decides whether the window was the limit (RFC 9002 §7.8).
         let in_flight = self.path.in_flight;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::scope::{Fault, Scope};
-use crate::crypto::{Alert, seal_datagram};
+use crate::crypto::{Alert, KeyPhase, seal_datagram};
 use crate::handshake::{HANDSHAKE_LEN_MAX, Handshake};
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::Unknown;
@@ -119,7 +119,7 @@ impl Scope<'_, '_> {
         }
         let items = self.crypto.peer_parameters(self.index).ok_or(Fault::Violation(CloseCode::Parameters))?;
         let parameters = Parameters::decode(items).map_err(|_| Fault::Violation(CloseCode::Parameters))?;
-        self.peer.conversation.set_limits(self.crypto.limits(self.index));
+        self.peer.conversation.keys = Some(KeyPhase::new(self.crypto.limits(self.index)));
         if self.peer.side == Side::Server {
             self.peer.is_undecided = true;
             self.peer.notices |= Notices::SESSION;

@@ -67,7 +67,7 @@ impl Scope<'_, '_> {
         let Some(truncated) = self.truncate(number) else { return Ok(None) };
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
         let header = ShortHeader { to: self.peer.conversation.remote };
-        if header.encode(self.peer.conversation.keys.phase(), truncated, &mut writer).is_err() {
+        if header.encode(self.peer.conversation.phase(), truncated, &mut writer).is_err() {
             return Ok(None);
         }
         let header_len = writer.len();
@@ -113,7 +113,9 @@ impl Scope<'_, '_> {
         }
         if let Some(largest) = acknowledges {
             self.peer.conversation.ack.on_ack_sent();
-            self.peer.conversation.keys.on_ack_sent(largest);
+            if let Some(keys) = &mut self.peer.conversation.keys {
+                keys.on_ack_sent(largest);
+            }
         }
         let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
@@ -121,14 +123,12 @@ impl Scope<'_, '_> {
 
     /// Seals a datagram, with new keys if the old ones have served long enough.
     pub(super) fn seal(&mut self, number: u64, datagram: &mut [u8]) -> Result<(), Broken> {
-        match self.peer.conversation.keys.begin_seal(self.now, number) {
-            Ok(KeyUpdate::NotDue) => {}
-            Ok(KeyUpdate::Due) => {
-                self.crypto.update(self.index);
-                // The header was written with the phase before.
-                datagram[0] ^= KEY_PHASE_BIT;
-            }
-            Err(crypto::LimitReached) => return Err(Broken),
+        if let Some(keys) = &mut self.peer.conversation.keys
+            && keys.begin_seal(self.now, number).map_err(|_| Broken)? == KeyUpdate::Due
+        {
+            self.crypto.update(self.index);
+            // The header was written with the phase before.
+            datagram[0] ^= KEY_PHASE_BIT;
         }
         seal_datagram(self.crypto, self.index, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
             .map_err(|_| Broken)
@@ -193,7 +193,7 @@ impl Scope<'_, '_> {
         let mut writer = Writer::new(&mut out[..len - tag_len]);
         let header = ShortHeader { to: self.peer.conversation.remote };
         let encoded = header
-            .encode(self.peer.conversation.keys.phase(), truncated, &mut writer)
+            .encode(self.peer.conversation.phase(), truncated, &mut writer)
             .and_then(|()| Frame::Ping.encode(&mut writer))
             .and_then(|()| Frame::Padding { len: writer.room() }.encode(&mut writer));
         encoded.map_err(|_| Broken)?;

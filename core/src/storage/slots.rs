@@ -26,6 +26,7 @@ pub struct Key {
 }
 
 /// Room for one element, public so that a caller can lend an array of them, in a `static` if it likes.
+#[repr(C)]
 pub struct Slot<T> {
     /// Generation of the element that is here, or of the next one.
     generation: u32,
