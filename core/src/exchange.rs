@@ -29,7 +29,7 @@ pub struct Exchange {
     pub outcome: Outcome,
     /// CRC32C of the request, to tell a repetition from another request with the same number.
     pub fingerprint: u32,
-    /// When its stage was entered; what PROGRESS tells.
+    /// When its stage was entered, or a stream of our call last made progress; what PROGRESS tells.
     pub since: Instant,
     /// What the handler says of its progress, plus 1; or what the callee said. 0 is nothing.
     pub progress: u64,

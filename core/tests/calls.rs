@@ -7,8 +7,8 @@ mod pair;
 use core::time::Duration;
 
 use pair::{Pair, answer};
-use posthaste_core::Config;
 use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Request, Streamed, Streams};
+use posthaste_core::{Config, Outcome, Unknown};
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -159,6 +159,35 @@ fn streams_run_both_ways_beside_a_call_and_end_after_its_reply() {
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.client.endpoint.usage().exchanges, 0);
     assert_eq!(pair.server.endpoint.usage().exchanges, 0);
+}
+
+#[test]
+fn a_call_with_streams_has_its_timeout_from_the_last_progress_of_any_of_them() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let timeout = Duration::from_secs(30);
+    let request = Request { streams: Streams::Upward, timeout: Some(timeout), ..Request::new(1, 1, 7, b"go") };
+    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let up = pair.client.endpoint.call_streams(call).unwrap().0.unwrap();
+    let ended = |pair: &mut Pair| {
+        pair.client.take(|event| if let Event::CallEnded { outcome, .. } = event { Some(*outcome) } else { None })
+    };
+    let mut progress_at = pair.now;
+    for _ in 0..5 {
+        progress_at = pair.now;
+        assert_eq!(pair.client.endpoint.write(pair.now, up, b"on"), Ok(2));
+        pair.run(Duration::from_secs(12));
+        assert_eq!(ended(&mut pair), None);
+    }
+    let mut outcome = None;
+    assert!(pair.run_until(Duration::from_secs(60), |pair| {
+        outcome = ended(pair);
+        outcome.is_some()
+    }));
+    assert_eq!(outcome, Some(Outcome::Unknown(Unknown::Deadline)));
+    // From the acknowledgement: a round trip after the octets were written, and what it was delayed.
+    let waited = pair.now.saturating_since(progress_at);
+    assert!(waited > timeout && waited < timeout + Duration::from_millis(100), "{waited:?}");
 }
 
 #[test]

@@ -305,6 +305,29 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Acts on the deadline of a call of ours, unless its streams have put it off.
+    pub(super) fn on_call_deadline(&mut self, index: u32) -> Result<(), Broken> {
+        let now = self.now;
+        match self.exchange(index)?.deadline.filter(|at| *at > now) {
+            Some(at) => self.memory.call_deadlines.set(index, at),
+            None => self.give_up_call(index, Unknown::Deadline)?,
+        }
+        Ok(())
+    }
+
+    /// Takes note that a stream of an exchange made progress: the deadline of a call of ours counts from here (semantics S35).
+    pub(super) fn put_off_deadline(&mut self, index: u32) -> Result<(), Broken> {
+        let now = self.now;
+        let exchange = self.exchange(index)?;
+        if let (Party::Us, Stage::Open, Some(deadline)) = (exchange.begun_by, exchange.stage, exchange.deadline) {
+            let timeout = deadline.saturating_since(exchange.since);
+            exchange.since = now;
+            // The timer still stands earlier, and is moved when it fires: that is rarer than progress.
+            exchange.deadline = Some(now.saturating_add(timeout));
+        }
+        Ok(())
+    }
+
     /// Sets when a call of ours gives up.
     pub(super) fn set_deadline(&mut self, index: u32, deadline: Option<Instant>) -> Result<(), Broken> {
         self.exchange(index)?.deadline = deadline;

@@ -220,7 +220,10 @@ impl Scope<'_, '_> {
         let (is_complete, has_more) = (incoming.is_complete(), incoming.prefix > before || incoming.is_complete());
         match kind {
             Kind::Whole if is_complete => self.on_whole(index, lane, flow),
-            Kind::Stream if has_more => self.on_stream(index, lane, flow),
+            Kind::Stream if has_more => {
+                self.put_off_deadline(index)?;
+                self.on_stream(index, lane, flow)
+            }
             Kind::Whole | Kind::Stream => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use crate::exchange::{News, Notices, Stage};
 use crate::lane::Lane;
 use crate::loss::{Address, PersistentCongestion, Sent, Verdict};
 use crate::memory::{Broken, Sound};
+use crate::outgoing::Kind;
 use crate::peer;
 use crate::pmtu::BlackHole;
 use crate::sent::{Content, Fate};
@@ -192,12 +193,16 @@ impl Scope<'_, '_> {
 
     fn on_run_acked(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let index = outgoing.exchange;
+        let (index, is_stream) = (outgoing.exchange, outgoing.kind == Kind::Stream);
+        if is_stream {
+            self.put_off_deadline(index)?;
+        }
         let lane = self.lane_of(index, flow)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.is_acknowledged() {
             return self.on_outgoing_done(index, lane);
         }
-        if outgoing.kind == crate::outgoing::Kind::Stream && outgoing.has_waiting_writer {
+        if is_stream && outgoing.has_waiting_writer {
             self.memory.outgoing.at_mut(flow).sound()?.has_waiting_writer = false;
             self.tell(index, News::WRITABLE << lane as u16)?;
         }

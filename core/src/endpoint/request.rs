@@ -72,7 +72,8 @@ pub struct Request<'a> {
     pub reply: Reply,
     /// Which streams go beside it.
     pub streams: Streams,
-    /// How long the caller waits. `None` waits as long as the peer answers; [`Duration::ZERO`] stands for `Config::call_timeout`.
+    /// How long the caller waits; with streams, how long without progress of any of them (semantics S35). `None` waits as long as
+    /// the peer answers; [`Duration::ZERO`] stands for `Config::call_timeout`.
     pub timeout: Option<Duration>,
     /// What goes before what: 0 (first) to 3.
     pub priority: u8,

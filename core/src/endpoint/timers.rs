@@ -25,7 +25,7 @@ impl Endpoint<'_> {
             debug_assert!(at <= now);
             self.memory.call_deadlines.clear(index);
             if let Some(peer) = self.memory.exchanges.at(index).map(|exchange| exchange.peer) {
-                self.with(peer, |scope| scope.give_up_call(index, Unknown::Deadline));
+                self.with(peer, |scope| scope.on_call_deadline(index));
             }
         }
         while let Some(index) = self.peer_deadlines.pop_due(now) {
