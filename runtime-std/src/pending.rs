@@ -131,7 +131,8 @@ pub fn wait_any(calls: &[Pending]) -> usize {
 /// A call whose outcome is unknown. Dropping it gives up finding out.
 pub struct Unresolved {
     peer: Peer,
-    call: CallId,
+    /// `None` once it is resolved.
+    call: Option<CallId>,
     why: Unknown,
 }
 
@@ -146,21 +147,19 @@ impl Unresolved {
     ///
     /// # Errors
     /// As the call itself; still [`CallError::Unknown`] if the callee does not answer within `timeout`, or does not know either.
-    pub fn resolve(self, timeout: Duration) -> Result<Vec<u8>, CallError> {
-        let (call, node) = (self.call, &self.peer.node);
-        let resolving = node.command(|state, now| {
-            state.endpoint.resolve(now, call, timeout)?;
-            state.follow(call);
-            Ok::<(), posthaste_core::StaleId>(())
-        });
-        if resolving.is_err() {
-            return Err(CallError::Unknown(self));
-        }
-        let mut reply = Vec::new();
-        let ended = node.wait(Interest::Call(call), None, |state, now| take(state, now, call, &mut reply));
+    pub fn resolve(mut self, timeout: Duration) -> Result<Vec<u8>, CallError> {
         let peer = self.peer.clone();
+        let asked = peer.node.command(|state, now| {
+            let call = self.call?;
+            state.endpoint.resolve(now, call, timeout).ok()?;
+            state.follow(call);
+            Some(call)
+        });
+        let Some(call) = asked else { return Err(CallError::Unknown(self)) };
         // The call is looked after by what comes of this.
-        mem::forget(self);
+        self.call = None;
+        let mut reply = Vec::new();
+        let ended = peer.node.wait(Interest::Call(call), None, |state, now| take(state, now, call, &mut reply));
         conclude(&peer, call, ended, &mut reply)?;
         Ok(reply)
     }
@@ -168,8 +167,9 @@ impl Unresolved {
 
 impl Drop for Unresolved {
     fn drop(&mut self) {
-        let call = self.call;
-        self.peer.node.command(|state, now| state.forget(now, call));
+        if let Some(call) = self.call {
+            self.peer.node.command(|state, now| state.forget(now, call));
+        }
     }
 }
 
@@ -203,9 +203,41 @@ pub(crate) fn conclude(
         Ok(Outcome::ApplicationError(_)) => Err(CallError::Application(mem::take(reply))),
         Ok(Outcome::NotExecuted(why)) => Err(CallError::NotExecuted(why)),
         Ok(Outcome::ReplyLost) => Err(CallError::ReplyLost),
-        Ok(Outcome::Unknown(why)) => Err(CallError::Unknown(Unresolved { peer: peer.clone(), call, why })),
+        Ok(Outcome::Unknown(why)) => Err(CallError::Unknown(Unresolved { peer: peer.clone(), call: Some(call), why })),
         Err(Vain::Closed | Vain::TimedOut) => {
-            Err(CallError::Unknown(Unresolved { peer: peer.clone(), call, why: Unknown::Closed }))
+            Err(CallError::Unknown(Unresolved { peer: peer.clone(), call: Some(call), why: Unknown::Closed }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use posthaste_core::Config;
+    use posthaste_core::endpoint::{Answer, Request};
+
+    use crate::{Client, Incoming, Server};
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_resolved_holds_its_client_no_longer() {
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let wait = move |_: &Incoming<'_>, _: &mut Vec<u8>| {
+            let _ = gate.lock().unwrap().recv();
+            Answer::Ok
+        };
+        let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), wait).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let node = Arc::downgrade(&client.node);
+        let request = Request { timeout: Some(Duration::from_millis(50)), ..Request::new(1, 1, 7, b"") };
+        let error = client.call_into(&request, &mut Vec::new()).unwrap_err();
+        let CallError::Unknown(unresolved) = error else { panic!("{error}") };
+        release.send(()).unwrap();
+        unresolved.resolve(Duration::from_secs(10)).unwrap();
+        drop(client);
+        assert_eq!(node.strong_count(), 0);
     }
 }
