@@ -1,20 +1,23 @@
 //! The side that calls.
 
 use alloc::sync::Arc;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::Deref;
+use core::time::Duration;
 use std::io;
 use std::net::ToSocketAddrs;
 
 use posthaste_core::config::Accept;
 use posthaste_core::endpoint::Remote;
 
-use crate::error::{Attempt, ConnectError};
+use crate::error::{Attempt, ConnectError, Vain};
 use crate::handler::Handler;
-use crate::node::{Node, Threads, Vain, deadline_after};
+use crate::node::Threads;
 use crate::options::Options;
 use crate::peer::Peer;
-use crate::state::Interest;
+use crate::waiters::Interest;
+use crate::{helper, serve};
 
 /// A connection to one server; what can be asked of it stands at [`Peer`].
 ///
@@ -33,7 +36,7 @@ impl Client {
     /// # Errors
     /// [`ConnectError`], which names each address that was tried.
     pub fn connect_insecure(server: impl ToSocketAddrs, options: impl Into<Options>) -> Result<Self, ConnectError> {
-        Self::connect(server, &options.into(), None)
+        Self::connect(server, options.into(), helper::open)
     }
 
     /// As [`Client::connect_insecure`], for a client that answers calls of the server.
@@ -47,7 +50,8 @@ impl Client {
         options: impl Into<Options>,
         handler: impl Handler,
     ) -> Result<Self, ConnectError> {
-        Self::connect(server, &options.into(), Some(Arc::new(handler)))
+        let handler = Arc::new(handler);
+        Self::connect(server, options.into(), |address, options| serve::open(address, options, &handler))
     }
 
     /// Returns what the operating system granted to the socket.
@@ -64,12 +68,16 @@ impl Client {
 
     fn connect(
         server: impl ToSocketAddrs,
-        options: &Options,
-        handler: Option<Arc<dyn Handler>>,
+        mut options: Options,
+        open: impl Fn(SocketAddr, &Options) -> io::Result<Threads>,
     ) -> Result<Self, ConnectError> {
+        options.config.accept = Accept::Nobody;
         let mut attempts = Vec::new();
         for address in server.to_socket_addrs().map_err(ConnectError::Name)? {
-            match Self::try_address(address, options, handler.clone()) {
+            let any: IpAddr =
+                if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let opened = open(SocketAddr::new(any, 0), &options);
+            match opened.and_then(|threads| Self::reach(threads, address, options.connect_timeout)) {
                 Ok(client) => return Ok(client),
                 Err(error) => attempts.push(Attempt { address, error }),
             }
@@ -80,11 +88,8 @@ impl Client {
         Err(ConnectError::Unreachable(attempts))
     }
 
-    fn try_address(address: SocketAddr, options: &Options, handler: Option<Arc<dyn Handler>>) -> io::Result<Self> {
-        let mut options = options.clone();
-        options.config.accept = Accept::Nobody;
-        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let threads = Node::open(SocketAddr::new(any, 0), &options, handler)?;
+    /// Connects to one address, and waits until it answers.
+    fn reach(threads: Threads, address: SocketAddr, timeout: Duration) -> io::Result<Self> {
         let node = threads.node();
         let remote = Remote { address, identity: &[] };
         let id = node.command(|state, now| {
@@ -92,7 +97,7 @@ impl Client {
             state.endpoint.connect(now, id).map_err(io::Error::other)?;
             Ok::<_, io::Error>(id)
         })?;
-        let until = deadline_after(node.clock.now(), Some(options.connect_timeout));
+        let until = node.deadline_after(Some(timeout));
         let news = node.wait(Interest::Peer(id), until, |state, _| {
             let news = *state.news_of(id);
             (news.is_connected || news.is_closed).then_some(news)
@@ -115,8 +120,8 @@ impl Deref for Client {
     }
 }
 
-impl core::fmt::Debug for Client {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Client").field(&self.peer).finish()
     }
 }

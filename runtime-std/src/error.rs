@@ -5,45 +5,6 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::io;
 
-use posthaste_core::NotExecuted;
-use posthaste_core::endpoint::SendError;
-
-use crate::pending::Unresolved;
-
-/// Why a call brought no reply.
-#[derive(Debug)]
-pub enum CallError {
-    /// The handler ran and answered with an error, whose octets these are.
-    Application(Vec<u8>),
-    /// The call was not executed and never will be; it is safe to call again.
-    NotExecuted(NotExecuted),
-    /// The handler ran, but its reply is gone.
-    ReplyLost,
-    /// Nobody here knows whether the handler ran.
-    Unknown(Unresolved),
-    /// The call was not accepted here, and was never sent.
-    Refused(SendError),
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Application(octets) => write!(f, "the application answered with an error of {} octets", octets.len()),
-            Self::NotExecuted(NotExecuted::Refused(why)) => write!(f, "not executed, the callee refused: {why:?}"),
-            Self::NotExecuted(NotExecuted::NeverSent) => f.write_str("not executed: it was never sent"),
-            Self::NotExecuted(NotExecuted::TooLarge { limit }) => {
-                write!(f, "not executed: the callee takes {limit} octets at most")
-            }
-            Self::NotExecuted(why) => write!(f, "not executed: {why:?}"),
-            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
-            Self::Unknown(unresolved) => write!(f, "outcome unknown: {}", unresolved.why()),
-            Self::Refused(why) => write!(f, "not sent: {why}"),
-        }
-    }
-}
-
-impl Error for CallError {}
-
 /// Why a client could not be made.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -125,3 +86,21 @@ impl fmt::Display for ReceiveError {
 }
 
 impl Error for ReceiveError {}
+
+/// Why waiting ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vain {
+    /// The time is up.
+    TimedOut,
+    /// The node is closed.
+    Closed,
+}
+
+impl From<Vain> for ReceiveError {
+    fn from(vain: Vain) -> Self {
+        match vain {
+            Vain::TimedOut => Self::TimedOut,
+            Vain::Closed => Self::Closed,
+        }
+    }
+}

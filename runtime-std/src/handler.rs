@@ -2,19 +2,18 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::panic::AssertUnwindSafe;
-use core::sync::atomic::{AtomicBool, Ordering};
-use std::panic::catch_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use core::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time;
 
-use posthaste_core::config::METADATA_LEN_MAX;
-use posthaste_core::endpoint::{Answer, ReplyError};
-use posthaste_core::wire::{Description, NotExecuted};
+use posthaste_core::endpoint::Answer;
+use posthaste_core::wire::Description;
 use posthaste_core::{IncomingCallId, Instant, PeerId};
 
+use crate::message::Received;
 use crate::node::Node;
-use crate::peer::{Peer, Received};
+use crate::peer::Peer;
+use crate::service::{Desk, Execution};
 use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
 
@@ -57,18 +56,6 @@ impl<H: Handler> Handler for Inline<H> {
     }
 }
 
-/// Who runs a handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Execution {
-    /// One of the workers, when one is free. If too many calls wait already, the call is refused as busy.
-    Pool,
-    /// The thread that receives, at once. Nothing else is received meanwhile, and a handler that waits for a peer would wait for
-    /// ever: it panics.
-    Inline,
-    /// Nobody: the caller is told why.
-    Refuse(NotExecuted),
-}
-
 /// A call of a peer, for as long as its handler runs.
 pub struct Incoming<'a> {
     node: &'a Arc<Node>,
@@ -76,25 +63,53 @@ pub struct Incoming<'a> {
     peer: PeerId,
     procedure: Description,
     deadline: Option<Instant>,
-    arguments: &'a [u8],
-    metadata: &'a [u8],
-    cancelled: &'a AtomicBool,
+    desk: &'a Desk,
     /// What was not taken is given up when the handler returns.
     upward: Mutex<Option<StreamReader>>,
     downward: Mutex<Option<StreamWriter>>,
 }
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    /// Begins a call, and copies what came with it to where its handler will run; `None` if it is over already.
+    pub(crate) fn begin(
+        node: &'a Arc<Node>,
+        state: &mut State,
+        call: IncomingCallId,
+        desk: &'a mut Desk,
+    ) -> Option<Self> {
+        state.endpoint.begin(node.clock.now(), call).ok()?;
+        let known = state.endpoint.incoming_call(call).ok()?;
+        desk.lay_out(known.arguments, known.metadata);
+        if let Some(service) = &mut state.service {
+            service.begin(call, desk);
+        }
+        let upward = known.upward.map(|stream| {
+            let peer = Peer::known(Arc::clone(node), known.peer);
+            StreamReader::new(Received { peer, channel: None }, stream)
+        });
+        let downward = known.downward.map(|stream| StreamWriter::new(Arc::clone(node), stream));
+        Some(Self {
+            node,
+            id: call,
+            peer: known.peer,
+            procedure: known.procedure,
+            deadline: known.deadline,
+            desk,
+            upward: Mutex::new(upward),
+            downward: Mutex::new(downward),
+        })
+    }
+
     /// Returns the arguments.
     #[must_use]
     pub const fn arguments(&self) -> &[u8] {
-        self.arguments
+        self.desk.arguments.as_slice()
     }
 
     /// Returns the encoded metadata items that came with the call.
     #[must_use]
     pub const fn metadata(&self) -> &[u8] {
-        self.metadata
+        self.desk.metadata.as_slice()
     }
 
     /// Returns what is called, and how.
@@ -128,7 +143,7 @@ impl Incoming<'_> {
     /// Says whether the caller wants no answer any more; what the handler returns is dropped then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.desk.cancelled.load(Ordering::Relaxed)
     }
 
     /// Tells the caller how far the handler is, in a number of its own choice.
@@ -142,6 +157,11 @@ impl Incoming<'_> {
     pub fn peer(&self) -> Peer {
         Peer::known(Arc::clone(self.node), self.peer)
     }
+
+    /// Says whether the call came with streams, whoever has taken them.
+    pub(crate) const fn has_streams(&self) -> bool {
+        self.procedure.options.has_upward() || self.procedure.options.has_downward()
+    }
 }
 
 impl fmt::Debug for Incoming<'_> {
@@ -149,89 +169,7 @@ impl fmt::Debug for Incoming<'_> {
         f.debug_struct("Incoming")
             .field("peer", &self.peer)
             .field("procedure", &self.procedure)
-            .field("arguments", &self.arguments.len())
+            .field("arguments", &self.desk.arguments.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Where a handler runs: buffers that serve one call after the other.
-pub(crate) struct Desk {
-    arguments: Vec<u8>,
-    metadata: Vec<u8>,
-    reply: Vec<u8>,
-    cancelled: Arc<AtomicBool>,
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        Self {
-            arguments: Vec::new(),
-            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
-            metadata: Vec::with_capacity(METADATA_LEN_MAX),
-            reply: Vec::new(),
-            cancelled: Arc::default(),
-        }
-    }
-}
-
-impl Desk {
-    /// Runs the handler of a call, without the lock, and gives its reply to the endpoint.
-    pub(crate) fn answer<'n>(
-        &mut self,
-        node: &'n Arc<Node>,
-        mut state: MutexGuard<'n, State>,
-        call: IncomingCallId,
-    ) -> MutexGuard<'n, State> {
-        if state.endpoint.begin(node.clock.now(), call).is_err() {
-            return state;
-        }
-        let State { endpoint, service, .. } = &mut *state;
-        let (Ok(known), Some(service)) = (endpoint.incoming_call(call), service) else { return state };
-        let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
-        let (upward, downward) = (known.upward, known.downward);
-        self.arguments.clear();
-        self.arguments.extend_from_slice(known.arguments);
-        self.metadata.clear();
-        self.metadata.extend_from_slice(known.metadata);
-        self.reply.clear();
-        self.cancelled.store(false, Ordering::Relaxed);
-        service.running.push((call, Arc::clone(&self.cancelled)));
-        let handler = Arc::clone(&service.handler);
-        drop(state);
-
-        let incoming = Incoming {
-            node,
-            id: call,
-            peer,
-            procedure,
-            deadline,
-            arguments: &self.arguments,
-            metadata: &self.metadata,
-            cancelled: &self.cancelled,
-            upward: Mutex::new(upward.map(|stream| {
-                let peer = Peer::known(Arc::clone(node), peer);
-                StreamReader::new(Received { peer, channel: None }, stream)
-            })),
-            downward: Mutex::new(downward.map(|stream| StreamWriter::new(Arc::clone(node), stream))),
-        };
-        // A handler that left its own state broken meets it again; ours is not touched by it.
-        let answer = catch_unwind(AssertUnwindSafe(|| handler.handle(&incoming, &mut self.reply)));
-        let answer = answer.unwrap_or(Answer::HandlerFailed);
-        drop(incoming);
-
-        let mut state = node.lock();
-        let now = node.clock.now();
-        let replied = state.endpoint.reply(now, call, answer, &self.reply, &[]);
-        if let Err(ReplyError::TooLarge { .. }) = replied {
-            // The handler ran, and its reply cannot be told.
-            let _ = state.endpoint.reply(now, call, Answer::HandlerFailed, &[], &[]);
-        }
-        if upward.is_some() || downward.is_some() {
-            state.wake_streams();
-        }
-        if let Some(service) = &mut state.service {
-            service.running.retain(|(running, _)| *running != call);
-        }
-        state
     }
 }

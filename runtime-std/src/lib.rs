@@ -21,30 +21,47 @@
 //! A call that has the client for itself is driven by the thread that makes it: one system call to send, one to sleep and
 //! receive. Where several threads call at once, one of them drives for all. One thread keeps many calls under way with
 //! [`Peer::start`] and [`Pending::wait`].
+//!
+//! # How it is built
+//!
+//! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:
+//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`; `peer`;
+//! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
+//! - what the threads share under one lock: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod call;
 mod client;
 mod clock;
 mod error;
 mod handler;
+mod helper;
+mod ledger;
+mod message;
 mod node;
 mod options;
+mod outcome;
 mod peer;
-mod pending;
+mod serve;
 mod server;
+mod service;
 mod state;
 mod stream;
+mod waiters;
 
+pub use call::{Canceller, Pending, wait_any};
 pub use client::Client;
-pub use error::{Attempt, CallError, ConnectError, FlushError, ReceiveError};
-pub use handler::{Execution, Handler, Incoming, Inline};
+pub use error::{Attempt, ConnectError, FlushError, ReceiveError};
+pub use handler::{Handler, Incoming, Inline};
+pub use message::Received;
 pub use options::Options;
-pub use peer::{Peer, Received};
-pub use pending::{Canceller, Pending, Unresolved, wait_any};
+pub use outcome::{CallError, Unresolved};
+pub use peer::Peer;
 pub use posthaste_core::endpoint::{Answer, Body, Delivery, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};
 pub use server::Server;
+pub use service::Execution;
 pub use stream::{StreamReader, StreamWriter};

@@ -9,15 +9,16 @@ use std::net::ToSocketAddrs;
 
 use crate::error::ReceiveError;
 use crate::handler::Handler;
-use crate::node::{Node, Threads, deadline_after};
+use crate::message::{Received, receive_into};
+use crate::node::{Node, Threads};
 use crate::options::Options;
-use crate::peer::{Received, accept_stream, receive_into};
-use crate::state::Interest;
-use crate::stream::StreamReader;
+use crate::serve;
+use crate::stream::{StreamReader, accept_stream};
+use crate::waiters::Interest;
 
 /// A server that answers calls on threads of its own. When it goes, they end, and its conversations are closed.
 pub struct Server {
-    pub(crate) threads: Threads,
+    threads: Threads,
 }
 
 impl Server {
@@ -35,10 +36,10 @@ impl Server {
         handler: impl Handler,
     ) -> io::Result<Self> {
         let options = options.into();
-        let handler: Arc<dyn Handler> = Arc::new(handler);
+        let handler = Arc::new(handler);
         let mut last = io::ErrorKind::NotFound.into();
         for address in address.to_socket_addrs()? {
-            match Node::open(address, &options, Some(Arc::clone(&handler))) {
+            match serve::open(address, &options, &handler) {
                 Ok(threads) => return Ok(Self { threads }),
                 Err(error) => last = error,
             }
@@ -49,19 +50,19 @@ impl Server {
     /// Returns the address that the server listens on.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.threads.node().socket.local_addr()
+        self.node().socket.local_addr()
     }
 
     /// Returns what the operating system granted to the socket.
     #[must_use]
     pub fn socket_report(&self) -> posthaste_udp::Report {
-        self.threads.node().socket.report()
+        self.node().socket.report()
     }
 
     /// Returns what went through the socket since it was opened.
     #[must_use]
     pub fn socket_counters(&self) -> posthaste_udp::Counters {
-        self.threads.node().socket.counters()
+        self.node().socket.counters()
     }
 
     /// Waits for a message of any peer and writes it over `octets`.
@@ -69,7 +70,7 @@ impl Server {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
-        receive_into(self.threads.node(), octets, timeout)
+        receive_into(self.node(), octets, timeout)
     }
 
     /// Waits for a stream that a peer opens.
@@ -77,7 +78,7 @@ impl Server {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn accept_stream(&self, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
-        accept_stream(self.threads.node(), timeout)
+        accept_stream(self.node(), timeout)
     }
 
     /// Refuses calls that arrive from here on, waits until those under way are answered and all that was sent is acknowledged,
@@ -85,12 +86,16 @@ impl Server {
     ///
     /// Calls that wait for a worker still run. Threads that receive from the server are told that it is closed.
     pub fn shut_down(&self, timeout: Duration) {
-        let node = self.threads.node();
+        let node = self.node();
         node.command(|state, now| state.endpoint.drain(now));
-        let until = deadline_after(node.clock.now(), Some(timeout));
+        let until = node.deadline_after(Some(timeout));
         // Who does not answer in time is left behind.
         let _ = node.wait(Interest::Drained, until, |state, _| state.is_drained().then_some(()));
         node.close();
+    }
+
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        self.threads.node()
     }
 }
 

@@ -1,12 +1,9 @@
 //! What all threads of a node share, under one lock.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
-use std::thread::{self, Thread};
 
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Event};
@@ -14,7 +11,9 @@ use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{RecvBatch, SendBatch, Socket};
 
-use crate::handler::{Desk, Execution, Handler};
+use crate::ledger::Ledger;
+use crate::service::Service;
+use crate::waiters::{Interest, Waiters};
 
 /// The endpoint, what its events told, and who waits for what.
 pub(crate) struct State {
@@ -28,11 +27,8 @@ pub(crate) struct State {
     pub(crate) driver: Watch,
     /// What the helper thread does.
     pub(crate) helper: Watch,
-    calls: Vec<Slot>,
-    /// Followed calls that have not ended.
-    pub(crate) open_count: usize,
-    /// Calls that ended and whose outcome nobody took yet.
-    pub(crate) untaken_count: usize,
+    /// Calls of ours that somebody will ask about.
+    pub(crate) calls: Ledger,
     /// When what was started and not sent must go.
     pub(crate) held_until: Option<Instant>,
     held_count: usize,
@@ -44,7 +40,7 @@ pub(crate) struct State {
     /// Messages of ours that will not be delivered.
     pub(crate) failed_count: u64,
     pub(crate) service: Option<Service>,
-    waiters: Vec<Waiter>,
+    pub(crate) waiters: Waiters,
     /// Nothing goes on any more: the owner is gone, or the socket failed.
     pub(crate) is_closed: bool,
 }
@@ -70,38 +66,6 @@ impl Watch {
     }
 }
 
-/// What a sleeping thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// The end of one call.
-    Call(CallId),
-    /// The end of any call.
-    AnyCall,
-    /// News of a peer.
-    Peer(PeerId),
-    /// More to read, or room to write.
-    Stream(StreamId),
-    /// A message or stream that arrives.
-    Arrival,
-    /// Room for something to be sent.
-    Room,
-    /// The end of all that peers have asked for.
-    Drained,
-}
-
-struct Waiter {
-    thread: Thread,
-    interest: Interest,
-    is_woken: bool,
-}
-
-/// One of our calls, at the place of its index.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    call: Option<CallId>,
-    outcome: Option<Outcome>,
-}
-
 /// What is known of a peer, at the place of its index.
 #[derive(Clone, Copy, Default)]
 struct PeerSlot {
@@ -118,22 +82,6 @@ pub(crate) struct PeerNews {
     pub(crate) flushed_count: u64,
 }
 
-/// The side that answers calls.
-pub(crate) struct Service {
-    pub(crate) handler: Arc<dyn Handler>,
-    /// Calls for the thread that receives.
-    pub(crate) inline: VecDeque<IncomingCallId>,
-    /// Calls for the workers.
-    pub(crate) queue: VecDeque<IncomingCallId>,
-    pub(crate) queue_len_max: usize,
-    /// Calls whose handlers run, each with the flag that tells its handler to stop.
-    pub(crate) running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
-    /// Desks at which no handler runs.
-    pub(crate) desks: Vec<Desk>,
-    /// Workers that sleep.
-    pub(crate) idle: Vec<Thread>,
-}
-
 impl State {
     pub(crate) fn new(endpoint: Endpoint<'static>, service: Option<Service>) -> Self {
         let outgoing = SendBatch::new(endpoint.config().datagram_len_max);
@@ -145,9 +93,7 @@ impl State {
             drive_count: 0,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
-            calls: Vec::new(),
-            open_count: 0,
-            untaken_count: 0,
+            calls: Ledger::default(),
             held_until: None,
             held_count: 0,
             peers: Vec::new(),
@@ -155,7 +101,7 @@ impl State {
             streams: VecDeque::new(),
             failed_count: 0,
             service,
-            waiters: Vec::with_capacity(WAITER_COUNT),
+            waiters: Waiters::new(),
             is_closed: false,
         }
     }
@@ -163,7 +109,7 @@ impl State {
     /// Does what follows every input and command: hears the events, sends the datagrams.
     pub(crate) fn settle(&mut self, now: Instant, socket: &Socket) {
         self.hear(now);
-        self.wake(Interest::Drained);
+        self.waiters.wake(Interest::Drained);
         self.held_until = None;
         self.held_count = 0;
         if let Err(error) = self.transmit(now, socket)
@@ -180,7 +126,7 @@ impl State {
     /// sends them too, and the helper thread does where nobody ever waits.
     pub(crate) fn settle_started(&mut self, now: Instant, socket: &Socket) {
         self.held_count += 1;
-        if self.untaken_count == 0 || self.held_count >= HELD_COUNT_MAX {
+        if self.calls.untaken_count() == 0 || self.held_count >= HELD_COUNT_MAX {
             return self.settle(now, socket);
         }
         self.held_until.get_or_insert(now.saturating_add(HELD_TIME_MAX));
@@ -200,14 +146,9 @@ impl State {
         }
     }
 
-    /// Says whether a thread waits that could drive.
-    pub(crate) fn has_waiters(&self) -> bool {
-        !self.waiters.is_empty()
-    }
-
     /// Says whether the peer owes something: an acknowledgement, or the outcome of a call.
     pub(crate) fn is_owed(&self) -> bool {
-        self.open_count > 0 || self.endpoint.usage().datagrams > 0
+        self.calls.open_count() > 0 || self.endpoint.usage().datagrams > 0
     }
 
     /// Tells the endpoint that time has passed, if it waits for that.
@@ -236,38 +177,12 @@ impl State {
         self.deadline().filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
     }
 
-    /// Takes note of a call that somebody will ask about.
-    pub(crate) fn follow(&mut self, call: CallId) {
-        let index = call.index();
-        if self.calls.len() <= index {
-            self.calls.resize(index + 1, Slot::default());
-        }
-        self.calls[index] = Slot { call: Some(call), outcome: None };
-        self.open_count += 1;
-    }
-
-    /// Says whether a followed call has ended.
-    pub(crate) fn has_ended(&self, call: CallId) -> bool {
-        self.calls.get(call.index()).is_some_and(|slot| slot.call == Some(call) && slot.outcome.is_some())
-    }
-
-    /// Takes the outcome of a followed call that has ended, and follows it no longer.
-    pub(crate) fn take_outcome(&mut self, call: CallId) -> Option<Outcome> {
-        let slot = self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call))?;
-        let outcome = slot.outcome.take()?;
-        slot.call = None;
-        self.untaken_count -= 1;
-        Some(outcome)
-    }
-
     /// Gives up a call that nobody will ask about any more.
     pub(crate) fn abandon(&mut self, now: Instant, call: CallId) {
-        if let Some(outcome) = self.take_outcome(call) {
+        if let Some(outcome) = self.calls.take(call) {
             return self.dispose(now, call, outcome);
         }
-        if let Some(slot) = self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
-            slot.call = None;
-            self.open_count -= 1;
+        if self.calls.unfollow(call) {
             // A call that has ended in the meantime needs no cancelling.
             let _ = self.endpoint.cancel(now, call);
         }
@@ -289,7 +204,7 @@ impl State {
     pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
         // What cannot be resolved is forgotten already.
         let _ = self.endpoint.forget(now, call);
-        self.wake_streams();
+        self.waiters.wake_streams();
     }
 
     pub(crate) fn news_of(&mut self, peer: PeerId) -> &mut PeerNews {
@@ -307,52 +222,16 @@ impl State {
     /// Ends everything: whoever waits learns that it waits in vain.
     pub(crate) fn close(&mut self) {
         self.is_closed = true;
-        for waiter in &mut self.waiters {
-            waiter.wake();
-        }
+        self.waiters.wake_all();
         if let Some(service) = &mut self.service {
-            for worker in service.idle.drain(..) {
-                worker.unpark();
-            }
-            for (_, flag) in &service.running {
-                flag.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Puts the current thread among those who wait.
-    pub(crate) fn register(&mut self, interest: Interest) {
-        self.waiters.push(Waiter { thread: thread::current(), interest, is_woken: false });
-    }
-
-    /// Takes the current thread from among those who wait.
-    pub(crate) fn unregister(&mut self) {
-        let current = thread::current().id();
-        if let Some(index) = self.waiters.iter().position(|waiter| waiter.thread.id() == current) {
-            self.waiters.swap_remove(index);
+            service.close();
         }
     }
 
     /// Wakes one of those who wait if nobody has the wheel.
     pub(crate) fn hand_over(&mut self) {
-        if self.wheel.is_some()
-            && let Some(waiter) = self.waiters.iter_mut().find(|waiter| !waiter.is_woken)
-        {
-            waiter.wake();
-        }
-    }
-
-    pub(crate) fn wake(&mut self, interest: Interest) {
-        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.interest == interest) {
-            waiter.wake();
-        }
-    }
-
-    /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
-    /// which those were.
-    pub(crate) fn wake_streams(&mut self) {
-        for waiter in self.waiters.iter_mut().filter(|waiter| matches!(waiter.interest, Interest::Stream(_))) {
-            waiter.wake();
+        if self.wheel.is_some() {
+            self.waiters.wake_one();
         }
     }
 
@@ -362,52 +241,51 @@ impl State {
             match event {
                 Event::CallEnded { call, outcome } => {
                     self.end_call(now, call, outcome);
-                    self.wake(Interest::Room);
+                    self.waiters.wake(Interest::Room);
                     if !matches!(outcome, Outcome::Ok(_)) {
-                        self.wake_streams();
+                        self.waiters.wake_streams();
                     }
                 }
                 Event::CallReceived { call } => self.queue(now, call),
                 Event::CallCancelled { call } => {
-                    let running = self.service.iter().flat_map(|service| &service.running);
-                    for (_, flag) in running.filter(|(running, _)| *running == call) {
-                        flag.store(true, Ordering::Relaxed);
+                    if let Some(service) = &self.service {
+                        service.cancel(call);
                     }
                 }
                 Event::MessageReceived { peer, message, channel } => {
                     self.messages.push_back((peer, message, channel));
-                    self.wake(Interest::Arrival);
+                    self.waiters.wake(Interest::Arrival);
                 }
                 Event::StreamReceived { peer, stream, channel } => {
                     self.streams.push_back((peer, stream, channel));
-                    self.wake(Interest::Arrival);
+                    self.waiters.wake(Interest::Arrival);
                 }
-                Event::Readable { stream } | Event::Writable { stream } => self.wake(Interest::Stream(stream)),
-                Event::MessageAcknowledged { .. } => self.wake(Interest::Room),
+                Event::Readable { stream } | Event::Writable { stream } => self.waiters.wake(Interest::Stream(stream)),
+                Event::MessageAcknowledged { .. } => self.waiters.wake(Interest::Room),
                 Event::MessageFailed { .. } => {
                     self.failed_count += 1;
-                    self.wake(Interest::Room);
+                    self.waiters.wake(Interest::Room);
                 }
                 Event::Connected { peer } => {
                     self.news_of(peer).is_connected = true;
-                    self.wake(Interest::Peer(peer));
+                    self.waiters.wake(Interest::Peer(peer));
                 }
                 Event::Flushed { peer } => {
                     self.news_of(peer).flushed_count += 1;
-                    self.wake(Interest::Peer(peer));
+                    self.waiters.wake(Interest::Peer(peer));
                 }
                 Event::SessionLost { peer } => {
                     self.news_of(peer).flushed_count += 1;
-                    self.wake(Interest::Peer(peer));
-                    self.wake_streams();
+                    self.waiters.wake(Interest::Peer(peer));
+                    self.waiters.wake_streams();
                 }
                 Event::Closed { peer } => {
                     let news = self.news_of(peer);
                     news.flushed_count += 1;
                     news.is_closed = true;
-                    self.wake(Interest::Peer(peer));
-                    self.wake(Interest::Room);
-                    self.wake_streams();
+                    self.waiters.wake(Interest::Peer(peer));
+                    self.waiters.wake(Interest::Room);
+                    self.waiters.wake_streams();
                 }
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
@@ -416,48 +294,29 @@ impl State {
     }
 
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
-        match self.calls.get_mut(call.index()).filter(|slot| slot.call == Some(call)) {
-            Some(slot) => {
-                // A cancelled call may end again, by the answer that was on its way.
-                if slot.outcome.replace(outcome).is_none() {
-                    self.open_count -= 1;
-                    self.untaken_count += 1;
-                }
-                self.wake(Interest::Call(call));
-                self.wake(Interest::AnyCall);
-            }
-            None => self.dispose(now, call, outcome),
+        if !self.calls.end(call, outcome) {
+            return self.dispose(now, call, outcome);
         }
+        self.waiters.wake(Interest::Call(call));
+        self.waiters.wake(Interest::AnyCall);
     }
 
     /// Finds somebody to run the handler of a call, or refuses it.
     fn queue(&mut self, now: Instant, call: IncomingCallId) {
-        let execution = match (&self.service, self.endpoint.incoming_call(call)) {
-            (Some(service), Ok(incoming)) => service.handler.execution(&incoming.procedure),
-            (None, _) => Execution::Refuse(NotExecuted::NoSuchProgram),
-            (_, Err(_)) => return,
+        let Ok(incoming) = self.endpoint.incoming_call(call) else { return };
+        let queued = match &mut self.service {
+            Some(service) => service.queue(call, &incoming.procedure),
+            None => Err(NotExecuted::NoSuchProgram),
         };
-        let refusal = match (execution, &mut self.service) {
-            (Execution::Inline, Some(service)) => return service.inline.push_back(call),
-            (Execution::Pool, Some(service)) if service.queue.len() < service.queue_len_max => {
-                service.queue.push_back(call);
-                if let Some(worker) = service.idle.pop() {
-                    worker.unpark();
-                }
-                return;
-            }
-            (Execution::Refuse(why), _) => why,
-            (Execution::Inline | Execution::Pool, _) => NotExecuted::Busy,
-        };
-        // A call that is over in the meantime needs no refusal.
-        let _ = self.endpoint.refuse(now, call, refusal);
+        if let Err(why) = queued {
+            // A call that is over in the meantime needs no refusal.
+            let _ = self.endpoint.refuse(now, call, why);
+        }
     }
 
     /// Says whether no handler runs or will run, and all that was sent is acknowledged.
     pub(crate) fn is_drained(&self) -> bool {
-        let is_idle =
-            |service: &Service| service.running.is_empty() && service.queue.is_empty() && service.inline.is_empty();
-        self.service.as_ref().is_none_or(is_idle) && self.endpoint.is_drained()
+        self.service.as_ref().is_none_or(Service::is_idle) && self.endpoint.is_drained()
     }
 
     /// Sends every datagram that the endpoint has.
@@ -474,30 +333,6 @@ impl State {
     }
 }
 
-impl Service {
-    pub(crate) fn new(handler: Arc<dyn Handler>, queue_len_max: usize, worker_count: usize) -> Self {
-        Self {
-            handler,
-            inline: VecDeque::new(),
-            queue: VecDeque::with_capacity(queue_len_max.min(1024)),
-            queue_len_max,
-            // One more for the thread that receives.
-            running: Vec::with_capacity(worker_count + 1),
-            desks: Vec::with_capacity(worker_count + 1),
-            idle: Vec::with_capacity(worker_count),
-        }
-    }
-}
-
-impl Waiter {
-    fn wake(&mut self) {
-        if !self.is_woken {
-            self.is_woken = true;
-            self.thread.unpark();
-        }
-    }
-}
-
 /// Returns the earlier of two deadlines, of which either may be missing.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
@@ -505,10 +340,6 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
         (one, other) => one.or(other),
     }
 }
-
-/// Threads that wait at a time before their list has to grow; our choice. Reserved, because even a lone caller waits beside
-/// the helper thread once in many thousand calls.
-const WAITER_COUNT: usize = 16;
 
 /// Calls that leave together at most while their starter is busy; our choice, as in the core's design: with so few, both
 /// sides stay awake.

@@ -6,11 +6,36 @@ use core::time::Duration;
 use std::io::{self, Read, Write};
 
 use posthaste_core::StreamId;
-use posthaste_core::endpoint::{StreamError, Streamed};
+use posthaste_core::endpoint::{Delivery, SendError, StreamError, Streamed};
 
-use crate::node::{Node, Vain, deadline_after};
-use crate::peer::Received;
-use crate::state::Interest;
+use crate::error::{ReceiveError, Vain};
+use crate::message::{PRIORITY, Received};
+use crate::node::Node;
+use crate::peer::Peer;
+use crate::waiters::Interest;
+
+/// Streams.
+impl Peer {
+    /// Opens a message of unknown length, to be written as it is produced.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::TooLarge`] for a delivery that is not reliable.
+    pub fn open_stream(&self, delivery: Delivery) -> Result<StreamWriter, SendError> {
+        let (_, stream) = self.wait_for_room(|state, now| {
+            let id = self.id(state, now)?;
+            state.endpoint.open_stream(now, id, delivery, PRIORITY)
+        })?;
+        Ok(StreamWriter::new(Arc::clone(&self.node), stream))
+    }
+
+    /// Waits for a stream that the other side opens.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] if none came within `timeout`.
+    pub fn accept_stream(&self, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
+        accept_stream(&self.node, timeout)
+    }
+}
 
 /// The writing end of a stream. [`StreamWriter::finish`] ends it; dropped before, it is given up.
 pub struct StreamWriter {
@@ -112,7 +137,7 @@ impl Read for StreamReader {
         }
         let stream = self.stream;
         let node = &self.received.peer.node;
-        let until = deadline_after(node.clock.now(), self.read_timeout);
+        let until = node.deadline_after(self.read_timeout);
         let read =
             node.wait(Interest::Stream(stream), until, |state, now| match state.endpoint.read(now, stream, out) {
                 Ok(Streamed::Pending) => None,
@@ -146,6 +171,13 @@ impl fmt::Debug for StreamReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StreamReader").field(&self.stream).finish()
     }
+}
+
+pub(crate) fn accept_stream(node: &Arc<Node>, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
+    let until = node.deadline_after(timeout);
+    let (peer, stream, channel) = node.wait(Interest::Arrival, until, |state, _| state.streams.pop_front())?;
+    let received = Received { peer: Peer::known(Arc::clone(node), peer), channel };
+    Ok(StreamReader::new(received, stream))
 }
 
 fn broken(error: StreamError) -> io::Error {

@@ -1,0 +1,216 @@
+//! Calls: making one and waiting for it, or having many under way.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use posthaste_core::endpoint::{Request, SendError, Streams};
+use posthaste_core::{CallId, Instant, StreamId};
+
+use crate::message::Received;
+use crate::node::Node;
+use crate::outcome::{CallError, await_end};
+use crate::peer::Peer;
+use crate::state::State;
+use crate::stream::{StreamReader, StreamWriter};
+use crate::waiters::Interest;
+
+/// Calls.
+impl Peer {
+    /// Calls a procedure and waits for its reply: at-most-once, within the configured time.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn call(&self, program: u32, version: u32, procedure: u32, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
+        let mut reply = Vec::new();
+        self.call_into(&Request::new(program, version, procedure, arguments), &mut reply)?;
+        Ok(reply)
+    }
+
+    /// Makes a call and writes its reply over `reply`, which allocates only if it is too short.
+    ///
+    /// Where too much is under way, it waits for room first. The call has no streams, whatever the request says: who waits for
+    /// the reply cannot use them; [`Peer::start`] gives them.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn call_into(&self, request: &Request<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let request = &Request { streams: Streams::None, ..request.clone() };
+        let mut state = self.node.lock();
+        let now = self.node.clock.now();
+        let call = match self.begin(&mut state, now, request) {
+            Ok(call) => call,
+            Err(SendError::Full) => {
+                drop(state);
+                let accepted = self.wait_for_room(|state, now| self.begin(state, now, request));
+                let call = accepted.map_err(CallError::Refused)?;
+                state = self.node.lock();
+                call
+            }
+            Err(error) => return Err(CallError::Refused(error)),
+        };
+        await_end(&self.node, state, now, call, reply)
+    }
+
+    /// Starts a call and returns at once; [`Pending`] holds the streams that the request asks for.
+    ///
+    /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
+    /// sixteen are started, when somebody waits, or after a millisecond.
+    ///
+    /// # Errors
+    /// [`SendError`]; the call was not sent then.
+    pub fn start(&self, request: &Request<'_>) -> Result<Pending, SendError> {
+        let mut state = self.node.lock();
+        let now = self.node.clock.now();
+        let call = self.begin(&mut state, now, request)?;
+        let (upward, downward) = match request.streams {
+            Streams::None => (None, None),
+            Streams::Upward | Streams::Downward | Streams::Both => {
+                state.endpoint.call_streams(call).expect("the call has only begun")
+            }
+        };
+        state.settle_started(now, &self.node.socket);
+        self.node.watch(&mut state);
+        drop(state);
+        Ok(Pending::new(self, call, upward, downward))
+    }
+
+    /// Makes a call whose outcome nobody wants to know, and returns when it was accepted: mostly a one-way one. Where too much
+    /// is under way, it waits for room first. [`Peer::flush`] waits for its arrival. It has no streams.
+    ///
+    /// # Errors
+    /// [`SendError`]; the call was not sent then.
+    pub fn post(&self, request: &Request<'_>) -> Result<(), SendError> {
+        self.wait_for_room(|state, now| {
+            let id = self.id(state, now)?;
+            state.endpoint.call(now, id, Request { streams: Streams::None, ..request.clone() })
+        })?;
+        Ok(())
+    }
+
+    /// Hands a call to the endpoint, and follows it.
+    fn begin(&self, state: &mut State, now: Instant, request: &Request<'_>) -> Result<CallId, SendError> {
+        let id = self.id(state, now)?;
+        let call = state.endpoint.call(now, id, request.clone())?;
+        state.calls.follow(call);
+        Ok(call)
+    }
+}
+
+/// A call under way. Dropping it cancels the call.
+///
+/// The streams that its request asked for are taken from it, and live on without it: they may outlast a reply that says
+/// "ok". Whatever else ends the call ends them.
+#[must_use = "a call that nobody waits for is cancelled"]
+pub struct Pending {
+    node: Arc<Node>,
+    /// `None` once the outcome was taken.
+    call: Option<CallId>,
+    upward: Option<StreamWriter>,
+    downward: Option<StreamReader>,
+}
+
+impl Pending {
+    fn new(peer: &Peer, call: CallId, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
+        let node = Arc::clone(&peer.node);
+        let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&node), stream));
+        let downward = downward.map(|stream| StreamReader::new(Received { peer: peer.clone(), channel: None }, stream));
+        Self { node, call: Some(call), upward, downward }
+    }
+
+    /// Takes the stream to the callee; `None` if the request asked for none, or it was taken before.
+    ///
+    /// It can be written at once. [`Pending::wait`] gives up what was not taken.
+    pub const fn take_upward(&mut self) -> Option<StreamWriter> {
+        self.upward.take()
+    }
+
+    /// Takes the stream from the callee; as [`Pending::take_upward`].
+    pub const fn take_downward(&mut self) -> Option<StreamReader> {
+        self.downward.take()
+    }
+
+    /// Waits for the reply.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn wait(self) -> Result<Vec<u8>, CallError> {
+        let mut reply = Vec::new();
+        self.wait_into(&mut reply)?;
+        Ok(reply)
+    }
+
+    /// Waits for the reply and writes it over `reply`, which allocates only if it is too short.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    pub fn wait_into(mut self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
+        // A handler that waits for somebody to read or write them would never answer.
+        (self.upward, self.downward) = (None, None);
+        await_end(&self.node, self.node.lock(), self.node.clock.now(), call, reply)
+    }
+
+    /// Asks for the call to be given up. Wait for its outcome: the handler may have run.
+    pub fn cancel(&self) {
+        self.canceller().cancel();
+    }
+
+    /// Returns what cancels the call while another thread waits for it.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller { node: Arc::clone(&self.node), call: self.call }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.node.command(|state, now| state.abandon(now, call));
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// Cancels one call, from any thread and at any time.
+#[derive(Clone)]
+pub struct Canceller {
+    node: Arc<Node>,
+    call: Option<CallId>,
+}
+
+impl Canceller {
+    /// As [`Pending::cancel`]; without effect once the call has ended.
+    pub fn cancel(&self) {
+        if let Some(call) = self.call {
+            // A call that has ended needs no cancelling.
+            let _ = self.node.command(|state, now| state.endpoint.cancel(now, call));
+        }
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceller").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// Waits until at least one of the calls has ended, and returns its index: waiting for that one takes no time.
+///
+/// All calls must have been started through one client.
+///
+/// # Panics
+/// If there are no calls.
+#[must_use]
+pub fn wait_any(calls: &[Pending]) -> usize {
+    let first = calls.first().expect("there is a call to wait for");
+    let ended = first.node.wait(Interest::AnyCall, None, |state, _| {
+        calls.iter().position(|pending| pending.call.is_some_and(|call| state.calls.has_ended(call)))
+    });
+    // Where all is closed, every call has ended.
+    ended.unwrap_or(0)
+}

@@ -1,0 +1,76 @@
+//! Our calls, from their start until somebody has taken their outcome.
+
+use posthaste_core::{CallId, Outcome};
+
+/// The calls that somebody will ask about, each at the place of its index.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    entries: Vec<Entry>,
+    open_count: usize,
+    untaken_count: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    call: Option<CallId>,
+    outcome: Option<Outcome>,
+}
+
+impl Ledger {
+    /// Takes note of a call that somebody will ask about.
+    pub(crate) fn follow(&mut self, call: CallId) {
+        let index = call.index();
+        if self.entries.len() <= index {
+            self.entries.resize(index + 1, Entry::default());
+        }
+        self.entries[index] = Entry { call: Some(call), outcome: None };
+        self.open_count += 1;
+    }
+
+    /// Keeps the outcome of a call until it is asked for; false if nobody will ask.
+    pub(crate) fn end(&mut self, call: CallId, outcome: Outcome) -> bool {
+        let Some(entry) = self.entry_mut(call) else { return false };
+        // A cancelled call may end again, by the answer that was on its way.
+        if entry.outcome.replace(outcome).is_none() {
+            self.open_count -= 1;
+            self.untaken_count += 1;
+        }
+        true
+    }
+
+    /// Takes the outcome of a call that has ended, and follows it no longer.
+    pub(crate) fn take(&mut self, call: CallId) -> Option<Outcome> {
+        let entry = self.entry_mut(call)?;
+        let outcome = entry.outcome.take()?;
+        entry.call = None;
+        self.untaken_count -= 1;
+        Some(outcome)
+    }
+
+    /// Follows a call that has not ended no longer; false if nobody asked about it.
+    pub(crate) fn unfollow(&mut self, call: CallId) -> bool {
+        let Some(entry) = self.entry_mut(call) else { return false };
+        entry.call = None;
+        self.open_count -= 1;
+        true
+    }
+
+    /// Says whether a followed call has ended.
+    pub(crate) fn has_ended(&self, call: CallId) -> bool {
+        self.entries.get(call.index()).is_some_and(|entry| entry.call == Some(call) && entry.outcome.is_some())
+    }
+
+    /// Returns how many followed calls have not ended.
+    pub(crate) const fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// Returns how many calls ended whose outcome nobody took yet.
+    pub(crate) const fn untaken_count(&self) -> usize {
+        self.untaken_count
+    }
+
+    fn entry_mut(&mut self, call: CallId) -> Option<&mut Entry> {
+        self.entries.get_mut(call.index()).filter(|entry| entry.call == Some(call))
+    }
+}

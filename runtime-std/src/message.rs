@@ -1,0 +1,99 @@
+//! Messages: sending them, knowing that all have arrived, receiving them.
+
+use alloc::sync::Arc;
+use core::mem;
+use core::time::Duration;
+
+use posthaste_core::endpoint::{Body, Delivery, Message, SendError};
+
+use crate::error::{FlushError, ReceiveError, Vain};
+use crate::node::Node;
+use crate::peer::Peer;
+use crate::waiters::Interest;
+
+/// Messages.
+impl Peer {
+    /// Sends a message and returns when it was accepted. Where too much is under way, it waits for room first.
+    ///
+    /// # Errors
+    /// [`SendError`]; the message was not sent then.
+    pub fn send(&self, delivery: Delivery, octets: &[u8]) -> Result<(), SendError> {
+        self.send_message(&Message { delivery, priority: PRIORITY, body: Body::Copied(octets) })
+    }
+
+    /// As [`Peer::send`], with all that can be said about a message.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub fn send_message(&self, message: &Message<'_>) -> Result<(), SendError> {
+        self.wait_for_room(|state, now| {
+            let id = self.id(state, now)?;
+            state.endpoint.send(now, id, message.clone())
+        })?;
+        Ok(())
+    }
+
+    /// Waits until everything that was accepted for this peer is acknowledged.
+    ///
+    /// # Errors
+    /// [`FlushError::Failed`] if messages that were sent through this client or server since the last flush failed;
+    /// [`FlushError::Closed`] if the peer is gone.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        let started = self.node.command(|state, now| {
+            let id = self.id(state, now).ok()?;
+            let before = state.news_of(id).flushed_count;
+            state.endpoint.flush(now, id).ok()?;
+            Some((id, before))
+        });
+        let Some((id, before)) = started else { return Err(FlushError::Closed) };
+        let flushed = self.node.wait(Interest::Peer(id), None, |state, _| {
+            let is_flushed = state.news_of(id).flushed_count != before;
+            is_flushed.then(|| mem::take(&mut state.failed_count))
+        });
+        match flushed {
+            Ok(0) => Ok(()),
+            Ok(count) => Err(FlushError::Failed { count }),
+            Err(Vain::Closed | Vain::TimedOut) => Err(FlushError::Closed),
+        }
+    }
+
+    /// Waits for a message and writes it over `octets`.
+    ///
+    /// Whoever receives gets the messages of all peers of the client or server; a client has one.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] if none came within `timeout`.
+    pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
+        receive_into(&self.node, octets, timeout)
+    }
+}
+
+/// A message that was received.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Its sender.
+    pub peer: Peer,
+    /// Its channel, if it came in order on one.
+    pub channel: Option<u64>,
+}
+
+pub(crate) fn receive_into(
+    node: &Arc<Node>,
+    octets: &mut Vec<u8>,
+    timeout: Option<Duration>,
+) -> Result<Received, ReceiveError> {
+    let until = node.deadline_after(timeout);
+    let (peer, channel) = node.wait(Interest::Arrival, until, |state, now| {
+        let (peer, message, channel) = state.messages.pop_front()?;
+        // A message whose session was lost meanwhile is gone.
+        let payload = state.endpoint.payload(message).ok()?;
+        octets.clear();
+        octets.extend_from_slice(payload);
+        state.endpoint.release(now, message).ok()?;
+        Some((peer, channel))
+    })?;
+    Ok(Received { peer: Peer::known(Arc::clone(node), peer), channel })
+}
+
+/// Neither first nor last of the four priorities.
+pub(crate) const PRIORITY: u8 = 1;

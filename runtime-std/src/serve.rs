@@ -1,0 +1,149 @@
+//! The threads of a node that answers calls: one receives, and workers run handlers beside it.
+
+use alloc::sync::Arc;
+use core::mem;
+use core::net::SocketAddr;
+use core::panic::AssertUnwindSafe;
+use std::io;
+use std::panic::catch_unwind;
+use std::sync::MutexGuard;
+use std::thread;
+
+use posthaste_core::IncomingCallId;
+use posthaste_core::endpoint::{Answer, Arrival, ReplyError};
+use posthaste_udp::RecvBatch;
+
+use crate::handler::{Handler, Incoming};
+use crate::node::{Node, Threads};
+use crate::options::Options;
+use crate::service::Service;
+use crate::state::{State, Watch};
+
+/// Opens a node that answers calls, and makes them as well.
+pub(crate) fn open(address: SocketAddr, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
+    let worker_count = options.worker_count.max(1);
+    let chooser = Arc::clone(handler);
+    let service = Service::new(move |it| chooser.execution(it), options.queue_len_max, worker_count);
+    let mut threads = Threads::new(Node::open(address, options, Some(service))?);
+    let receiver = Arc::clone(handler);
+    threads.spawn("posthaste", move |node| Serving { node, handler: &*receiver }.receive())?;
+    for _ in 0..worker_count {
+        let worker = Arc::clone(handler);
+        threads.spawn("posthaste-worker", move |node| Serving { node, handler: &*worker }.work())?;
+    }
+    Ok(threads)
+}
+
+/// A thread that runs handlers.
+#[derive(Clone, Copy)]
+struct Serving<'t> {
+    node: &'t Arc<Node>,
+    handler: &'t dyn Handler,
+}
+
+impl<'t> Serving<'t> {
+    /// The helper thread: keeps the wheel and sleeps in the socket.
+    fn receive(self) {
+        let node = self.node;
+        let mut wheel = RecvBatch::new(1);
+        let mut state = node.lock();
+        while !state.is_closed {
+            let now = node.clock.now();
+            state.handle_due(now);
+            state = self.answer_inline(state);
+            state.settle(now, &node.socket);
+            let deadline = state.deadline();
+            state.driver = Watch::Until(deadline);
+            drop(state);
+            let received = node.recv(&mut wheel, now, deadline);
+            state = node.lock();
+            state.driver = Watch::Awake;
+            if received.is_err() {
+                state.close();
+            }
+            let now = node.clock.now();
+            while let Some(datagram) = wheel.next_datagram() {
+                let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
+                // As for a driver.
+                let _ = state.endpoint.handle_datagram(now, arrival, datagram.payload);
+                state = self.answer_inline(state);
+            }
+        }
+    }
+
+    /// A worker thread: runs handlers, one call after the other.
+    fn work(self) {
+        let node = self.node;
+        let mut state = node.lock();
+        while !state.is_closed {
+            let Some(service) = &mut state.service else { return };
+            if let Some(call) = service.next_pooled() {
+                state = self.answer(state, call);
+                let now = node.clock.now();
+                state.settle(now, &node.socket);
+                node.watch(&mut state);
+                continue;
+            }
+            drop(state);
+            thread::park();
+            state = node.lock();
+            if let Some(service) = &mut state.service {
+                service.rise();
+            }
+        }
+    }
+
+    /// Runs the handlers of the calls that arrived for the thread that receives.
+    fn answer_inline(self, mut state: MutexGuard<'t, State>) -> MutexGuard<'t, State> {
+        let mut count = 0;
+        state.hear(self.node.clock.now());
+        while let Some(call) = state.service.as_mut().and_then(Service::next_inline) {
+            state = self.answer(state, call);
+            count += 1;
+            if count % REPLY_COUNT_MAX == 0 {
+                // The caller has work while the rest is done here.
+                state.settle(self.node.clock.now(), &self.node.socket);
+            }
+        }
+        state
+    }
+
+    /// Runs the handler of a call, without the lock, and gives its reply to the endpoint.
+    fn answer(self, mut state: MutexGuard<'t, State>, call: IncomingCallId) -> MutexGuard<'t, State> {
+        let Some(service) = &mut state.service else { return state };
+        let mut desk = service.take_desk();
+        let mut reply = mem::take(&mut desk.reply);
+        if let Some(incoming) = Incoming::begin(self.node, &mut state, call, &mut desk) {
+            drop(state);
+            let has_streams = incoming.has_streams();
+            reply.clear();
+            // A handler that left its own state broken meets it again; ours is not touched by it.
+            let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
+            drop(incoming);
+            state = self.node.lock();
+            self.reply(&mut state, call, answer.unwrap_or(Answer::HandlerFailed), &reply);
+            if has_streams {
+                state.waiters.wake_streams();
+            }
+        }
+        desk.reply = reply;
+        if let Some(service) = &mut state.service {
+            service.end(call);
+            service.give_back(desk);
+        }
+        state
+    }
+
+    fn reply(self, state: &mut State, call: IncomingCallId, answer: Answer, octets: &[u8]) {
+        let now = self.node.clock.now();
+        let replied = state.endpoint.reply(now, call, answer, octets, &[]);
+        if let Err(ReplyError::TooLarge { .. }) = replied {
+            // The handler ran, and its reply cannot be told.
+            let _ = state.endpoint.reply(now, call, Answer::HandlerFailed, &[], &[]);
+        }
+    }
+}
+
+/// Calls answered before what is ready is sent; our choice, from a measurement at 64 calls in flight (0.9, 1.2 to 2.4 and 2.3
+/// to 4.3 million calls a second for one, three and four datagrams a turn).
+const REPLY_COUNT_MAX: usize = 16;

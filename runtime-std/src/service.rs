@@ -1,0 +1,170 @@
+//! Calls of peers, from their arrival until their handler has answered.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+
+use posthaste_core::IncomingCallId;
+use posthaste_core::config::METADATA_LEN_MAX;
+use posthaste_core::wire::{Description, NotExecuted};
+
+/// Who runs a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// One of the workers, when one is free. If too many calls wait already, the call is refused as busy.
+    Pool,
+    /// The thread that receives, at once. Nothing else is received meanwhile, and a handler that waits for a peer would wait for
+    /// ever: it panics.
+    Inline,
+    /// Nobody: the caller is told why.
+    Refuse(NotExecuted),
+}
+
+/// The side of a node that answers calls: which of them wait for whom, and which run.
+pub(crate) struct Service {
+    execution: Box<dyn Fn(&Description) -> Execution + Send>,
+    /// Calls for the thread that receives.
+    inline: VecDeque<IncomingCallId>,
+    /// Calls for the workers.
+    pool: VecDeque<IncomingCallId>,
+    pool_len_max: usize,
+    /// Calls whose handlers run, each with the flag that tells its handler to stop.
+    running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
+    /// Desks at which no handler runs.
+    desks: Vec<Desk>,
+    /// Workers that sleep.
+    idle: Vec<Thread>,
+}
+
+/// Where a handler runs: buffers that serve one call after the other.
+pub(crate) struct Desk {
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) metadata: Vec<u8>,
+    pub(crate) reply: Vec<u8>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+impl Service {
+    /// `execution` says of each call who runs its handler; at most `pool_len_max` wait for one of `worker_count` workers.
+    pub(crate) fn new(
+        execution: impl Fn(&Description) -> Execution + Send + 'static,
+        pool_len_max: usize,
+        worker_count: usize,
+    ) -> Self {
+        Self {
+            execution: Box::new(execution),
+            inline: VecDeque::new(),
+            pool: VecDeque::with_capacity(pool_len_max.min(1024)),
+            pool_len_max,
+            // One more for the thread that receives.
+            running: Vec::with_capacity(worker_count + 1),
+            desks: Vec::with_capacity(worker_count + 1),
+            idle: Vec::with_capacity(worker_count),
+        }
+    }
+
+    /// Finds somebody to run the handler of a call.
+    ///
+    /// # Errors
+    /// Why it is to be refused.
+    pub(crate) fn queue(&mut self, call: IncomingCallId, procedure: &Description) -> Result<(), NotExecuted> {
+        match (self.execution)(procedure) {
+            Execution::Inline => self.inline.push_back(call),
+            Execution::Pool if self.pool.len() < self.pool_len_max => {
+                self.pool.push_back(call);
+                if let Some(worker) = self.idle.pop() {
+                    worker.unpark();
+                }
+            }
+            Execution::Pool => return Err(NotExecuted::Busy),
+            Execution::Refuse(why) => return Err(why),
+        }
+        Ok(())
+    }
+
+    /// Takes the next call for the thread that receives.
+    pub(crate) fn next_inline(&mut self) -> Option<IncomingCallId> {
+        self.inline.pop_front()
+    }
+
+    /// Takes the next call for a worker, or notes that the current thread, a worker, will sleep.
+    pub(crate) fn next_pooled(&mut self) -> Option<IncomingCallId> {
+        let call = self.pool.pop_front();
+        if call.is_none() {
+            self.idle.push(thread::current());
+        }
+        call
+    }
+
+    /// Notes that the current thread, a worker, is awake.
+    pub(crate) fn rise(&mut self) {
+        let current = thread::current().id();
+        self.idle.retain(|idle| idle.id() != current);
+    }
+
+    /// Takes a desk that is free: the one that was used last, so that a lone caller's buffers never have to grow again,
+    /// whichever worker answers.
+    pub(crate) fn take_desk(&mut self) -> Desk {
+        self.desks.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&mut self, desk: Desk) {
+        self.desks.push(desk);
+    }
+
+    /// Notes that the handler of a call runs.
+    pub(crate) fn begin(&mut self, call: IncomingCallId, desk: &Desk) {
+        self.running.push((call, Arc::clone(&desk.cancelled)));
+    }
+
+    /// Notes that the handler of a call has returned.
+    pub(crate) fn end(&mut self, call: IncomingCallId) {
+        self.running.retain(|(running, _)| *running != call);
+    }
+
+    /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
+    pub(crate) fn cancel(&self, call: IncomingCallId) {
+        for (_, cancelled) in self.running.iter().filter(|(running, _)| *running == call) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Wakes the workers, and tells every handler that nobody waits for its answer any more.
+    pub(crate) fn close(&mut self) {
+        for worker in self.idle.drain(..) {
+            worker.unpark();
+        }
+        for (_, cancelled) in &self.running {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether no handler runs or will run.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.pool.is_empty() && self.inline.is_empty()
+    }
+}
+
+impl Desk {
+    /// Copies what came with a call here.
+    pub(crate) fn lay_out(&mut self, arguments: &[u8], metadata: &[u8]) {
+        self.arguments.clear();
+        self.arguments.extend_from_slice(arguments);
+        self.metadata.clear();
+        self.metadata.extend_from_slice(metadata);
+        self.cancelled.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            arguments: Vec::new(),
+            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
+            metadata: Vec::with_capacity(METADATA_LEN_MAX),
+            reply: Vec::new(),
+            cancelled: Arc::default(),
+        }
+    }
+}
