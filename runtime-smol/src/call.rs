@@ -12,15 +12,15 @@ use posthaste_core::endpoint::{Request, SendError};
 use posthaste_core::{CallId, Instant, MessageId, Outcome, Unknown};
 
 use crate::error::CallError;
+use crate::node::{Node, State, Waiter};
 use crate::peer::Target;
-use crate::shared::{Shared, State, Waiter};
 use crate::stream::{StreamReader, StreamWriter};
 use crate::waiters::News;
 
 /// A call under way. It begins when it is first polled, and dropping it cancels it.
 #[must_use = "a call begins when it is polled"]
 pub struct Calling<'a> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     target: Target,
     request: Request<'a>,
     /// Taken at the first poll, given back by `drop`.
@@ -31,7 +31,7 @@ pub struct Calling<'a> {
 /// A call that is to begin, and to be waited for later. It waits for room as long as there is none.
 #[must_use = "a call begins when this is polled"]
 pub struct Starting<'a> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     target: Target,
     request: Request<'a>,
     waiter: Option<Waiter>,
@@ -43,7 +43,7 @@ pub struct Starting<'a> {
 /// "ok". Whatever else ends the call ends them.
 #[must_use = "a call that nobody waits for is cancelled"]
 pub struct Pending {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     waiter: Option<Waiter>,
     call: Option<CallId>,
     upward: Option<StreamWriter>,
@@ -51,8 +51,8 @@ pub struct Pending {
 }
 
 impl<'a> Calling<'a> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target, request: Request<'a>) -> Self {
-        Self { shared, target, request, waiter: None, call: None }
+    pub(crate) const fn new(node: &'a Arc<Node>, target: Target, request: Request<'a>) -> Self {
+        Self { node, target, request, waiter: None, call: None }
     }
 }
 
@@ -61,9 +61,9 @@ impl Future for Calling<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let (call, target, request) = (&mut this.call, this.target, &this.request);
-        let polled = this.shared.poll(waiter, cx, |state, waiter, now| match *call {
+        let polled = this.node.poll(waiter, cx, |state, waiter, now| match *call {
             Some(id) => outcome(state, waiter).map(|outcome| Ok((id, outcome))),
             None => match begin(state, waiter, now, target, request) {
                 Ok(id) => {
@@ -74,10 +74,10 @@ impl Future for Calling<'_> {
             },
         });
         polled.map(|result| match (result, this.call.take()) {
-            (Ok(Ok((call, outcome))), _) => conclude(this.shared, call, outcome),
+            (Ok(Ok((call, outcome))), _) => conclude(this.node, call, outcome),
             (Ok(Err(error)), _) => Err(CallError::Refused(error)),
             // The socket came to its end.
-            (Err(_), Some(call)) => conclude(this.shared, call, Outcome::Unknown(Unknown::ConnectionLost)),
+            (Err(_), Some(call)) => conclude(this.node, call, Outcome::Unknown(Unknown::ConnectionLost)),
             (Err(_), None) => Err(CallError::Refused(SendError::Closed)),
         })
     }
@@ -85,7 +85,7 @@ impl Future for Calling<'_> {
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        give_up(self.shared, self.waiter.take(), self.call);
+        give_up(self.node, self.waiter.take(), self.call);
     }
 }
 
@@ -96,8 +96,8 @@ impl fmt::Debug for Calling<'_> {
 }
 
 impl<'a> Starting<'a> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target, request: Request<'a>) -> Self {
-        Self { shared, target, request, waiter: None }
+    pub(crate) const fn new(node: &'a Arc<Node>, target: Target, request: Request<'a>) -> Self {
+        Self { node, target, request, waiter: None }
     }
 }
 
@@ -106,29 +106,29 @@ impl Future for Starting<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
-        let (shared, target, request) = (this.shared, this.target, &this.request);
-        let polled = shared.poll(waiter, cx, |state, waiter, now| match begin(state, waiter, now, target, request) {
+        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
+        let (node, target, request) = (this.node, this.target, &this.request);
+        let polled = node.poll(waiter, cx, |state, waiter, now| match begin(state, waiter, now, target, request) {
             Ok(call) => {
-                let streams = state.core.call_streams(call).expect("the call has only begun");
-                state.settle(shared.socket(), now);
+                let streams = state.endpoint.call_streams(call).expect("the call has only begun");
+                state.settle(node.socket(), now);
                 Poll::Ready(Ok((call, streams)))
             }
             Err(error) => refused(state, waiter, error),
         });
         polled.map(|result| {
             let (call, (upward, downward)) = result.unwrap_or(Err(SendError::Closed))?;
-            let shared = Arc::clone(shared);
-            let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&shared), stream));
-            let downward = downward.map(|stream| StreamReader::new(Arc::clone(&shared), stream, None, None));
-            Ok(Pending { shared, waiter: this.waiter.take(), call: Some(call), upward, downward })
+            let node = Arc::clone(node);
+            let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&node), stream));
+            let downward = downward.map(|stream| StreamReader::new(Arc::clone(&node), stream, None, None));
+            Ok(Pending { node, waiter: this.waiter.take(), call: Some(call), upward, downward })
         })
     }
 }
 
 impl Drop for Starting<'_> {
     fn drop(&mut self) {
-        give_up(self.shared, self.waiter.take(), None);
+        give_up(self.node, self.waiter.take(), None);
     }
 }
 
@@ -162,18 +162,18 @@ impl Future for Pending {
         let (Some(waiter), Some(call)) = (&mut this.waiter, this.call) else {
             return Poll::Ready(Err(CallError::Refused(SendError::Stale)));
         };
-        let polled = this.shared.poll(waiter, cx, |state, waiter, _| outcome(state, waiter));
+        let polled = this.node.poll(waiter, cx, |state, waiter, _| outcome(state, waiter));
         polled.map(|result| {
             this.call = None;
             // Or the socket came to its end.
-            conclude(&this.shared, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
+            conclude(&this.node, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
         })
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        give_up(&self.shared, self.waiter.take(), self.call);
+        give_up(&self.node, self.waiter.take(), self.call);
     }
 }
 
@@ -185,7 +185,7 @@ impl fmt::Debug for Pending {
 
 /// The octets with which a call was answered. They stay in the endpoint's memory until this is dropped.
 pub struct Reply {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     /// `None` for a one-way call, which has no reply.
     message: Option<MessageId>,
 }
@@ -195,8 +195,8 @@ impl Reply {
     ///
     /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
     pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        let state = self.shared.lock();
-        look(self.message.and_then(|message| state.core.payload(message).ok()).unwrap_or(&[]))
+        let state = self.node.lock();
+        look(self.message.and_then(|message| state.endpoint.payload(message).ok()).unwrap_or(&[]))
     }
 
     /// Returns the length in octets.
@@ -219,8 +219,8 @@ impl Reply {
 
     /// Lets `look` see the encoded metadata items that came along; as [`Reply::with`].
     pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        let state = self.shared.lock();
-        look(self.message.and_then(|message| state.core.metadata(message).ok()).unwrap_or(&[]))
+        let state = self.node.lock();
+        look(self.message.and_then(|message| state.endpoint.metadata(message).ok()).unwrap_or(&[]))
     }
 }
 
@@ -228,7 +228,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(message) = self.message {
             // Stale if its session is gone.
-            let _ = self.shared.command_aside(|state, now| state.core.release(now, message));
+            let _ = self.node.command_aside(|state, now| state.endpoint.release(now, message));
         }
     }
 }
@@ -241,7 +241,7 @@ impl fmt::Debug for Reply {
 
 /// A call whose outcome is unknown; the callee may know. Dropped when nobody wants to learn it.
 pub struct Unresolved {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     /// `None` once it is resolved.
     call: Option<CallId>,
     why: Unknown,
@@ -259,27 +259,27 @@ impl Unresolved {
     /// # Errors
     /// The outcome, unless it is a reply; [`CallError::Unknown`] again if the callee does not answer within `timeout`.
     pub async fn resolve(mut self, timeout: Duration) -> Result<Reply, CallError> {
-        let shared = Arc::clone(&self.shared);
-        let waiter = shared.waiter();
-        let asked = shared.command(|state, now| {
+        let node = Arc::clone(&self.node);
+        let waiter = node.waiter();
+        let asked = node.command(|state, now| {
             let call = self.call?;
-            state.core.resolve(now, call, timeout).ok()?;
+            state.endpoint.resolve(now, call, timeout).ok()?;
             state.watch(call.index(), &waiter);
             Some(call)
         });
         if asked.is_none() {
-            shared.leave(&waiter, |_, _| ());
+            node.leave(&waiter, |_, _| ());
             return Err(CallError::Unknown(self));
         }
         self.call = None;
-        Pending { shared, waiter: Some(waiter), call: asked, upward: None, downward: None }.await
+        Pending { node, waiter: Some(waiter), call: asked, upward: None, downward: None }.await
     }
 }
 
 impl Drop for Unresolved {
     fn drop(&mut self) {
         if let Some(call) = self.call {
-            self.shared.command_aside(|state, now| state.forget(now, call));
+            self.node.command_aside(|state, now| state.forget(now, call));
         }
     }
 }
@@ -299,7 +299,7 @@ fn begin(
     request: &Request<'_>,
 ) -> Result<CallId, SendError> {
     let peer = target.find(state, now)?;
-    let call = state.core.call(now, peer, request.clone())?;
+    let call = state.endpoint.call(now, peer, request.clone())?;
     state.watch(call.index(), waiter);
     state.found_room(waiter);
     Ok(call)
@@ -314,29 +314,29 @@ fn outcome(state: &State, waiter: &Waiter) -> Poll<Outcome> {
 }
 
 /// Gives back the place of a future that waited for a call, and cancels the call if nobody was told its outcome.
-fn give_up(shared: &Arc<Shared>, waiter: Option<Waiter>, call: Option<CallId>) {
+fn give_up(node: &Arc<Node>, waiter: Option<Waiter>, call: Option<CallId>) {
     let Some(waiter) = waiter else { return };
-    shared.leave(&waiter, |state, now| {
+    node.leave(&waiter, |state, now| {
         let Some(call) = call else { return };
         if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
             return state.dispose(now, call, outcome);
         }
         state.unwatch(call.index(), &waiter);
         // Nobody wants to hear of its end.
-        let _ = state.core.cancel(now, call);
+        let _ = state.endpoint.cancel(now, call);
     });
 }
 
 /// Tells the caller an outcome.
-fn conclude(shared: &Arc<Shared>, call: CallId, outcome: Outcome) -> Result<Reply, CallError> {
-    let shared = Arc::clone(shared);
+fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome) -> Result<Reply, CallError> {
+    let node = Arc::clone(node);
     match outcome {
-        Outcome::Ok(message) => Ok(Reply { shared, message: Some(message) }),
-        Outcome::Delivered => Ok(Reply { shared, message: None }),
-        Outcome::ApplicationError(message) => Err(CallError::Application(Reply { shared, message: Some(message) })),
+        Outcome::Ok(message) => Ok(Reply { node, message: Some(message) }),
+        Outcome::Delivered => Ok(Reply { node, message: None }),
+        Outcome::ApplicationError(message) => Err(CallError::Application(Reply { node, message: Some(message) })),
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
-        Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { shared, call: Some(call), why })),
+        Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node, call: Some(call), why })),
     }
 }
 

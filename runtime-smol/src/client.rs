@@ -14,10 +14,10 @@ use posthaste_udp::Report;
 
 use crate::error::{BindError, ReceiveError};
 use crate::message::{Received, Taking};
+use crate::node::Node;
 use crate::options::Options;
 use crate::peer::{Peer, Target};
 use crate::serve::{Draining, Incoming, Serving};
-use crate::shared::Shared;
 use crate::stream::StreamReader;
 
 /// A client of one server. Its calls and messages are those of the [`Peer`] that the server is to it.
@@ -31,7 +31,7 @@ pub struct Client {
 /// An endpoint that answers calls of any number of peers, and may call them, too. Dropping it closes all conversations.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
 }
 
 impl Client {
@@ -45,11 +45,11 @@ impl Client {
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let mut options = options.into();
         options.config.accept = Accept::Nobody;
-        let shared = Shared::bind(SocketAddr::new(any, 0), options)?;
+        let node = Node::bind(SocketAddr::new(any, 0), options)?;
         if server.port() == 0 || server.ip().is_unspecified() {
             return Err(BindError::Address);
         }
-        Ok(Self { server: Peer::new(shared, Target::Address(server)) })
+        Ok(Self { server: Peer::new(node, Target::Address(server)) })
     }
 
     /// Takes the next message of the server.
@@ -57,7 +57,7 @@ impl Client {
     /// # Errors
     /// [`ReceiveError`].
     pub async fn receive(&self) -> Result<Received, ReceiveError> {
-        receive(self.server.shared()).await
+        receive(self.server.node()).await
     }
 
     /// Takes the next stream of the server.
@@ -65,7 +65,7 @@ impl Client {
     /// # Errors
     /// [`ReceiveError`].
     pub async fn accept_stream(&self) -> Result<StreamReader, ReceiveError> {
-        accept_stream(self.server.shared()).await
+        accept_stream(self.server.node()).await
     }
 
     /// Answers calls of the server; as [`Server::serve`]. Without it they are refused.
@@ -74,19 +74,19 @@ impl Client {
         H: Fn(Incoming) -> F,
         F: Future<Output = ()>,
     {
-        Serving::new(Arc::clone(self.server.shared()), handler_count_max, handler)
+        Serving::new(Arc::clone(self.server.node()), handler_count_max, handler)
     }
 
     /// Returns what the protocol has counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        *self.server.shared().lock().core.counters()
+        *self.server.node().lock().endpoint.counters()
     }
 
     /// Returns what the operating system granted.
     #[must_use]
     pub fn socket_report(&self) -> Report {
-        self.server.shared().socket().report()
+        self.server.node().socket().report()
     }
 }
 
@@ -100,7 +100,7 @@ impl Deref for Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.server.shared().close();
+        self.server.node().close();
     }
 }
 
@@ -110,13 +110,13 @@ impl Server {
     /// # Errors
     /// [`BindError`].
     pub fn bind_insecure(addr: SocketAddr, options: impl Into<Options>) -> Result<Self, BindError> {
-        Ok(Self { shared: Shared::bind(addr, options.into())? })
+        Ok(Self { node: Node::bind(addr, options.into())? })
     }
 
     /// Returns the address that the socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared.socket().local_addr()
+        self.node.socket().local_addr()
     }
 
     /// Answers calls: runs `handler` for each, at most `handler_count_max` at a time; those that are too many wait.
@@ -129,7 +129,7 @@ impl Server {
         H: Fn(Incoming) -> F,
         F: Future<Output = ()>,
     {
-        Serving::new(Arc::clone(&self.shared), handler_count_max, handler)
+        Serving::new(Arc::clone(&self.node), handler_count_max, handler)
     }
 
     /// Takes the next message of any peer.
@@ -137,7 +137,7 @@ impl Server {
     /// # Errors
     /// [`ReceiveError`].
     pub async fn receive(&self) -> Result<Received, ReceiveError> {
-        receive(&self.shared).await
+        receive(&self.node).await
     }
 
     /// Takes the next stream of any peer.
@@ -145,12 +145,12 @@ impl Server {
     /// # Errors
     /// [`ReceiveError`].
     pub async fn accept_stream(&self) -> Result<StreamReader, ReceiveError> {
-        accept_stream(&self.shared).await
+        accept_stream(&self.node).await
     }
 
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
     pub fn drain(&self) {
-        self.shared.command(|state, now| state.core.drain(now));
+        self.node.command(|state, now| state.endpoint.drain(now));
     }
 
     /// Refuses calls that arrive from here on, waits until those under way are answered and all that was sent is acknowledged,
@@ -162,35 +162,35 @@ impl Server {
         let late = async {
             Timer::after(timeout).await;
         };
-        future::or(Draining::new(&self.shared), late).await;
-        self.shared.close();
+        future::or(Draining::new(&self.node), late).await;
+        self.node.close();
     }
 
     /// Returns what the protocol has counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        *self.shared.lock().core.counters()
+        *self.node.lock().endpoint.counters()
     }
 
     /// Returns what the operating system granted.
     #[must_use]
     pub fn socket_report(&self) -> Report {
-        self.shared.socket().report()
+        self.node.socket().report()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.close();
+        self.node.close();
     }
 }
 
-async fn receive(shared: &Arc<Shared>) -> Result<Received, ReceiveError> {
-    let arrived = Taking::new(shared, |state| &mut state.messages).await?;
-    Ok(Received::new(Arc::clone(shared), arrived))
+async fn receive(node: &Arc<Node>) -> Result<Received, ReceiveError> {
+    let arrived = Taking::new(node, |state| &mut state.messages).await?;
+    Ok(Received::new(Arc::clone(node), arrived))
 }
 
-async fn accept_stream(shared: &Arc<Shared>) -> Result<StreamReader, ReceiveError> {
-    let arrived = Taking::new(shared, |state| &mut state.incoming_streams).await?;
-    Ok(StreamReader::new(Arc::clone(shared), arrived.id, Some(arrived.peer), arrived.channel))
+async fn accept_stream(node: &Arc<Node>) -> Result<StreamReader, ReceiveError> {
+    let arrived = Taking::new(node, |state| &mut state.incoming_streams).await?;
+    Ok(StreamReader::new(Arc::clone(node), arrived.id, Some(arrived.peer), arrived.channel))
 }

@@ -11,14 +11,14 @@ use async_executor::Executor;
 use futures_lite::future::block_on;
 use posthaste_core::Instant;
 
-use crate::shared::{Alarm, DRIVER_DELAY_MAX, Driver, Shared, Turn};
+use crate::node::{Alarm, DRIVER_DELAY_MAX, Driver, Node, Turn};
 
 /// Sends delayed acknowledgements and repeats one-way messages when nobody waits for anything.
 ///
 /// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends
 /// with the last handle of the endpoint.
 pub(crate) struct Helper {
-    shared: Weak<Shared>,
+    node: Weak<Node>,
     alarm: Alarm,
 }
 
@@ -28,10 +28,10 @@ impl Helper {
     /// An executor of the application would take part in polling the reactor: a caller that sleeps in `block_on` would be woken by
     /// another thread, at each call. This thread only runs its tasks. If it cannot be spawned, deadlines are acted on when the
     /// next future is polled.
-    pub(crate) fn spawn(shared: &Arc<Shared>) {
+    pub(crate) fn spawn(node: &Arc<Node>) {
         static EXECUTOR: Executor<'static> = Executor::new();
         static THREAD: Once = Once::new();
-        EXECUTOR.spawn(Self { shared: Arc::downgrade(shared), alarm: Alarm::new() }).detach();
+        EXECUTOR.spawn(Self { node: Arc::downgrade(node), alarm: Alarm::new() }).detach();
         THREAD.call_once(|| {
             let thread = thread::Builder::new().name("posthaste-smol".into());
             let _ = thread.spawn(|| block_on(EXECUTOR.run(future::pending::<()>())));
@@ -44,19 +44,19 @@ impl Future for Helper {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let Some(shared) = this.shared.upgrade() else { return Poll::Ready(()) };
-        let mut state = shared.lock();
+        let Some(node) = this.node.upgrade() else { return Poll::Ready(()) };
+        let mut state = node.lock();
         loop {
             if state.failure().is_some() {
                 return Poll::Ready(());
             }
-            let now = shared.now();
+            let now = node.now();
             // What it was asked for, if that is still to come.
             let asked = state.helper.alarm.filter(|alarm| now < *alarm);
             let idle_until = match state.driver {
                 Some(Driver::Helper) => None,
                 Some(Driver::Waiter(_)) => {
-                    let late = state.core.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
+                    let late = state.endpoint.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
                     late.is_none_or(|late| now < late).then_some(late)
                 }
                 None => asked.map(Some),
@@ -65,16 +65,16 @@ impl Future for Helper {
                 let alarm = asked.into_iter().chain(late).min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
-                if this.alarm.poll_until(alarm.map(|alarm| shared.on_clock(alarm)), cx).is_pending() {
+                if this.alarm.poll_until(alarm.map(|alarm| node.on_clock(alarm)), cx).is_pending() {
                     return Poll::Pending;
                 }
                 continue;
             }
             state.drive(Driver::Helper);
-            if state.turn(shared.socket(), now) == Turn::Idle
-                && shared.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
+            if state.turn(node.socket(), now) == Turn::Idle
+                && node.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
             {
-                state.helper.alarm = Some(state.core.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));
+                state.helper.alarm = Some(state.endpoint.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));
                 state.helper.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }

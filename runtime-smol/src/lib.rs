@@ -45,10 +45,10 @@ mod client;
 mod error;
 mod helper;
 mod message;
+mod node;
 mod options;
 mod peer;
 mod serve;
-mod shared;
 mod stream;
 mod waiters;
 

@@ -11,14 +11,14 @@ use posthaste_core::{MessageId, SendId};
 
 use crate::call::refused;
 use crate::error::{FlushError, ReceiveError, SentError};
+use crate::node::{Arrivals, Arrived, Flush, Node, State, Waiter};
 use crate::peer::{Peer, Target};
-use crate::shared::{Arrivals, Arrived, Flush, Shared, State, Waiter};
 use crate::waiters::News;
 
 /// A message on its way into the queue. It waits for room as long as there is none.
 #[must_use = "a message is sent when this is polled"]
 pub struct Sending<'a> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     target: Target,
     message: Message<'a>,
     waiter: Option<Waiter>,
@@ -27,7 +27,7 @@ pub struct Sending<'a> {
 /// A message that was accepted: ready when the peer has received it. To be dropped if nobody wants to know.
 #[must_use = "dropping this is fine; `drop` says so"]
 pub struct Sent {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     message: SendId,
     waiter: Waiter,
 }
@@ -35,27 +35,27 @@ pub struct Sent {
 /// Ready when everything that was accepted before is acknowledged.
 #[must_use = "it waits when it is polled"]
 pub struct Flushing<'a> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     target: Target,
     waiter: Option<Waiter>,
 }
 
 /// Ready when a message, or a stream, has arrived.
 pub(crate) struct Taking<'a, T> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     arrivals: fn(&mut State) -> &mut Arrivals<T>,
     waiter: Option<Waiter>,
 }
 
 /// A whole message. It stays in the endpoint's memory, and the sender's credit with it, until this is dropped.
 pub struct Received {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     arrived: Arrived<MessageId>,
 }
 
 impl<'a> Sending<'a> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target, message: Message<'a>) -> Self {
-        Self { shared, target, message, waiter: None }
+    pub(crate) const fn new(node: &'a Arc<Node>, target: Target, message: Message<'a>) -> Self {
+        Self { node, target, message, waiter: None }
     }
 }
 
@@ -64,16 +64,16 @@ impl Future for Sending<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
-        let (target, message, shared) = (this.target, &this.message, this.shared);
-        let polled = shared.poll(waiter, cx, |state, waiter, now| {
-            let sent = target.find(state, now).and_then(|peer| state.core.send(now, peer, message.clone()));
+        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
+        let (target, message, node) = (this.target, &this.message, this.node);
+        let polled = node.poll(waiter, cx, |state, waiter, now| {
+            let sent = target.find(state, now).and_then(|peer| state.endpoint.send(now, peer, message.clone()));
             match sent {
                 Ok(message) => {
                     state.found_room(waiter);
                     let waiter = Waiter::new(state);
                     state.watch(message.index(), &waiter);
-                    state.settle(shared.socket(), now);
+                    state.settle(node.socket(), now);
                     Poll::Ready(Ok((message, waiter)))
                 }
                 Err(error) => refused(state, waiter, error),
@@ -81,7 +81,7 @@ impl Future for Sending<'_> {
         });
         polled.map(|result| {
             let (message, waiter) = result.unwrap_or(Err(SendError::Closed))?;
-            Ok(Sent { shared: Arc::clone(shared), message, waiter })
+            Ok(Sent { node: Arc::clone(node), message, waiter })
         })
     }
 }
@@ -89,7 +89,7 @@ impl Future for Sending<'_> {
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.shared.leave(&waiter, |_, _| ());
+            self.node.leave(&waiter, |_, _| ());
         }
     }
 }
@@ -98,7 +98,7 @@ impl Sent {
     /// Gives the message up if it has not arrived.
     pub fn cancel(self) {
         // Stale if it has arrived.
-        let _ = self.shared.command(|state, now| state.core.cancel_send(now, self.message));
+        let _ = self.node.command(|state, now| state.endpoint.cancel_send(now, self.message));
     }
 }
 
@@ -107,7 +107,7 @@ impl Future for Sent {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let polled = this.shared.poll(&mut this.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
+        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
             Some(News::Acknowledged) => Poll::Ready(Ok(())),
             Some(_) => Poll::Ready(Err(SentError::Failed)),
             None => Poll::Pending,
@@ -118,13 +118,13 @@ impl Future for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter, |state, _| state.unwatch(self.message.index(), &self.waiter));
+        self.node.leave(&self.waiter, |state, _| state.unwatch(self.message.index(), &self.waiter));
     }
 }
 
 impl<'a> Flushing<'a> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, target: Target) -> Self {
-        Self { shared, target, waiter: None }
+    pub(crate) const fn new(node: &'a Arc<Node>, target: Target) -> Self {
+        Self { node, target, waiter: None }
     }
 }
 
@@ -133,14 +133,14 @@ impl Future for Flushing<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let target = this.target;
-        let polled = this.shared.poll(waiter, cx, |state, waiter, now| {
+        let polled = this.node.poll(waiter, cx, |state, waiter, now| {
             if !state.flushes.iter().any(|flush| flush.waiter == waiter.key) {
                 // The end of an earlier flush that nobody was told of yet is not ours.
                 state.dispatch(now);
                 let Ok(peer) = target.find(state, now) else { return Poll::Ready(Err(FlushError::Closed)) };
-                if state.core.flush(now, peer).is_err() {
+                if state.endpoint.flush(now, peer).is_err() {
                     return Poll::Ready(Err(FlushError::Closed));
                 }
                 state.flushes.push(Flush { peer, waiter: waiter.key, is_done: None });
@@ -160,14 +160,14 @@ impl Future for Flushing<'_> {
 impl Drop for Flushing<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.shared.leave(&waiter, |state, _| state.flushes.retain(|flush| flush.waiter != waiter.key));
+            self.node.leave(&waiter, |state, _| state.flushes.retain(|flush| flush.waiter != waiter.key));
         }
     }
 }
 
 impl<'a, T> Taking<'a, T> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, arrivals: fn(&mut State) -> &mut Arrivals<T>) -> Self {
-        Self { shared, arrivals, waiter: None }
+    pub(crate) const fn new(node: &'a Arc<Node>, arrivals: fn(&mut State) -> &mut Arrivals<T>) -> Self {
+        Self { node, arrivals, waiter: None }
     }
 }
 
@@ -176,9 +176,9 @@ impl<T> Future for Taking<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.shared.waiter());
+        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let arrivals = this.arrivals;
-        let polled = this.shared.poll(waiter, cx, |state, waiter, _| {
+        let polled = this.node.poll(waiter, cx, |state, waiter, _| {
             let arrivals = arrivals(state);
             match arrivals.arrived.pop_front() {
                 Some(arrived) => Poll::Ready(arrived),
@@ -197,7 +197,7 @@ impl<T> Future for Taking<'_, T> {
 impl<T> Drop for Taking<'_, T> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        self.shared.leave(&waiter, |state, _| {
+        self.node.leave(&waiter, |state, _| {
             let arrivals = (self.arrivals)(state);
             arrivals.receivers.retain(|key| *key != waiter.key);
             // It may have been woken for something that it does not take.
@@ -209,14 +209,14 @@ impl<T> Drop for Taking<'_, T> {
 }
 
 impl Received {
-    pub(crate) const fn new(shared: Arc<Shared>, arrived: Arrived<MessageId>) -> Self {
-        Self { shared, arrived }
+    pub(crate) const fn new(node: Arc<Node>, arrived: Arrived<MessageId>) -> Self {
+        Self { node, arrived }
     }
 
     /// Returns the sender.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared), Target::Known(self.arrived.peer))
+        Peer::new(Arc::clone(&self.node), Target::Known(self.arrived.peer))
     }
 
     /// Returns the channel, if it came in order on one.
@@ -229,7 +229,7 @@ impl Received {
     ///
     /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
     pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(self.shared.lock().core.payload(self.arrived.id).unwrap_or(&[]))
+        look(self.node.lock().endpoint.payload(self.arrived.id).unwrap_or(&[]))
     }
 
     /// Copies the octets out.
@@ -242,7 +242,7 @@ impl Received {
 impl Drop for Received {
     fn drop(&mut self) {
         // Stale if its session is gone.
-        let _ = self.shared.command_aside(|state, now| state.core.release(now, self.arrived.id));
+        let _ = self.node.command_aside(|state, now| state.endpoint.release(now, self.arrived.id));
     }
 }
 

@@ -9,13 +9,13 @@ use posthaste_core::{Instant, PeerId};
 
 use crate::call::{Calling, Starting};
 use crate::message::{Flushing, Sending};
-use crate::shared::{Shared, State};
+use crate::node::{Node, State};
 use crate::stream::StreamWriter;
 
 /// The other side of a conversation: to be called, and to be sent messages. Cheap to clone.
 #[derive(Clone)]
 pub struct Peer {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     target: Target,
 }
 
@@ -32,7 +32,7 @@ impl Target {
     pub(crate) fn find(self, state: &mut State, now: Instant) -> Result<PeerId, SendError> {
         match self {
             Self::Address(address) => {
-                let opened = state.core.peer(now, &Remote { address, identity: &[] });
+                let opened = state.endpoint.peer(now, &Remote { address, identity: &[] });
                 opened.map_err(|error| if error == OpenError::Full { SendError::Full } else { SendError::Closed })
             }
             Self::Known(peer) => Ok(peer),
@@ -41,12 +41,12 @@ impl Target {
 }
 
 impl Peer {
-    pub(crate) const fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Self { shared, target }
+    pub(crate) const fn new(node: Arc<Node>, target: Target) -> Self {
+        Self { node, target }
     }
 
-    pub(crate) const fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     /// Makes a call: resolves to the reply, or to what became of the call without one.
@@ -55,25 +55,25 @@ impl Peer {
     /// whatever the request says: who waits for the reply cannot use them; [`Peer::start`] gives them.
     pub const fn call<'a>(&'a self, mut request: Request<'a>) -> Calling<'a> {
         request.streams = Streams::None;
-        Calling::new(&self.shared, self.target, request)
+        Calling::new(&self.node, self.target, request)
     }
 
     /// Starts a call: resolves when it is accepted, to a [`Pending`](crate::Pending) that holds the streams that the request asks for, and is
     /// to be waited for.
     pub const fn start<'a>(&'a self, request: Request<'a>) -> Starting<'a> {
-        Starting::new(&self.shared, self.target, request)
+        Starting::new(&self.node, self.target, request)
     }
 
     /// Sends a message: resolves when it is accepted, to a future that tells when it has arrived.
     ///
     /// It waits while there is no room for one message more.
     pub const fn send<'a>(&'a self, message: Message<'a>) -> Sending<'a> {
-        Sending::new(&self.shared, self.target, message)
+        Sending::new(&self.node, self.target, message)
     }
 
     /// Waits until everything that was accepted for this peer until here is acknowledged.
     pub const fn flush(&self) -> Flushing<'_> {
-        Flushing::new(&self.shared, self.target)
+        Flushing::new(&self.node, self.target)
     }
 
     /// Opens a message of unknown length, to be written as it is produced.
@@ -81,19 +81,19 @@ impl Peer {
     /// # Errors
     /// [`SendError`]; [`SendError::TooLarge`] for a delivery that is not reliable, [`SendError::Full`] if there is no room.
     pub fn open_stream(&self, delivery: Delivery) -> Result<StreamWriter, SendError> {
-        let (_, stream) = self.shared.command(|state, now| {
+        let (_, stream) = self.node.command(|state, now| {
             let peer = self.target.find(state, now)?;
-            state.core.open_stream(now, peer, delivery, PRIORITY)
+            state.endpoint.open_stream(now, peer, delivery, PRIORITY)
         })?;
-        Ok(StreamWriter::new(Arc::clone(&self.shared), stream))
+        Ok(StreamWriter::new(Arc::clone(&self.node), stream))
     }
 
     /// Closes the conversation and the session, with a number of the application's own; what is open ends.
     pub fn close(&self, code: u64) {
-        self.shared.command(|state, now| {
+        self.node.command(|state, now| {
             // What is stale is closed already.
             if let Ok(peer) = self.target.find(state, now) {
-                let _ = state.core.close(now, peer, code);
+                let _ = state.endpoint.close(now, peer, code);
             }
         });
     }

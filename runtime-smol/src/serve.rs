@@ -18,14 +18,14 @@ use posthaste_core::wire::{Description, NotExecuted};
 use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
 use crate::error::ReceiveError;
+use crate::node::{Node, State, Waiter};
 use crate::peer::{Peer, Target};
-use crate::shared::{Shared, State, Waiter};
 use crate::stream::{StreamReader, StreamWriter};
 use crate::waiters::News;
 
 /// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
 pub struct Incoming {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     call: IncomingCallId,
     peer: PeerId,
     procedure: Description,
@@ -42,7 +42,7 @@ pub struct Incoming {
 /// All is allocated at the beginning: a place for each handler that may run at a time.
 #[must_use = "calls are answered while this is polled"]
 pub struct Serving<H, F> {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     handler: H,
     admit: Option<Box<Admit>>,
     waiter: Waiter,
@@ -53,7 +53,7 @@ pub struct Serving<H, F> {
 
 /// Ready when all that peers have asked for is done.
 pub(crate) struct Draining<'a> {
-    shared: &'a Arc<Shared>,
+    node: &'a Arc<Node>,
     waiter: Waiter,
 }
 
@@ -85,20 +85,20 @@ where
     H: Fn(Incoming) -> F,
     F: Future<Output = ()>,
 {
-    pub(crate) fn new(shared: Arc<Shared>, handler_count_max: usize, handler: H) -> Self {
+    pub(crate) fn new(node: Arc<Node>, handler_count_max: usize, handler: H) -> Self {
         let alert = Arc::new(Alert::default());
         let place = |_| {
             let signal = Arc::new(Signal { is_raised: AtomicBool::new(false), alert: Arc::clone(&alert) });
             Place { running: Box::pin(None), waker: Waker::from(Arc::clone(&signal)), signal }
         };
         let waiter = {
-            let mut state = shared.lock();
+            let mut state = node.lock();
             let waiter = Waiter::new(&mut state);
             state.server = Some(waiter.key);
             waiter
         };
         let places = (0..handler_count_max).map(place).collect();
-        Self { shared, handler, admit: None, waiter, places, vacant: (0..handler_count_max).collect(), alert }
+        Self { node, handler, admit: None, waiter, places, vacant: (0..handler_count_max).collect(), alert }
     }
 
     /// Asks `admit` about each call before its handler begins, with the endpoint locked: it only looks and returns. What it
@@ -113,14 +113,14 @@ where
 
     /// Polls handlers, begins some, and sends in one go what they answered; false if there was nothing to do.
     fn answer(&mut self) -> bool {
-        self.shared.lock().is_serving = true;
+        self.node.lock().is_serving = true;
         let mut is_idle = !self.poll_handlers();
         for _ in 0..CALL_COUNT_MAX {
-            let Some(call) = next_call(&self.shared, self.admit.as_deref(), !self.vacant.is_empty()) else { break };
+            let Some(call) = next_call(&self.node, self.admit.as_deref(), !self.vacant.is_empty()) else { break };
             is_idle = false;
             self.begin(call);
         }
-        self.shared.command(|state, _| state.is_serving = false);
+        self.node.command(|state, _| state.is_serving = false);
         !is_idle
     }
 
@@ -177,12 +177,12 @@ where
                 continue;
             }
             let has_room = !this.vacant.is_empty();
-            let mut state = this.shared.lock();
-            let polled = this.shared.poll_locked(&mut state, &mut this.waiter, cx, |state, _, _| {
+            let mut state = this.node.lock();
+            let polled = this.node.poll_locked(&mut state, &mut this.waiter, cx, |state, _, _| {
                 let has_call = has_room && !state.calls.is_empty();
                 if has_call || this.alert.is_raised.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
             });
-            this.shared.rouse(&mut state);
+            this.node.rouse(&mut state);
             match polled {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(ReceiveError::Closed),
@@ -190,15 +190,15 @@ where
             }
         }
         // Handlers that are always ready leave the socket its turn; and tasks beside this one want to run, too.
-        this.shared.take_turn(&this.waiter);
+        this.node.take_turn(&this.waiter);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
 impl<'a> Draining<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
-        Self { shared, waiter: shared.waiter() }
+    pub(crate) fn new(node: &'a Arc<Node>) -> Self {
+        Self { node, waiter: node.waiter() }
     }
 }
 
@@ -206,8 +206,8 @@ impl Future for Draining<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = self.shared.poll(&mut self.waiter, cx, |state, waiter, _| {
-            if state.core.is_drained() {
+        let polled = self.node.poll(&mut self.waiter, cx, |state, waiter, _| {
+            if state.endpoint.is_drained() {
                 return Poll::Ready(());
             }
             state.drainer = Some(waiter.key);
@@ -220,33 +220,33 @@ impl Future for Draining<'_> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter, |state, _| state.drainer = None);
+        self.node.leave(&self.waiter, |state, _| state.drainer = None);
     }
 }
 
 /// Takes the next call whose handler may begin, if there is a place for it.
-fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Option<Incoming> {
+fn next_call(node: &Arc<Node>, admit: Option<&Admit>, has_room: bool) -> Option<Incoming> {
     if !has_room {
         return None;
     }
-    let mut state = shared.lock();
-    let now = shared.now();
+    let mut state = node.lock();
+    let now = node.now();
     while let Some(call) = state.calls.pop_front() {
         // What was cancelled or has expired since is gone.
-        let Ok(known) = state.core.incoming_call(call) else { continue };
+        let Ok(known) = state.endpoint.incoming_call(call) else { continue };
         let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
         let (upward, downward) = (known.upward, known.downward);
         if let Some(Err(why)) = admit.map(|admit| admit(&procedure)) {
-            let _ = state.core.refuse(now, call, why);
+            let _ = state.endpoint.refuse(now, call, why);
             continue;
         }
-        if state.core.begin(now, call).is_err() {
+        if state.endpoint.begin(now, call).is_err() {
             continue;
         }
         let waiter = Waiter::new(&mut state);
         state.watch(call.index(), &waiter);
         return Some(Incoming {
-            shared: Arc::clone(shared),
+            node: Arc::clone(node),
             call,
             peer,
             procedure,
@@ -262,7 +262,7 @@ fn next_call(shared: &Arc<Shared>, admit: Option<&Admit>, has_room: bool) -> Opt
 
 impl<H, F> Drop for Serving<H, F> {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter, |state, now| {
+        self.node.leave(&self.waiter, |state, now| {
             if state.server == Some(self.waiter.key) {
                 state.server = None;
                 refuse_waiting(state, now);
@@ -274,7 +274,7 @@ impl<H, F> Drop for Serving<H, F> {
 /// Refuses calls that nobody will answer.
 fn refuse_waiting(state: &mut State, now: Instant) {
     while let Some(call) = state.calls.pop_front() {
-        let _ = state.core.refuse(now, call, NotExecuted::Draining);
+        let _ = state.endpoint.refuse(now, call, NotExecuted::Draining);
     }
 }
 
@@ -288,20 +288,20 @@ impl Incoming {
     /// Returns when the caller gives up.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
-        self.deadline.map(|deadline| self.shared.on_clock(deadline))
+        self.deadline.map(|deadline| self.node.on_clock(deadline))
     }
 
     /// Returns the caller, for calls and messages to it.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared), Target::Known(self.peer))
+        Peer::new(Arc::clone(&self.node), Target::Known(self.peer))
     }
 
     /// Lets `look` see the arguments in place.
     ///
     /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
     pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(self.shared.lock().core.incoming_call(self.call).map_or(&[], |call| call.arguments))
+        look(self.node.lock().endpoint.incoming_call(self.call).map_or(&[], |call| call.arguments))
     }
 
     /// Copies the arguments out.
@@ -312,7 +312,7 @@ impl Incoming {
 
     /// Lets `look` see the encoded metadata items that came with the call; as [`Incoming::with`].
     pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(self.shared.lock().core.incoming_call(self.call).map_or(&[], |call| call.metadata))
+        look(self.node.lock().endpoint.incoming_call(self.call).map_or(&[], |call| call.metadata))
     }
 
     /// Takes the stream from the caller; `None` if the call has none, or it was taken before.
@@ -320,7 +320,7 @@ impl Incoming {
     /// It ends with the answer: what is left of it then, the caller is told, is not wanted.
     #[must_use]
     pub fn take_upward(&mut self) -> Option<StreamReader> {
-        Some(StreamReader::new(Arc::clone(&self.shared), self.upward.take()?, None, None))
+        Some(StreamReader::new(Arc::clone(&self.node), self.upward.take()?, None, None))
     }
 
     /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
@@ -328,19 +328,19 @@ impl Incoming {
     /// It may be written on after [`Incoming::reply`]. Any other answer gives it up.
     #[must_use]
     pub fn take_downward(&mut self) -> Option<StreamWriter> {
-        Some(StreamWriter::new(Arc::clone(&self.shared), self.downward.take()?))
+        Some(StreamWriter::new(Arc::clone(&self.node), self.downward.take()?))
     }
 
     /// Returns whether the caller wants no answer any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.shared.lock().waiters.news(self.waiter.key) == Some(News::Cancelled)
+        self.node.lock().waiters.news(self.waiter.key) == Some(News::Cancelled)
     }
 
     /// Waits until the caller wants no answer any more, which may never happen.
     pub async fn cancelled(&mut self) {
         core::future::poll_fn(|cx| {
-            self.shared.poll(&mut self.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
+            self.node.poll(&mut self.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
                 Some(_) => Poll::Ready(()),
                 None => Poll::Pending,
             })
@@ -352,7 +352,7 @@ impl Incoming {
     /// Tells the caller how far the handler is, in a number of its own choice.
     pub fn set_progress(&self, progress: u64) {
         // A call that is over needs no progress.
-        let _ = self.shared.lock().core.progress(self.call, progress);
+        let _ = self.node.lock().endpoint.progress(self.call, progress);
     }
 
     /// Answers with the result.
@@ -373,7 +373,7 @@ impl Incoming {
     }
 
     fn answer(mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
-        let result = self.shared.command(|state, now| state.core.reply(now, self.call, answer, octets, &[]));
+        let result = self.node.command(|state, now| state.endpoint.reply(now, self.call, answer, octets, &[]));
         // What is too large is still to be answered, by `drop`.
         self.is_answered = !matches!(result, Err(ReplyError::TooLarge { .. }));
         result
@@ -382,15 +382,15 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter, |state, now| {
+        self.node.leave(&self.waiter, |state, now| {
             state.unwatch(self.call.index(), &self.waiter);
             if !self.is_answered {
                 // Stale if the caller is gone.
-                let _ = state.core.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
+                let _ = state.endpoint.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
             }
             // The answer has ended the other one.
             if let Some(stream) = self.downward {
-                let _ = state.core.abandon(now, stream);
+                let _ = state.endpoint.abandon(now, stream);
             }
             if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
                 state.wake_streams();

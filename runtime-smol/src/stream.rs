@@ -10,8 +10,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use posthaste_core::endpoint::{StreamError, Streamed};
 use posthaste_core::{CallId, Instant, PeerId, StreamId};
 
+use crate::node::{Node, State, Waiter};
 use crate::peer::{Peer, Target};
-use crate::shared::{Shared, State, Waiter};
 
 /// A stream that is written. `close` ends it; dropped before, it is abandoned.
 pub struct StreamWriter {
@@ -27,27 +27,27 @@ pub struct StreamReader {
 
 /// This side's end of a stream.
 struct End {
-    shared: Arc<Shared>,
+    node: Arc<Node>,
     stream: StreamId,
     waiter: Waiter,
     is_over: bool,
 }
 
 impl StreamWriter {
-    pub(crate) fn new(shared: Arc<Shared>, stream: StreamId) -> Self {
-        Self { end: End::new(shared, stream) }
+    pub(crate) fn new(node: Arc<Node>, stream: StreamId) -> Self {
+        Self { end: End::new(node, stream) }
     }
 }
 
 impl StreamReader {
-    pub(crate) fn new(shared: Arc<Shared>, stream: StreamId, peer: Option<PeerId>, channel: Option<u64>) -> Self {
-        Self { end: End::new(shared, stream), peer, channel }
+    pub(crate) fn new(node: Arc<Node>, stream: StreamId, peer: Option<PeerId>, channel: Option<u64>) -> Self {
+        Self { end: End::new(node, stream), peer, channel }
     }
 
     /// Returns the sender of a stream that is a message; that of a call's stream is known from the call.
     #[must_use]
     pub fn peer(&self) -> Option<Peer> {
-        self.peer.map(|peer| Peer::new(Arc::clone(&self.end.shared), Target::Known(peer)))
+        self.peer.map(|peer| Peer::new(Arc::clone(&self.end.node), Target::Known(peer)))
     }
 
     /// Returns the channel, if it came in order on one.
@@ -59,7 +59,7 @@ impl StreamReader {
 
 impl AsyncWrite for StreamWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.end.poll(cx, |state, stream, now| match state.core.write(now, stream, octets)? {
+        self.end.poll(cx, |state, stream, now| match state.endpoint.write(now, stream, octets)? {
             0 if !octets.is_empty() => Ok(Poll::Pending),
             len => Ok(Poll::Ready(len)),
         })
@@ -74,7 +74,7 @@ impl AsyncWrite for StreamWriter {
         if self.end.is_over {
             return Poll::Ready(Ok(()));
         }
-        let polled = self.end.poll(cx, |state, stream, now| state.core.finish(now, stream).map(Poll::Ready));
+        let polled = self.end.poll(cx, |state, stream, now| state.endpoint.finish(now, stream).map(Poll::Ready));
         self.end.is_over |= polled.is_ready();
         polled
     }
@@ -85,7 +85,7 @@ impl AsyncRead for StreamReader {
         if self.end.is_over || out.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let polled = self.end.poll(cx, |state, stream, now| match state.core.read(now, stream, out)? {
+        let polled = self.end.poll(cx, |state, stream, now| match state.endpoint.read(now, stream, out)? {
             Streamed::Octets(len) => Ok(Poll::Ready(len)),
             Streamed::Pending => Ok(Poll::Pending),
             Streamed::End => Ok(Poll::Ready(0)),
@@ -96,12 +96,12 @@ impl AsyncRead for StreamReader {
 }
 
 impl End {
-    fn new(shared: Arc<Shared>, stream: StreamId) -> Self {
-        let mut state = shared.lock();
+    fn new(node: Arc<Node>, stream: StreamId) -> Self {
+        let mut state = node.lock();
         let waiter = Waiter::new(&mut state);
         state.streams.insert(stream, waiter.key);
         drop(state);
-        Self { shared, stream, waiter, is_over: false }
+        Self { node, stream, waiter, is_over: false }
     }
 
     fn poll<T>(
@@ -109,8 +109,8 @@ impl End {
         cx: &mut Context<'_>,
         mut step: impl FnMut(&mut State, StreamId, Instant) -> Result<Poll<T>, StreamError>,
     ) -> Poll<io::Result<T>> {
-        let (stream, socket) = (self.stream, self.shared.socket());
-        let polled = self.shared.poll(&mut self.waiter, cx, |state, _, now| match step(state, stream, now) {
+        let (stream, socket) = (self.stream, self.node.socket());
+        let polled = self.node.poll(&mut self.waiter, cx, |state, _, now| match step(state, stream, now) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => {
                 state.settle(socket, now);
@@ -131,7 +131,7 @@ impl State {
     /// Lets go of a call whose outcome is unknown.
     pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
         // What cannot be resolved is forgotten already.
-        let _ = self.core.forget(now, call);
+        let _ = self.endpoint.forget(now, call);
         self.wake_streams();
     }
 
@@ -146,11 +146,11 @@ impl State {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter, |state, now| {
+        self.node.leave(&self.waiter, |state, now| {
             state.streams.remove(&self.stream);
             if !self.is_over {
                 // Stale if its session is gone.
-                let _ = state.core.abandon(now, self.stream);
+                let _ = state.endpoint.abandon(now, self.stream);
             }
         });
     }

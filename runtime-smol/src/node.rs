@@ -28,7 +28,7 @@ use crate::waiters::{Key, News, Waiters};
 /// There is no task that owns it: the future that is polled takes in what arrived, tells the other futures, sends what is
 /// ready, and sleeps until the socket or a deadline wakes it. One future at a time does so, the *driver*; when it is done, it
 /// wakes another one to go on. A [`Helper`] task acts on deadlines while no future is there.
-pub(crate) struct Shared {
+pub(crate) struct Node {
     socket: Async<Socket>,
     origin: time::Instant,
     /// Held for one turn at most, and never while a future waits.
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
 
 /// Everything that changes.
 pub(crate) struct State {
-    pub(crate) core: Endpoint<'static>,
+    pub(crate) endpoint: Endpoint<'static>,
     pub(crate) waiters: Waiters,
     /// Who is told what becomes of an exchange, by its index. `None`: nobody wants to know, or has been told.
     watchers: Box<[Option<Key>]>,
@@ -126,7 +126,7 @@ pub(crate) struct Waiter {
     is_refused: bool,
 }
 
-impl Shared {
+impl Node {
     pub(crate) fn bind(addr: SocketAddr, options: Options) -> Result<Arc<Self>, BindError> {
         let Options { mut config, socket } = options;
         config.check()?;
@@ -138,7 +138,7 @@ impl Shared {
         let watchers = vec![None; config.exchange_count_max].into();
         let storage = Storage::owned(&config);
         let state = State {
-            core: Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+            endpoint: Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
             waiters: Waiters::new(),
             watchers,
             streams: HashMap::new(),
@@ -192,7 +192,7 @@ impl Shared {
     pub(crate) fn command_aside<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
         let now = self.now();
-        let has_transmit = state.core.has_transmit();
+        let has_transmit = state.endpoint.has_transmit();
         let value = work(&mut state, now);
         if !has_transmit && !state.is_serving {
             state.settle(self.socket(), now);
@@ -219,7 +219,7 @@ impl Shared {
         polled
     }
 
-    /// As [`Shared::poll`], under the lock, for a future that goes on when it is ready: it remains the driver.
+    /// As [`Node::poll`], under the lock, for a future that goes on when it is ready: it remains the driver.
     pub(crate) fn poll_locked<T>(
         &self,
         state: &mut State,
@@ -239,7 +239,7 @@ impl Shared {
             let is_driven = state.is_driven_by_other(waiter);
             // Other futures may be about to ask for something as well; all of it goes into few datagrams.
             let has_company = is_driven || state.waiters.woken_count() > 0;
-            if has_company && !waiter.has_yielded && state.core.has_transmit() {
+            if has_company && !waiter.has_yielded && state.endpoint.has_transmit() {
                 waiter.has_yielded = true;
                 break;
             }
@@ -271,7 +271,7 @@ impl Shared {
 
     /// Has the task of the driver woken when there is something to do; ready if there is already.
     pub(crate) fn poll_sleep(&self, state: &mut State, cx: &mut Context<'_>, alarm: Option<&mut Alarm>) -> Poll<()> {
-        let sleep = Sleep { until: state.core.poll_timeout(), awaits_writable: state.is_send_blocked };
+        let sleep = Sleep { until: state.endpoint.poll_timeout(), awaits_writable: state.is_send_blocked };
         let alarm = alarm.unwrap_or(&mut state.alarm);
         if alarm.poll_until(sleep.until.map(|until| self.on_clock(until)), cx).is_ready() {
             return Poll::Ready(());
@@ -295,7 +295,7 @@ impl Shared {
 
     /// Closes all conversations: the handle that everything began with is gone.
     pub(crate) fn close(self: &Arc<Self>) {
-        self.command(|state, now| state.core.close_all(now, 0));
+        self.command(|state, now| state.endpoint.close_all(now, 0));
     }
 
     /// Turns an instant of the endpoint into one of the operating system.
@@ -338,7 +338,7 @@ impl Shared {
     /// Sees to it that somebody wakes for the next deadline, and for the socket if it has become full: the driver may have gone to
     /// sleep before there was a reason.
     pub(crate) fn rouse(self: &Arc<Self>, state: &mut State) {
-        let deadline = state.core.poll_timeout();
+        let deadline = state.endpoint.poll_timeout();
         let is_covered = state.sleep.is_none_or(|sleep| {
             let is_early = deadline.is_none_or(|deadline| sleep.until.is_some_and(|until| until <= deadline));
             is_early && (sleep.awaits_writable || !state.is_send_blocked)
@@ -373,13 +373,13 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("socket", self.socket.get_ref()).finish_non_exhaustive()
+        f.debug_struct("Node").field("socket", self.socket.get_ref()).finish_non_exhaustive()
     }
 }
 
-impl Drop for Shared {
+impl Drop for Node {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(waker) = state.helper.waker.take() {
@@ -402,8 +402,8 @@ impl State {
     pub(crate) fn turn(&mut self, socket: &Socket, now: Instant) -> Turn {
         self.transmit(socket, now);
         let mut has_progress = self.receive(socket, now);
-        if self.core.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.core.handle_timeout(now);
+        if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.endpoint.handle_timeout(now);
             has_progress = true;
         }
         if !self.dispatch(now) && !has_progress {
@@ -430,7 +430,7 @@ impl State {
         self.transmit(socket, now);
     }
 
-    /// Hands a few datagrams to the core; what they ask for is sent before the others are looked at, so that both sides stay
+    /// Hands a few datagrams to the endpoint; what they ask for is sent before the others are looked at, so that both sides stay
     /// awake. False if there was none.
     fn receive(&mut self, socket: &Socket, now: Instant) -> bool {
         let mut has_received = false;
@@ -454,8 +454,8 @@ impl State {
             };
             has_received = true;
             let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
-            // The core has counted what it rejects.
-            let _ = self.core.handle_datagram(now, arrival, datagram.payload);
+            // The endpoint has counted what it rejects.
+            let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
         }
         has_received
     }
@@ -474,7 +474,7 @@ impl State {
                 Err(error) => return self.fail(&error),
             }
             while let Some(slot) = self.outgoing.slot() {
-                let Some(transmit) = self.core.poll_transmit(now, slot) else { break };
+                let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { break };
                 self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
             }
             if self.outgoing.is_empty() {
@@ -486,7 +486,7 @@ impl State {
     /// Tells each event to whom it concerns; false if there was none.
     pub(crate) fn dispatch(&mut self, now: Instant) -> bool {
         let mut has_event = false;
-        while let Some(event) = self.core.poll_event() {
+        while let Some(event) = self.endpoint.poll_event() {
             has_event = true;
             match event {
                 Event::CallEnded { call, outcome } => {
@@ -527,7 +527,7 @@ impl State {
                 | _ => {}
             }
         }
-        if self.drainer.is_some() && self.core.is_drained() {
+        if self.drainer.is_some() && self.endpoint.is_drained() {
             self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
         }
         has_event
@@ -551,7 +551,7 @@ impl State {
         // What is stale is gone already.
         match outcome {
             Outcome::Ok(reply) | Outcome::ApplicationError(reply) => {
-                let _ = self.core.release(now, reply);
+                let _ = self.endpoint.release(now, reply);
             }
             Outcome::Unknown(_) => self.forget(now, call),
             Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => {}
@@ -612,7 +612,7 @@ impl State {
                 self.waiters.wake(server);
             }
             None => {
-                let _ = self.core.refuse(now, call, posthaste_core::wire::NotExecuted::NoSuchProgram);
+                let _ = self.endpoint.refuse(now, call, posthaste_core::wire::NotExecuted::NoSuchProgram);
             }
         }
     }
