@@ -4,10 +4,7 @@ use core::error::Error;
 use core::fmt;
 use std::io;
 
-use posthaste_core::endpoint::SendError;
-use posthaste_core::{ConfigError, NotExecuted};
-
-use crate::call::{Reply, Unresolved};
+use posthaste_core::ConfigError;
 
 /// Why there is no client or server.
 #[derive(Debug)]
@@ -19,22 +16,6 @@ pub enum BindError {
     Address,
     /// The operating system gave no socket, or no random seed.
     Io(io::Error),
-}
-
-/// Why a call gave no reply.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The handler ran and answered with an error, whose octets this is.
-    Application(Reply),
-    /// The call was not executed and never will be; it is safe to call again.
-    NotExecuted(NotExecuted),
-    /// The handler ran, but its reply is gone.
-    ReplyLost,
-    /// Nobody here knows whether the handler ran.
-    Unknown(Unresolved),
-    /// The call was not accepted here, and was never sent. A full queue is no reason: the call waits for room.
-    Refused(SendError),
 }
 
 /// Why a message is not known to have arrived.
@@ -63,6 +44,10 @@ pub enum ReceiveError {
     Closed,
 }
 
+/// The socket came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed;
+
 impl From<ConfigError> for BindError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
@@ -81,18 +66,6 @@ impl fmt::Display for BindError {
             Self::Config(error) => error.fmt(f),
             Self::Address => f.write_str("nothing can be sent to this address"),
             Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Application(reply) => write!(f, "the handler answered with an error of {} octets", reply.len()),
-            Self::NotExecuted(why) => write!(f, "not executed: {why:?}"),
-            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
-            Self::Unknown(unresolved) => write!(f, "outcome unknown: {}", unresolved.why()),
-            Self::Refused(why) => write!(f, "not sent: {why}"),
         }
     }
 }
@@ -123,7 +96,6 @@ impl fmt::Display for ReceiveError {
 }
 
 impl Error for BindError {}
-impl Error for CallError {}
 impl Error for SentError {}
 impl Error for FlushError {}
 impl Error for ReceiveError {}

@@ -2,8 +2,10 @@
 
 use alloc::sync::{Arc, Weak};
 use core::future::{self, Future};
+use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::sync::Once;
 use std::thread;
 
@@ -11,13 +13,25 @@ use async_executor::Executor;
 use futures_lite::future::block_on;
 use posthaste_core::Instant;
 
-use crate::node::{Alarm, DRIVER_DELAY_MAX, Driver, Node, Turn};
+use crate::alarm::Alarm;
+use crate::error::BindError;
+use crate::node::Node;
+use crate::options::Options;
+use crate::state::Turn;
+use crate::wheel::Driver;
+
+/// Opens a node, and has a helper look after it.
+pub(crate) fn open(addr: SocketAddr, options: Options) -> Result<Arc<Node>, BindError> {
+    let node = Node::bind(addr, options)?;
+    Helper::spawn(&node);
+    Ok(node)
+}
 
 /// Sends delayed acknowledgements and repeats one-way messages when nobody waits for anything.
 ///
 /// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends
 /// with the last handle of the endpoint.
-pub(crate) struct Helper {
+struct Helper {
     node: Weak<Node>,
     alarm: Alarm,
 }
@@ -28,7 +42,7 @@ impl Helper {
     /// An executor of the application would take part in polling the reactor: a caller that sleeps in `block_on` would be woken by
     /// another thread, at each call. This thread only runs its tasks. If it cannot be spawned, deadlines are acted on when the
     /// next future is polled.
-    pub(crate) fn spawn(node: &Arc<Node>) {
+    fn spawn(node: &Arc<Node>) {
         static EXECUTOR: Executor<'static> = Executor::new();
         static THREAD: Once = Once::new();
         EXECUTOR.spawn(Self { node: Arc::downgrade(node), alarm: Alarm::new() }).detach();
@@ -51,17 +65,17 @@ impl Future for Helper {
                 return Poll::Ready(());
             }
             let now = node.now();
-            // What it was asked for, if that is still to come.
-            let asked = state.helper.alarm.filter(|alarm| now < *alarm);
-            let idle_until = match state.driver {
+            let idle_until = match state.wheel.driver() {
                 Some(Driver::Helper) => None,
                 Some(Driver::Waiter(_)) => {
                     let late = state.endpoint.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
                     late.is_none_or(|late| now < late).then_some(late)
                 }
-                None => asked.map(Some),
+                None => state.helper.alarm.is_none_or(|alarm| now < alarm).then_some(None),
             };
             if let Some(late) = idle_until {
+                // What it was asked for, if that is still to come.
+                let asked = state.helper.alarm.filter(|alarm| now < *alarm);
                 let alarm = asked.into_iter().chain(late).min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
@@ -70,7 +84,7 @@ impl Future for Helper {
                 }
                 continue;
             }
-            state.drive(Driver::Helper);
+            state.wheel.give(Some(Driver::Helper));
             if state.turn(node.socket(), now) == Turn::Idle
                 && node.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
             {
@@ -81,3 +95,7 @@ impl Future for Helper {
         }
     }
 }
+
+/// How long the helper lets a driver be late before it takes its place: some futures are kept without being polled. Our
+/// choice: longer than an executor is busy between two polls, shorter than a peer's patience.
+const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);

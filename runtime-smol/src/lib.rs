@@ -36,27 +36,44 @@
 //!
 //! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers each time its reactor wakes (one a
 //! round trip at each side), and now and then a node of its tree of timers.
+//!
+//! # How it is built
+//!
+//! As the blocking adapter: a module knows only what stands below it, and a call goes down to the socket and back.
+//! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `stream`, `message`, `outcome`, `payload`; `peer`;
+//! - who does it: `node`, where whichever future is polled drives, and `helper`, the task that does while none is;
+//! - what the futures share under one lock: `state`, with `waiters`, `arrivals`, `wheel` (who drives) and `alarm`.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod alarm;
+mod arrivals;
 mod call;
 mod client;
 mod error;
 mod helper;
+mod incoming;
 mod message;
 mod node;
 mod options;
+mod outcome;
+mod payload;
 mod peer;
 mod serve;
+mod server;
+mod state;
 mod stream;
 mod waiters;
+mod wheel;
 
-pub use call::{Calling, Pending, Reply, Starting, Unresolved};
-pub use client::{Client, Server};
-pub use error::{BindError, CallError, FlushError, ReceiveError, SentError};
+pub use call::{Calling, Pending, Starting};
+pub use client::Client;
+pub use error::{BindError, FlushError, ReceiveError, SentError};
+pub use incoming::Incoming;
 pub use message::{Flushing, Received, Sending, Sent};
 pub use options::Options;
+pub use outcome::{CallError, Reply, Unresolved};
 pub use peer::Peer;
 pub use posthaste_core::endpoint::{
     Body, Counters, Delivery, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
@@ -64,5 +81,6 @@ pub use posthaste_core::endpoint::{
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, ConfigError, NotExecuted, Unknown};
 pub use posthaste_udp::{Options as SocketOptions, Report};
-pub use serve::{Incoming, Serving};
+pub use serve::Serving;
+pub use server::Server;
 pub use stream::{StreamReader, StreamWriter};

@@ -7,13 +7,30 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use posthaste_core::endpoint::{Message, SendError};
-use posthaste_core::{MessageId, SendId};
+use posthaste_core::{PeerId, SendId};
 
-use crate::call::refused;
+use crate::arrivals::{Arrivals, Arrived};
 use crate::error::{FlushError, ReceiveError, SentError};
-use crate::node::{Arrivals, Arrived, Flush, Node, State, Waiter};
+use crate::node::Node;
+use crate::payload::Payload;
 use crate::peer::{Peer, Target};
-use crate::waiters::News;
+use crate::state::{Flush, State};
+use crate::waiters::{News, Waiter};
+
+/// Messages.
+impl Peer {
+    /// Sends a message: resolves when it is accepted, to a future that tells when it has arrived.
+    ///
+    /// It waits while there is no room for one message more.
+    pub const fn send<'a>(&'a self, message: Message<'a>) -> Sending<'a> {
+        Sending { node: &self.node, target: self.target, message, waiter: None }
+    }
+
+    /// Waits until everything that was accepted for this peer until here is acknowledged.
+    pub const fn flush(&self) -> Flushing<'_> {
+        Flushing { node: &self.node, target: self.target, waiter: None }
+    }
+}
 
 /// A message on its way into the queue. It waits for room as long as there is none.
 #[must_use = "a message is sent when this is polled"]
@@ -49,14 +66,9 @@ pub(crate) struct Taking<'a, T> {
 
 /// A whole message. It stays in the endpoint's memory, and the sender's credit with it, until this is dropped.
 pub struct Received {
-    node: Arc<Node>,
-    arrived: Arrived<MessageId>,
-}
-
-impl<'a> Sending<'a> {
-    pub(crate) const fn new(node: &'a Arc<Node>, target: Target, message: Message<'a>) -> Self {
-        Self { node, target, message, waiter: None }
-    }
+    payload: Payload,
+    peer: PeerId,
+    channel: Option<u64>,
 }
 
 impl Future for Sending<'_> {
@@ -71,12 +83,12 @@ impl Future for Sending<'_> {
             match sent {
                 Ok(message) => {
                     state.found_room(waiter);
-                    let waiter = Waiter::new(state);
+                    let waiter = Waiter::new(&mut state.waiters);
                     state.watch(message.index(), &waiter);
                     state.settle(node.socket(), now);
                     Poll::Ready(Ok((message, waiter)))
                 }
-                Err(error) => refused(state, waiter, error),
+                Err(error) => state.refused(waiter, error),
             }
         });
         polled.map(|result| {
@@ -119,12 +131,6 @@ impl Future for Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         self.node.leave(&self.waiter, |state, _| state.unwatch(self.message.index(), &self.waiter));
-    }
-}
-
-impl<'a> Flushing<'a> {
-    pub(crate) const fn new(node: &'a Arc<Node>, target: Target) -> Self {
-        Self { node, target, waiter: None }
     }
 }
 
@@ -178,17 +184,9 @@ impl<T> Future for Taking<'_, T> {
         let this = self.get_mut();
         let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let arrivals = this.arrivals;
-        let polled = this.node.poll(waiter, cx, |state, waiter, _| {
-            let arrivals = arrivals(state);
-            match arrivals.arrived.pop_front() {
-                Some(arrived) => Poll::Ready(arrived),
-                None => {
-                    if !arrivals.receivers.contains(&waiter.key) {
-                        arrivals.receivers.push_back(waiter.key);
-                    }
-                    Poll::Pending
-                }
-            }
+        let polled = this.node.poll(waiter, cx, |state, waiter, _| match arrivals(state).take(waiter.key) {
+            Some(arrived) => Poll::Ready(arrived),
+            None => Poll::Pending,
         });
         polled.map_err(|_| ReceiveError::Closed)
     }
@@ -198,10 +196,7 @@ impl<T> Drop for Taking<'_, T> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         self.node.leave(&waiter, |state, _| {
-            let arrivals = (self.arrivals)(state);
-            arrivals.receivers.retain(|key| *key != waiter.key);
-            // It may have been woken for something that it does not take.
-            if let Some(next) = arrivals.next_receiver() {
+            if let Some(next) = (self.arrivals)(state).leave(waiter.key) {
                 state.waiters.wake(next);
             }
         });
@@ -209,27 +204,23 @@ impl<T> Drop for Taking<'_, T> {
 }
 
 impl Received {
-    pub(crate) const fn new(node: Arc<Node>, arrived: Arrived<MessageId>) -> Self {
-        Self { node, arrived }
-    }
-
     /// Returns the sender.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.node), Target::Known(self.arrived.peer))
+        Peer::new(Arc::clone(self.payload.node()), Target::Known(self.peer))
     }
 
     /// Returns the channel, if it came in order on one.
     #[must_use]
     pub const fn channel(&self) -> Option<u64> {
-        self.arrived.channel
+        self.channel
     }
 
     /// Lets `look` see the octets in place.
     ///
     /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
     pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(self.node.lock().endpoint.payload(self.arrived.id).unwrap_or(&[]))
+        self.payload.with(look)
     }
 
     /// Copies the octets out.
@@ -239,16 +230,9 @@ impl Received {
     }
 }
 
-impl Drop for Received {
-    fn drop(&mut self) {
-        // Stale if its session is gone.
-        let _ = self.node.command_aside(|state, now| state.endpoint.release(now, self.arrived.id));
-    }
-}
-
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Received").field(&self.arrived).finish()
+        f.debug_tuple("Received").field(&self.payload).finish()
     }
 }
 
@@ -256,4 +240,10 @@ impl fmt::Debug for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sent").field(&self.message).finish()
     }
+}
+
+/// Takes the next message of any peer.
+pub(crate) async fn receive(node: &Arc<Node>) -> Result<Received, ReceiveError> {
+    let Arrived { peer, channel, id } = Taking::new(node, |state| &mut state.messages).await?;
+    Ok(Received { payload: Payload::new(Arc::clone(node), id), peer, channel })
 }

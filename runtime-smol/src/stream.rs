@@ -7,11 +7,30 @@ use core::task::{Context, Poll};
 use std::io;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use posthaste_core::endpoint::{StreamError, Streamed};
-use posthaste_core::{CallId, Instant, PeerId, StreamId};
+use posthaste_core::endpoint::{Delivery, SendError, StreamError, Streamed};
+use posthaste_core::{Instant, PeerId, StreamId};
 
-use crate::node::{Node, State, Waiter};
+use crate::error::ReceiveError;
+use crate::message::Taking;
+use crate::node::Node;
 use crate::peer::{Peer, Target};
+use crate::state::State;
+use crate::waiters::Waiter;
+
+/// Streams.
+impl Peer {
+    /// Opens a message of unknown length, to be written as it is produced.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::TooLarge`] for a delivery that is not reliable, [`SendError::Full`] if there is no room.
+    pub fn open_stream(&self, delivery: Delivery) -> Result<StreamWriter, SendError> {
+        let (_, stream) = self.node.command(|state, now| {
+            let peer = self.target.find(state, now)?;
+            state.endpoint.open_stream(now, peer, delivery, PRIORITY)
+        })?;
+        Ok(StreamWriter::new(Arc::clone(&self.node), stream))
+    }
+}
 
 /// A stream that is written. `close` ends it; dropped before, it is abandoned.
 pub struct StreamWriter {
@@ -98,7 +117,7 @@ impl AsyncRead for StreamReader {
 impl End {
     fn new(node: Arc<Node>, stream: StreamId) -> Self {
         let mut state = node.lock();
-        let waiter = Waiter::new(&mut state);
+        let waiter = Waiter::new(&mut state.waiters);
         state.streams.insert(stream, waiter.key);
         drop(state);
         Self { node, stream, waiter, is_over: false }
@@ -127,23 +146,6 @@ impl End {
     }
 }
 
-impl State {
-    /// Lets go of a call whose outcome is unknown.
-    pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
-        // What cannot be resolved is forgotten already.
-        let _ = self.endpoint.forget(now, call);
-        self.wake_streams();
-    }
-
-    /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
-    /// which those were.
-    pub(crate) fn wake_streams(&mut self) {
-        for waiter in self.streams.values() {
-            self.waiters.wake(*waiter);
-        }
-    }
-}
-
 impl Drop for End {
     fn drop(&mut self) {
         self.node.leave(&self.waiter, |state, now| {
@@ -167,3 +169,12 @@ impl fmt::Debug for StreamReader {
         f.debug_tuple("StreamReader").field(&self.end.stream).finish()
     }
 }
+
+/// Takes the next stream of any peer.
+pub(crate) async fn accept_stream(node: &Arc<Node>) -> Result<StreamReader, ReceiveError> {
+    let arrived = Taking::new(node, |state| &mut state.incoming_streams).await?;
+    Ok(StreamReader::new(Arc::clone(node), arrived.id, Some(arrived.peer), arrived.channel))
+}
+
+/// In the middle; a stream is none that others wait for.
+const PRIORITY: u8 = 1;

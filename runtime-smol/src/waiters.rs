@@ -21,6 +21,16 @@ pub(crate) struct Waiters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(usize);
 
+/// A future that waits, and how far it is.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) key: Key,
+    /// Whether the other futures of the executor had a turn since this one asked for something.
+    pub(crate) has_yielded: bool,
+    /// Whether it was refused for want of room.
+    pub(crate) is_refused: bool,
+}
+
 /// What became of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
@@ -142,6 +152,12 @@ impl Waiters {
             None => self.last = before,
         }
         Some(waker)
+    }
+}
+
+impl Waiter {
+    pub(crate) fn new(waiters: &mut Waiters) -> Self {
+        Self { key: waiters.add(), has_yielded: false, is_refused: false }
     }
 }
 

@@ -1,0 +1,183 @@
+//! A call of a peer, as its handler sees it.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::task::Poll;
+use std::time;
+
+use posthaste_core::endpoint::{Answer, ReplyError};
+use posthaste_core::wire::{Description, NotExecuted};
+use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
+
+use crate::node::Node;
+use crate::peer::{Peer, Target};
+use crate::stream::{StreamReader, StreamWriter};
+use crate::waiters::{News, Waiter};
+
+/// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
+pub struct Incoming {
+    node: Arc<Node>,
+    call: IncomingCallId,
+    peer: PeerId,
+    procedure: Description,
+    deadline: Option<Instant>,
+    /// What was not taken is given up with the call.
+    upward: Option<StreamId>,
+    downward: Option<StreamId>,
+    waiter: Waiter,
+    is_answered: bool,
+}
+
+/// Says why a call is refused before its handler begins.
+pub(crate) type Admit = dyn Fn(&Description) -> Result<(), NotExecuted> + Send + Sync;
+
+impl Incoming {
+    /// Begins the next call that `admit` does not refuse.
+    pub(crate) fn next(node: &Arc<Node>, admit: Option<&Admit>) -> Option<Self> {
+        let mut state = node.lock();
+        let now = node.now();
+        while let Some(call) = state.calls.pop_front() {
+            // What was cancelled or has expired since is gone.
+            let Ok(known) = state.endpoint.incoming_call(call) else { continue };
+            let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
+            let (upward, downward) = (known.upward, known.downward);
+            if let Some(Err(why)) = admit.map(|admit| admit(&procedure)) {
+                let _ = state.endpoint.refuse(now, call, why);
+                continue;
+            }
+            if state.endpoint.begin(now, call).is_err() {
+                continue;
+            }
+            let waiter = Waiter::new(&mut state.waiters);
+            state.watch(call.index(), &waiter);
+            let node = Arc::clone(node);
+            return Some(Self { node, call, peer, procedure, deadline, upward, downward, waiter, is_answered: false });
+        }
+        None
+    }
+
+    /// Returns what is called, and how.
+    #[must_use]
+    pub const fn procedure(&self) -> &Description {
+        &self.procedure
+    }
+
+    /// Returns when the caller gives up.
+    #[must_use]
+    pub fn deadline(&self) -> Option<time::Instant> {
+        self.deadline.map(|deadline| self.node.on_clock(deadline))
+    }
+
+    /// Returns the caller, for calls and messages to it.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::new(Arc::clone(&self.node), Target::Known(self.peer))
+    }
+
+    /// Lets `look` see the arguments in place.
+    ///
+    /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
+    pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(self.node.lock().endpoint.incoming_call(self.call).map_or(&[], |call| call.arguments))
+    }
+
+    /// Copies the arguments out.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.with(<[u8]>::to_vec)
+    }
+
+    /// Lets `look` see the encoded metadata items that came with the call; as [`Incoming::with`].
+    pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(self.node.lock().endpoint.incoming_call(self.call).map_or(&[], |call| call.metadata))
+    }
+
+    /// Takes the stream from the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It ends with the answer: what is left of it then, the caller is told, is not wanted.
+    #[must_use]
+    pub fn take_upward(&mut self) -> Option<StreamReader> {
+        Some(StreamReader::new(Arc::clone(&self.node), self.upward.take()?, None, None))
+    }
+
+    /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
+    ///
+    /// It may be written on after [`Incoming::reply`]. Any other answer gives it up.
+    #[must_use]
+    pub fn take_downward(&mut self) -> Option<StreamWriter> {
+        Some(StreamWriter::new(Arc::clone(&self.node), self.downward.take()?))
+    }
+
+    /// Returns whether the caller wants no answer any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.node.lock().waiters.news(self.waiter.key) == Some(News::Cancelled)
+    }
+
+    /// Waits until the caller wants no answer any more, which may never happen.
+    pub async fn cancelled(&mut self) {
+        core::future::poll_fn(|cx| {
+            self.node.poll(&mut self.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            })
+        })
+        .await
+        .unwrap_or(());
+    }
+
+    /// Tells the caller how far the handler is, in a number of its own choice.
+    pub fn set_progress(&self, progress: u64) {
+        // A call that is over needs no progress.
+        let _ = self.node.lock().endpoint.progress(self.call, progress);
+    }
+
+    /// Answers with the result.
+    ///
+    /// # Errors
+    /// [`ReplyError`]: the caller is gone or has given up; or the result is too large, and the caller is told that the handler
+    /// failed.
+    pub fn reply(self, octets: &[u8]) -> Result<(), ReplyError> {
+        self.answer(Answer::Ok, octets)
+    }
+
+    /// Answers with an error of the application.
+    ///
+    /// # Errors
+    /// As [`Incoming::reply`].
+    pub fn reply_error(self, octets: &[u8]) -> Result<(), ReplyError> {
+        self.answer(Answer::Error, octets)
+    }
+
+    fn answer(mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
+        let result = self.node.command(|state, now| state.endpoint.reply(now, self.call, answer, octets, &[]));
+        // What is too large is still to be answered, by `drop`.
+        self.is_answered = !matches!(result, Err(ReplyError::TooLarge { .. }));
+        result
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.node.leave(&self.waiter, |state, now| {
+            state.unwatch(self.call.index(), &self.waiter);
+            if !self.is_answered {
+                // Stale if the caller is gone.
+                let _ = state.endpoint.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
+            }
+            // The answer has ended the other one.
+            if let Some(stream) = self.downward {
+                let _ = state.endpoint.abandon(now, stream);
+            }
+            if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
+                state.wake_streams();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("peer", &self.peer).field("procedure", &self.procedure).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+//! What becomes of a call: its reply, why there is none, or that nobody here knows.
+
+use alloc::sync::Arc;
+use core::error::Error;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use posthaste_core::endpoint::SendError;
+use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
+
+use crate::node::Node;
+use crate::payload::Payload;
+use crate::state::State;
+use crate::waiters::{News, Waiter};
+
+/// The octets with which a call was answered. They stay in the endpoint's memory until this is dropped.
+///
+/// Without octets for a one-way call, which has no reply.
+pub struct Reply(Option<Payload>);
+
+impl Reply {
+    /// Lets `look` see the octets in place.
+    ///
+    /// The endpoint is locked meanwhile: nothing of it may be used, and other futures wait.
+    pub fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.0 {
+            Some(payload) => payload.with(look),
+            None => look(&[]),
+        }
+    }
+
+    /// Returns the length in octets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with(<[u8]>::len)
+    }
+
+    /// Returns whether there are no octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the octets out.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.with(<[u8]>::to_vec)
+    }
+
+    /// Lets `look` see the encoded metadata items that came along; as [`Reply::with`].
+    pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.0 {
+            Some(payload) => payload.with_metadata(look),
+            None => look(&[]),
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reply").field(&self.0).finish()
+    }
+}
+
+/// Why a call gave no reply.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The handler ran and answered with an error, whose octets this is.
+    Application(Reply),
+    /// The call was not executed and never will be; it is safe to call again.
+    NotExecuted(NotExecuted),
+    /// The handler ran, but its reply is gone.
+    ReplyLost,
+    /// Nobody here knows whether the handler ran.
+    Unknown(Unresolved),
+    /// The call was not accepted here, and was never sent. A full queue is no reason: the call waits for room.
+    Refused(SendError),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Application(reply) => write!(f, "the handler answered with an error of {} octets", reply.len()),
+            Self::NotExecuted(why) => write!(f, "not executed: {why:?}"),
+            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
+            Self::Unknown(unresolved) => write!(f, "outcome unknown: {}", unresolved.why()),
+            Self::Refused(why) => write!(f, "not sent: {why}"),
+        }
+    }
+}
+
+impl Error for CallError {}
+
+/// A call whose outcome is unknown; the callee may know. Dropped when nobody wants to learn it.
+pub struct Unresolved {
+    node: Arc<Node>,
+    /// `None` once it is resolved.
+    call: Option<CallId>,
+    why: Unknown,
+}
+
+impl Unresolved {
+    /// Returns why the outcome is unknown.
+    #[must_use]
+    pub const fn why(&self) -> Unknown {
+        self.why
+    }
+
+    /// Asks the callee what became of the call, and closes its number if it has not begun.
+    ///
+    /// # Errors
+    /// The outcome, unless it is a reply; [`CallError::Unknown`] again if the callee does not answer within `timeout`.
+    pub async fn resolve(mut self, timeout: Duration) -> Result<Reply, CallError> {
+        let mut ending = Ending { node: Arc::clone(&self.node), waiter: Some(self.node.waiter()), call: None };
+        ending.call = self.node.command(|state, now| {
+            let (call, waiter) = (self.call?, ending.waiter.as_ref()?);
+            state.endpoint.resolve(now, call, timeout).ok()?;
+            state.watch(call.index(), waiter);
+            Some(call)
+        });
+        if ending.call.is_none() {
+            return Err(CallError::Unknown(self));
+        }
+        // The call is looked after by what comes of this.
+        self.call = None;
+        ending.await
+    }
+}
+
+impl Drop for Unresolved {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.node.command_aside(|state, now| state.forget(now, call));
+        }
+    }
+}
+
+impl fmt::Debug for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unresolved").field(&self.why).finish()
+    }
+}
+
+/// The rest of a call that has begun: ready with its outcome. Dropping it cancels the call.
+pub(crate) struct Ending {
+    node: Arc<Node>,
+    waiter: Option<Waiter>,
+    /// `None` once the outcome was told.
+    call: Option<CallId>,
+}
+
+impl Ending {
+    /// `waiter` is told of the end.
+    pub(crate) const fn new(node: Arc<Node>, waiter: Option<Waiter>, call: CallId) -> Self {
+        Self { node, waiter, call: Some(call) }
+    }
+
+    pub(crate) const fn call(&self) -> Option<CallId> {
+        self.call
+    }
+}
+
+impl Future for Ending {
+    type Output = Result<Reply, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let (Some(waiter), Some(call)) = (&mut this.waiter, this.call) else {
+            return Poll::Ready(Err(CallError::Refused(SendError::Stale)));
+        };
+        let polled = this.node.poll(waiter, cx, |state, waiter, _| outcome(state, waiter));
+        polled.map(|result| {
+            this.call = None;
+            // Or the socket came to its end.
+            conclude(&this.node, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
+        })
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        give_up(&self.node, self.waiter.take(), self.call);
+    }
+}
+
+/// Ready with the outcome of the call that `waiter` waits for.
+pub(crate) fn outcome(state: &State, waiter: &Waiter) -> Poll<Outcome> {
+    match state.waiters.news(waiter.key) {
+        Some(News::Ended(outcome)) => Poll::Ready(outcome),
+        _ => Poll::Pending,
+    }
+}
+
+/// Gives back the place of a future that waited for a call, and cancels the call if nobody was told its outcome.
+pub(crate) fn give_up(node: &Arc<Node>, waiter: Option<Waiter>, call: Option<CallId>) {
+    let Some(waiter) = waiter else { return };
+    node.leave(&waiter, |state, now| {
+        let Some(call) = call else { return };
+        if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
+            return state.dispose(now, call, outcome);
+        }
+        state.unwatch(call.index(), &waiter);
+        // Nobody wants to hear of its end.
+        let _ = state.endpoint.cancel(now, call);
+    });
+}
+
+/// Tells the caller an outcome.
+pub(crate) fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome) -> Result<Reply, CallError> {
+    let reply = |message| Reply(Some(Payload::new(Arc::clone(node), message)));
+    match outcome {
+        Outcome::Ok(message) => Ok(reply(message)),
+        Outcome::Delivered => Ok(Reply(None)),
+        Outcome::ApplicationError(message) => Err(CallError::Application(reply(message))),
+        Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
+        Outcome::ReplyLost => Err(CallError::ReplyLost),
+        Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node: Arc::clone(node), call: Some(call), why })),
+    }
+}

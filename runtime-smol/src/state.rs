@@ -1,0 +1,358 @@
+//! What the futures of a node share, under one lock.
+
+use alloc::collections::VecDeque;
+use core::task::{Poll, Waker};
+use std::collections::HashMap;
+use std::io;
+
+use posthaste_core::endpoint::{Arrival, Event, SendError};
+use posthaste_core::wire::NotExecuted;
+use posthaste_core::{
+    CallId, Config, ConfigError, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, Storage, StreamId,
+};
+use posthaste_udp::{RecvBatch, SendBatch, Socket};
+
+use crate::alarm::Alarm;
+use crate::arrivals::{Arrivals, Arrived};
+use crate::waiters::{Key, News, Waiter, Waiters};
+use crate::wheel::Wheel;
+
+/// The endpoint, who is told what of it, and what goes to and comes from the socket.
+pub(crate) struct State {
+    pub(crate) endpoint: Endpoint<'static>,
+    pub(crate) waiters: Waiters,
+    /// Who is told what becomes of an exchange, by its index. `None`: nobody wants to know, or has been told.
+    watchers: Box<[Option<Key>]>,
+    pub(crate) streams: HashMap<StreamId, Key>,
+    pub(crate) flushes: Vec<Flush>,
+    pub(crate) messages: Arrivals<MessageId>,
+    pub(crate) incoming_streams: Arrivals<StreamId>,
+    pub(crate) calls: VecDeque<IncomingCallId>,
+    /// Who waits for the end of all that peers have asked for.
+    pub(crate) drainer: Option<Key>,
+    /// The future that runs handlers.
+    pub(crate) server: Option<Key>,
+    /// Whether handlers run at this moment: what they ask for is sent in one go when they pause.
+    pub(crate) is_serving: bool,
+    /// Futures that were refused for want of room.
+    room: VecDeque<Key>,
+    pub(crate) wheel: Wheel,
+    /// With which a future that drives sleeps.
+    pub(crate) alarm: Alarm,
+    pub(crate) helper: HelperState,
+    incoming: RecvBatch,
+    outgoing: SendBatch,
+    pub(crate) is_send_blocked: bool,
+    /// The end of the socket, and of everything.
+    failure: Option<io::ErrorKind>,
+}
+
+/// Somebody who waits until all is acknowledged.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(crate) peer: PeerId,
+    pub(crate) waiter: Key,
+    pub(crate) is_done: Option<Result<(), ()>>,
+}
+
+/// What the futures know of the helper.
+#[derive(Debug, Default)]
+pub(crate) struct HelperState {
+    pub(crate) waker: Option<Waker>,
+    /// When it wakes by itself; `None`: when somebody wakes it.
+    pub(crate) alarm: Option<Instant>,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Something happened: whoever waits may look again.
+    Progress,
+    /// Nothing arrived and nothing was due.
+    Idle,
+}
+
+impl State {
+    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        let outgoing = SendBatch::new(config.datagram_len_max);
+        let watchers = vec![None; config.exchange_count_max].into();
+        let storage = Storage::owned(&config);
+        Ok(Self {
+            endpoint: Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+            waiters: Waiters::new(),
+            watchers,
+            streams: HashMap::new(),
+            flushes: Vec::new(),
+            messages: Arrivals::new(),
+            incoming_streams: Arrivals::new(),
+            calls: VecDeque::new(),
+            drainer: None,
+            server: None,
+            is_serving: false,
+            room: VecDeque::new(),
+            wheel: Wheel::default(),
+            alarm: Alarm::new(),
+            helper: HelperState::default(),
+            incoming: RecvBatch::new(RECV_BUFFER_COUNT),
+            outgoing,
+            is_send_blocked: false,
+            failure: None,
+        })
+    }
+
+    /// Sends what is ready, takes in what arrived, acts on deadlines that have passed, and tells whom it concerns.
+    pub(crate) fn turn(&mut self, socket: &Socket, now: Instant) -> Turn {
+        self.transmit(socket, now);
+        let mut has_progress = self.receive(socket, now);
+        if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.endpoint.handle_timeout(now);
+            has_progress = true;
+        }
+        if !self.dispatch(now) && !has_progress {
+            return Turn::Idle;
+        }
+        self.tell_of_room();
+        Turn::Progress
+    }
+
+    /// Tells what has happened, and sends what is ready.
+    pub(crate) fn settle(&mut self, socket: &Socket, now: Instant) {
+        self.dispatch(now);
+        self.transmit(socket, now);
+    }
+
+    /// Hands a few datagrams to the endpoint; what they ask for is sent before the others are looked at, so that both sides stay
+    /// awake. False if there was none.
+    fn receive(&mut self, socket: &Socket, now: Instant) -> bool {
+        let mut has_received = false;
+        for datagram_count in 0..TURN_DATAGRAM_COUNT_MAX {
+            let datagram = match self.incoming.next_datagram() {
+                Some(datagram) => datagram,
+                None if datagram_count > 0 => break,
+                None => match socket.recv(&mut self.incoming) {
+                    Ok(_) => {
+                        has_received = true;
+                        let Some(datagram) = self.incoming.next_datagram() else { break };
+                        datagram
+                    }
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::WouldBlock {
+                            self.fail(&error);
+                        }
+                        break;
+                    }
+                },
+            };
+            has_received = true;
+            let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
+            // The endpoint has counted what it rejects.
+            let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+        }
+        has_received
+    }
+
+    fn transmit(&mut self, socket: &Socket, now: Instant) {
+        if self.is_send_blocked {
+            return;
+        }
+        loop {
+            match socket.send(&mut self.outgoing) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_send_blocked = true;
+                    return;
+                }
+                Err(error) => return self.fail(&error),
+            }
+            while let Some(slot) = self.outgoing.slot() {
+                let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { break };
+                self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
+            }
+            if self.outgoing.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Tells each event to whom it concerns; false if there was none.
+    pub(crate) fn dispatch(&mut self, now: Instant) -> bool {
+        let mut has_event = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            has_event = true;
+            match event {
+                Event::CallEnded { call, outcome } => {
+                    self.end_call(now, call, outcome);
+                    if !matches!(outcome, Outcome::Ok(_)) {
+                        self.wake_streams();
+                    }
+                }
+                Event::MessageAcknowledged { message } => self.tell(message.index(), News::Acknowledged),
+                Event::MessageFailed { message } => self.tell(message.index(), News::Failed),
+                Event::CallReceived { call } => self.queue_call(now, call),
+                Event::CallCancelled { call } => self.tell(call.index(), News::Cancelled),
+                Event::MessageReceived { peer, message, channel } => {
+                    self.messages.add(&mut self.waiters, Arrived { peer, channel, id: message });
+                }
+                Event::StreamReceived { peer, stream, channel } => {
+                    self.incoming_streams.add(&mut self.waiters, Arrived { peer, channel, id: stream });
+                }
+                Event::Readable { stream } | Event::Writable { stream } => {
+                    if let Some(waiter) = self.streams.get(&stream) {
+                        self.waiters.wake(*waiter);
+                    }
+                }
+                Event::Flushed { peer } => self.flushed(peer, Ok(())),
+                Event::SessionLost { peer } => {
+                    self.flushed(peer, Err(()));
+                    self.wake_streams();
+                }
+                Event::Closed { peer } => {
+                    self.flushed(peer, Err(()));
+                    self.wake_streams();
+                }
+                // The others are for those who ask for them.
+                Event::Connected { .. }
+                | Event::Draining { .. }
+                | Event::Taken { .. }
+                | Event::CallProgress { .. }
+                | _ => {}
+            }
+        }
+        if self.drainer.is_some() && self.endpoint.is_drained() {
+            self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
+        }
+        has_event
+    }
+
+    /// Has news of an exchange told to a future.
+    pub(crate) fn watch(&mut self, exchange: usize, waiter: &Waiter) {
+        self.watchers[exchange] = Some(waiter.key);
+    }
+
+    /// Wants no news of an exchange.
+    pub(crate) fn unwatch(&mut self, exchange: usize, waiter: &Waiter) {
+        // Once the exchange is over, its index may be another one's.
+        if self.watchers[exchange] == Some(waiter.key) {
+            self.watchers[exchange] = None;
+        }
+    }
+
+    /// Lets go of what a call has left in the endpoint.
+    pub(crate) fn dispose(&mut self, now: Instant, call: CallId, outcome: Outcome) {
+        // What is stale is gone already.
+        match outcome {
+            Outcome::Ok(reply) | Outcome::ApplicationError(reply) => {
+                let _ = self.endpoint.release(now, reply);
+            }
+            Outcome::Unknown(_) => self.forget(now, call),
+            Outcome::Delivered | Outcome::NotExecuted(_) | Outcome::ReplyLost => {}
+        }
+    }
+
+    /// Lets go of a call whose outcome is unknown.
+    pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
+        // What cannot be resolved is forgotten already.
+        let _ = self.endpoint.forget(now, call);
+        self.wake_streams();
+    }
+
+    /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
+    /// which those were.
+    pub(crate) fn wake_streams(&mut self) {
+        for waiter in self.streams.values() {
+            self.waiters.wake(*waiter);
+        }
+    }
+
+    /// Has a future that was refused for want of room woken when there may be some; any other error ends it.
+    pub(crate) fn refused<T>(&mut self, waiter: &mut Waiter, error: SendError) -> Poll<Result<T, SendError>> {
+        if error != SendError::Full {
+            return Poll::Ready(Err(error));
+        }
+        waiter.is_refused = true;
+        if !self.room.contains(&waiter.key) {
+            self.room.push_back(waiter.key);
+        }
+        Poll::Pending
+    }
+
+    /// Notes that a future found room: the next one may find some, too.
+    pub(crate) fn found_room(&mut self, waiter: &mut Waiter) {
+        self.leave_room(waiter);
+        waiter.is_refused = false;
+    }
+
+    /// Waits for room no longer; what it was told of room that it has no use for, the next one is told.
+    pub(crate) fn leave_room(&mut self, waiter: &Waiter) {
+        if waiter.is_refused {
+            self.room.retain(|key| *key != waiter.key);
+            self.tell_of_room();
+        }
+    }
+
+    /// Wakes one of those who wait for room: what it does not need it tells on.
+    fn tell_of_room(&mut self) {
+        if let Some(key) = self.room.pop_front() {
+            self.waiters.wake(key);
+        }
+    }
+
+    /// Has the helper look after everything at an instant, or before.
+    pub(crate) fn rouse_helper(&mut self, at: Instant) {
+        if self.helper.alarm.is_some_and(|alarm| alarm <= at) {
+            return;
+        }
+        self.helper.alarm = Some(at);
+        if let Some(waker) = self.helper.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) const fn failure(&self) -> Option<io::ErrorKind> {
+        self.failure
+    }
+
+    pub(crate) fn fail(&mut self, error: &io::Error) {
+        self.failure = Some(error.kind());
+        self.waiters.wake_all();
+    }
+
+    fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
+        if self.watchers[call.index()].is_some() {
+            self.tell(call.index(), News::Ended(outcome));
+        } else {
+            self.dispose(now, call, outcome);
+        }
+    }
+
+    fn tell(&mut self, exchange: usize, news: News) {
+        if let Some(waiter) = self.watchers[exchange].take() {
+            self.waiters.tell(waiter, news);
+        }
+    }
+
+    fn queue_call(&mut self, now: Instant, call: IncomingCallId) {
+        match self.server {
+            Some(server) => {
+                self.calls.push_back(call);
+                self.waiters.wake(server);
+            }
+            None => {
+                let _ = self.endpoint.refuse(now, call, NotExecuted::NoSuchProgram);
+            }
+        }
+    }
+
+    fn flushed(&mut self, peer: PeerId, result: Result<(), ()>) {
+        for flush in self.flushes.iter_mut().filter(|flush| flush.peer == peer && flush.is_done.is_none()) {
+            flush.is_done = Some(result);
+            self.waiters.wake(flush.waiter);
+        }
+    }
+}
+
+/// Datagrams that one turn takes in; our choice, measured in other systems: some microseconds of work.
+const TURN_DATAGRAM_COUNT_MAX: usize = 16;
+
+/// Buffers of one receive; our choice.
+const RECV_BUFFER_COUNT: usize = 8;
