@@ -56,9 +56,11 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
             Ok(caller.count.get())
         }
         Work::Echo { size, inflight } => call_side_by_side(&client, size.get(), inflight.get(), limit, latency),
-        Work::Bulk { msg } => smol::block_on(send(&client, msg.get(), Pace::Ahead, limit, latency, &mut sent_len)),
+        Work::Bulk { msg } => {
+            smol::block_on(send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)))
+        }
         Work::Send { msg } => {
-            smol::block_on(send(&client, msg.get(), Pace::Acknowledged, limit, latency, &mut sent_len))
+            smol::block_on(send(&client, Pace::Acknowledged, Sending::begin(msg.get(), &mut sent_len, limit, latency)))
         }
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
@@ -133,17 +135,8 @@ fn call_side_by_side(
 }
 
 /// Sends messages, and learns how many octets the server's application got.
-async fn send(
-    client: &Client,
-    len: usize,
-    pace: Pace,
-    limit: Limit,
-    latency: &mut Latency,
-    sent_len: &mut u64,
-) -> Result<u64, Failure> {
-    let mut sending = Sending::begin(len, *sent_len, limit, latency);
+async fn send(client: &Client, pace: Pace, mut sending: Sending<'_>) -> Result<u64, Failure> {
     while let Some(octets) = sending.next() {
-        let len = octets.len();
         let delivery = Delivery::Ordered { channel: CHANNEL };
         let message = Message { delivery, priority: 1, body: Body::Copied(octets) };
         let sent = client.send(message).await.map_err(|error| failed(&error))?;
@@ -151,12 +144,11 @@ async fn send(
             Pace::Ahead => drop(sent),
             Pace::Acknowledged => sent.await.map_err(|error| failed(&error))?,
         }
-        sending.on_sent(len);
+        sending.on_sent();
     }
-    *sent_len = sending.total_len;
-    let expected = sent_len.to_be_bytes();
-    client.call(Request::new(PROGRAM, VERSION, COUNT, &expected)).await.map_err(|error| failed(&error))?;
-    Ok(sending.len())
+    let counted = client.call(Request::new(PROGRAM, VERSION, COUNT, &sending.count_arguments())).await;
+    counted.map_err(|error| failed(&error))?;
+    Ok(sending.len)
 }
 
 fn failed(error: &impl fmt::Display) -> Failure {

@@ -42,8 +42,10 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
     let work = |limit, latency: &mut Latency| match client_options.work {
         Work::Echo { size, inflight } if inflight.get() == 1 => call_in_turn(&client, size.get(), limit, latency),
         Work::Echo { size, inflight } => call_ahead(&client, size.get(), inflight.get(), limit, latency),
-        Work::Bulk { msg } => send(&client, msg.get(), Pace::Ahead, limit, latency, &mut sent_len),
-        Work::Send { msg } => send(&client, msg.get(), Pace::Acknowledged, limit, latency, &mut sent_len),
+        Work::Bulk { msg } => send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)),
+        Work::Send { msg } => {
+            send(&client, Pace::Acknowledged, Sending::begin(msg.get(), &mut sent_len, limit, latency))
+        }
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
 }
@@ -109,26 +111,16 @@ fn call_ahead(
 }
 
 /// Sends messages, and learns how many octets the server's application got.
-fn send(
-    client: &Client,
-    len: usize,
-    pace: Pace,
-    limit: Limit,
-    latency: &mut Latency,
-    sent_len: &mut u64,
-) -> Result<u64, Failure> {
-    let mut sending = Sending::begin(len, *sent_len, limit, latency);
+fn send(client: &Client, pace: Pace, mut sending: Sending<'_>) -> Result<u64, Failure> {
     while let Some(message) = sending.next() {
-        let len = message.len();
         client.send(Delivery::Ordered { channel: CHANNEL }, message).map_err(|error| not_sent(&error))?;
         if pace == Pace::Acknowledged {
             client.flush().map_err(|error| not_sent(&error))?;
         }
-        sending.on_sent(len);
+        sending.on_sent();
     }
-    *sent_len = sending.total_len;
-    client.call(PROGRAM, VERSION, COUNT, &sent_len.to_be_bytes()).map_err(|error| failed(&error))?;
-    Ok(sending.len())
+    client.call(PROGRAM, VERSION, COUNT, &sending.count_arguments()).map_err(|error| failed(&error))?;
+    Ok(sending.len)
 }
 
 fn not_sent(error: &impl fmt::Display) -> Failure {

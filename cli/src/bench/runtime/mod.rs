@@ -42,35 +42,40 @@ struct Sending<'a> {
     limit: Limit,
     latency: &'a mut Latency,
     begun_at: Instant,
-    before: u64,
-    /// Octets sent, in this block and those before it.
-    total_len: u64,
+    /// Octets in the message that is being sent.
+    message_len: usize,
+    /// Octets sent in this block.
+    len: u64,
+    /// Octets sent in all blocks.
+    total_len: &'a mut u64,
 }
 
 impl<'a> Sending<'a> {
-    /// Begins a block of messages of `len` octets, after `before` octets in other blocks.
-    fn begin(len: usize, before: u64, limit: Limit, latency: &'a mut Latency) -> Self {
+    /// Begins a block of messages of `len` octets, after `total_len` octets in other blocks.
+    fn begin(len: usize, total_len: &'a mut u64, limit: Limit, latency: &'a mut Latency) -> Self {
         let octets = vec![0x5a; len];
-        Self { octets, limit, latency, begun_at: Instant::now(), before, total_len: before }
+        Self { octets, limit, latency, begun_at: Instant::now(), message_len: 0, len: 0, total_len }
     }
 
     /// Returns the next message; `None` at the end of the block.
-    fn next(&self) -> Option<&[u8]> {
-        let left = usize::try_from(self.limit.left(self.begun_at, self.len())).unwrap_or(usize::MAX);
-        (left > 0).then(|| &self.octets[..left.min(self.octets.len())])
+    fn next(&mut self) -> Option<&[u8]> {
+        let left = usize::try_from(self.limit.left(self.begun_at, self.len)).unwrap_or(usize::MAX);
+        self.message_len = left.min(self.octets.len());
+        (left > 0).then(|| &self.octets[..self.message_len])
     }
 
-    /// Notes that a message was sent.
-    fn on_sent(&mut self, len: usize) {
-        self.total_len += len as u64;
+    /// Notes that the message was sent.
+    fn on_sent(&mut self) {
+        self.len += self.message_len as u64;
+        *self.total_len += self.message_len as u64;
         let ended_at = Instant::now();
         self.latency.record(ended_at - self.begun_at);
         self.begun_at = ended_at;
     }
 
-    /// Returns how many octets were sent in this block.
-    const fn len(&self) -> u64 {
-        self.total_len - self.before
+    /// Returns the arguments of the call that is answered when the server's application has got all.
+    const fn count_arguments(&self) -> [u8; 8] {
+        self.total_len.to_be_bytes()
     }
 }
 

@@ -42,12 +42,15 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
         let counters = *client.borrow().turns.endpoint.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
     };
+    let mut sent_len = 0;
     let work = |limit, latency: &mut Latency| {
         let mut client = client.borrow_mut();
         match options.work {
             Work::Echo { size, inflight } => client.echo(size.get(), inflight.get(), limit, latency),
-            Work::Bulk { msg } => client.send(msg.get(), Caller::accepted, limit, latency),
-            Work::Send { msg } => client.send(msg.get(), Caller::flush, limit, latency),
+            Work::Bulk { msg } => {
+                client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency), Caller::accepted)
+            }
+            Work::Send { msg } => client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency), Caller::flush),
         }
     };
     convention::run_client(options, stdin().lock(), &mut stdout(), datagram_count, work)
@@ -60,7 +63,7 @@ pub(super) fn connect(server: SocketAddr, mut config: Config) -> Result<Caller, 
     let mut turns = Turns::new(SocketAddr::new(any, 0), config)
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot open a socket: {error}")))?;
     let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
-    let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false, sent_len: 0 };
+    let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false };
     caller.call(ECHO, &[], Instant::now())?;
     caller.finish(&mut Latency::new())?;
     caller.turns.endpoint.transmit().map_err(|error| broken(&error))?;
@@ -165,8 +168,6 @@ pub(super) struct Caller {
     begun_at: Vec<Instant>,
     open_count: usize,
     is_flushed: bool,
-    /// Octets in messages sent so far.
-    sent_len: u64,
 }
 
 impl Caller {
@@ -189,24 +190,15 @@ impl Caller {
     }
 
     /// Sends messages, each followed by `then`, and learns how many octets the server's application got.
-    fn send(
-        &mut self,
-        len: usize,
-        then: fn(&mut Self) -> Result<(), Failure>,
-        limit: Limit,
-        latency: &mut Latency,
-    ) -> Result<u64, Failure> {
-        let mut sending = Sending::begin(len, self.sent_len, limit, latency);
+    fn send(&mut self, mut sending: Sending<'_>, then: fn(&mut Self) -> Result<(), Failure>) -> Result<u64, Failure> {
         while let Some(octets) = sending.next() {
-            let len = octets.len();
             self.send_one(octets)?;
             then(self)?;
-            sending.on_sent(len);
+            sending.on_sent();
         }
-        self.sent_len = sending.total_len;
-        self.call(COUNT, &self.sent_len.to_be_bytes(), Instant::now())?;
+        self.call(COUNT, &sending.count_arguments(), Instant::now())?;
         self.finish(&mut Latency::new())?;
-        Ok(sending.len())
+        Ok(sending.len)
     }
 
     fn send_one(&mut self, octets: &[u8]) -> Result<(), Failure> {
