@@ -104,6 +104,12 @@ impl Memory<'_> {
         Some(block)
     }
 
+    /// Says whether one datagram more, with a frame, can be booked as in flight.
+    #[must_use]
+    pub fn has_room_in_flight(&self) -> bool {
+        self.datagrams.len() < self.datagrams.capacity() && self.frames.len() < self.frames.capacity()
+    }
+
     /// Finds an exchange by its number.
     #[must_use]
     pub fn find(&self, peer: u32, begun_by: Party, seq: u64) -> Option<u32> {

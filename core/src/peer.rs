@@ -88,6 +88,8 @@ pub struct Peer {
     pub is_refusing: bool,
     /// Whether it is to be granted credit as soon as there is memory.
     pub is_starved: bool,
+    /// Whether its place is among those who wait for room in the pools, and not among those who are ready.
+    pub is_crowded: bool,
     /// The index of the move under way, in a protected conversation.
     pub moving: Option<u32>,
     /// The handshake under way, if there is one.

@@ -1,4 +1,4 @@
-//! What waits goes on, or ends, by the clock alone.
+//! What waits goes on, or ends, without a word of the peer that it is for.
 #![cfg(feature = "alloc")]
 
 #[path = "support/forger.rs"]
@@ -11,7 +11,8 @@ use posthaste_core::endpoint::{Body, Delivery, Event, Message};
 use posthaste_core::wire::Parameters;
 use posthaste_core::{Config, Endpoint, Instant, PeerId, SendId, Storage};
 
-/// One peer's messages hold all records of what is in flight; when it acknowledges, the other's go out.
+/// One peer's messages hold all records of what is in flight. The other's wait without a clock, and go out when they are
+/// acknowledged, before what the first one has left.
 #[test]
 fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
     let mut config = Config::bare();
@@ -26,21 +27,21 @@ fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
         victim.handle_timeout(now);
         greedy.drain(&mut victim, now);
     }
-    for _ in 0..2 {
+    for _ in 0..4 {
         send(&mut victim, now, many, &[1; 4000]);
     }
     assert_eq!(greedy.drain(&mut victim, now).len(), 4, "the whole pool");
+    let deadline = victim.poll_timeout();
     send(&mut victim, now, few, &[2; 100]);
     assert!(modest.drain(&mut victim, now).is_empty(), "no record is left for it");
+    assert!(!victim.has_transmit());
+    assert_eq!(victim.poll_timeout(), deadline, "only for the loss of what is in flight");
 
     greedy.acknowledge(&mut victim, now).unwrap();
-    let mut datagrams = Vec::new();
-    while datagrams.is_empty() {
-        now = victim.poll_timeout().expect("a message waits");
-        victim.handle_timeout(now);
-        datagrams = modest.drain(&mut victim, now);
-        greedy.acknowledge(&mut victim, now).unwrap();
-    }
+    assert!(victim.has_transmit());
+    let mut out = [0; 1500];
+    let first = victim.poll_transmit(now, &mut out).expect("there is room");
+    assert_eq!(first.to, modest.address);
 }
 
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.

@@ -73,7 +73,10 @@ pub struct Endpoint<'s> {
     recent: Option<Key>,
     by_address: Index<'s>,
     peer_deadlines: Deadlines<'s>,
+    /// Who may have something to send.
     ready: List<peer::Ready>,
+    /// Who had something to send that could not be booked, since the pools were full: first come, first told of room.
+    crowded: List<peer::Ready>,
     eventful: List<peer::Eventful>,
     starved: List<peer::Starved>,
     answers: input::Answers,
@@ -250,6 +253,7 @@ impl<'s> Endpoint<'s> {
             by_address: Index::new(storage.path_buckets, storage.path_links),
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
             ready: List::new(),
+            crowded: List::new(),
             eventful: List::new(),
             starved: List::new(),
             answers: input::Answers::new(),
@@ -346,14 +350,19 @@ impl<'s> Endpoint<'s> {
     /// Any command and any input can make it so, those that are refused as well.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
-        !self.ready.is_empty() || !self.answers.is_empty()
+        self.has_turn() || !self.answers.is_empty()
+    }
+
+    /// Says whether it is the turn of some peer.
+    fn has_turn(&self) -> bool {
+        !self.ready.is_empty() || (!self.crowded.is_empty() && self.memory.has_room_in_flight())
     }
 
     /// Builds the next datagram of the peer whose turn it is.
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
         // Whatever it was that has made room, this is where it can be told.
         self.feed_starved();
-        while let Some(index) = self.ready.front() {
+        while let Some(index) = self.next_turn() {
             match self.transmit(index, out) {
                 Ok(Some(transmit)) => {
                     // To the back: peers take turns.
@@ -361,12 +370,41 @@ impl<'s> Endpoint<'s> {
                     self.ready.push_back(&mut self.peers, index);
                     return Some(transmit);
                 }
-                Ok(None) => self.ready.remove(&mut self.peers, index),
+                Ok(None) => self.end_turns(index),
                 Err(Broken) => self.break_off(index),
             }
             self.set_deadline(index);
         }
         None
+    }
+
+    /// Returns whose turn it is: who has waited for room goes first, or those who take it as it comes would keep it.
+    fn next_turn(&mut self) -> Option<u32> {
+        if let Some(index) = self.crowded.front()
+            && self.memory.has_room_in_flight()
+        {
+            self.leave_turns(index);
+            self.ready.push_front(&mut self.peers, index);
+        }
+        self.ready.front()
+    }
+
+    /// Gives a peer no turn until it has something to send; if only room is missing, until there is some.
+    fn end_turns(&mut self, index: u32) {
+        self.leave_turns(index);
+        let is_crowded = !self.memory.has_room_in_flight()
+            && self.scope(index).is_ok_and(|scope| scope.peer.stage == Stage::Open && scope.has_work());
+        if is_crowded && let Some(peer) = self.peers.at_mut(index) {
+            peer.is_crowded = true;
+            self.crowded.push_back(&mut self.peers, index);
+        }
+    }
+
+    /// Takes a peer off the list of those who take turns, or of those who wait for room.
+    fn leave_turns(&mut self, index: u32) {
+        let Some(peer) = self.peers.at_mut(index).filter(|peer| peer.ready.is_linked()) else { return };
+        let list = if core::mem::take(&mut peer.is_crowded) { &mut self.crowded } else { &mut self.ready };
+        list.remove(&mut self.peers, index);
     }
 
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
@@ -375,7 +413,7 @@ impl<'s> Endpoint<'s> {
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
-        let rate = self.rate_deadline().filter(|at| *at > self.now && !self.ready.is_empty());
+        let rate = self.rate_deadline().filter(|at| *at > self.now && self.has_turn());
         [peers, calls, rate].into_iter().flatten().min()
     }
 
@@ -465,7 +503,7 @@ impl<'s> Endpoint<'s> {
     fn settle(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index) else { return };
         let has_news = peer.news != 0;
-        let (is_ready, is_eventful) = (peer.ready.is_linked(), peer.eventful.is_linked());
+        let (has_turn, is_eventful) = (peer.ready.is_linked() && !peer.is_crowded, peer.eventful.is_linked());
         let (is_hungry, is_starved) = (peer.is_starved, peer.starved.is_linked());
         if has_news && !is_eventful {
             self.eventful.push_back(&mut self.peers, index);
@@ -473,7 +511,9 @@ impl<'s> Endpoint<'s> {
         if is_hungry && !is_starved {
             self.starved.push_back(&mut self.peers, index);
         }
-        if !is_ready && self.wants_to_send(index) {
+        if !has_turn && self.wants_to_send(index) {
+            // What needs no room, as an acknowledgement, goes out although the rest waits for some.
+            self.leave_turns(index);
             self.ready.push_back(&mut self.peers, index);
         }
         self.set_deadline(index);
@@ -594,6 +634,7 @@ impl<'s> Endpoint<'s> {
             awaiting_since: None,
             stalled_at: None,
             is_starved: false,
+            is_crowded: false,
             asked_at: Instant::ORIGIN,
             ask_count: 0,
             open_call_count: 0,
@@ -676,11 +717,8 @@ impl<'s> Endpoint<'s> {
         }
         scope.crypto.forget(index);
         let peer = self.peers.at(index).sound()?;
-        let (is_ready, is_eventful, is_starved) =
-            (peer.ready.is_linked(), peer.eventful.is_linked(), peer.starved.is_linked());
-        if is_ready {
-            self.ready.remove(&mut self.peers, index);
-        }
+        let (is_eventful, is_starved) = (peer.eventful.is_linked(), peer.starved.is_linked());
+        self.leave_turns(index);
         if is_eventful {
             self.eventful.remove(&mut self.peers, index);
         }

@@ -180,7 +180,6 @@ impl Scope<'_, '_> {
                     self.loss_deadline(),
                     self.peer.conversation.ack.deadline(),
                     self.pacing_deadline(),
-                    self.pool_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
                     self.peer.stalled_at,
@@ -200,13 +199,6 @@ impl Scope<'_, '_> {
             return None;
         }
         self.pacing_until().filter(|at| *at > self.now)
-    }
-
-    /// Returns when to look whether others have given back records of what is in flight, if they hold all of them.
-    fn pool_deadline(&self) -> Option<Instant> {
-        let is_full = self.memory.datagrams.len() >= self.memory.datagrams.capacity()
-            || self.memory.frames.len() >= self.memory.frames.capacity();
-        (is_full && self.has_work()).then(|| self.now.saturating_add(POOL_INTERVAL))
     }
 
     /// Returns when to ask what became of the open calls (protocol §7.6).
@@ -337,8 +329,6 @@ impl Scope<'_, '_> {
     }
 }
 
-/// How long work waits that finds the pools full: rare, since a window holds less, and so not worth a list of who waits.
-const POOL_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// Calls asked about at a time.
 const ASK_COUNT_MAX: u32 = 8;
