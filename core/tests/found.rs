@@ -7,13 +7,13 @@ mod pair;
 
 use core::time::Duration;
 
-use pair::{Fate, Pair};
+use pair::{Fate, Pair, echo};
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Streamed, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
-use posthaste_core::{Config, Endpoint, Outcome, StaleId, Storage, Unknown};
+use posthaste_core::{Config, Outcome, StaleId, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,8 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn an_unreliable_message_leaves_nothing_behind() {
     let mut pair = Pair::new();
     let peer = pair.dial();
-    let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(b"news") };
-    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.send(peer, Delivery::Unreliable, b"news");
     pair.run(SECOND);
     assert_eq!(pair.client.endpoint.counters().broken, 0);
     assert_eq!(pair.client.endpoint.usage().exchanges, 0);
@@ -35,7 +34,7 @@ fn a_call_after_a_silence_asks_only_after_a_silence_of_its_own() {
     echo(&mut pair, b"first");
     pair.run(SECOND);
     pair.now = pair.now.saturating_add(60 * SECOND);
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"second")).unwrap();
+    pair.call(peer, Request::new(1, 1, 7, b"second"));
     pair.flush();
     let next = pair.client.endpoint.poll_timeout().unwrap();
     assert!(next > pair.now, "{next:?} is not after {:?}", pair.now);
@@ -47,14 +46,11 @@ fn whoever_has_one_datagram_under_way_waits_a_round_trip_and_no_longer() {
     let mut config = Config::internet();
     config.congestion = Algorithm::StopAndWait;
     config.path_mtu_discovery = PathMtuDiscovery::Off;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     pair.run(SECOND);
     let begun_at = pair.now;
     let octets = vec![7; 50 * 1000];
-    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&octets) };
-    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.send(peer, Delivery::Reliable, &octets);
     pair.client.endpoint.flush(pair.now, peer).unwrap();
     let is_flushed = |pair: &mut Pair| pair.client.take(|event| matches!(event, Event::Flushed { .. }).then_some(()));
     assert!(pair.run_until(10 * SECOND, |pair| is_flushed(pair).is_some()));
@@ -67,12 +63,9 @@ fn whoever_has_one_datagram_under_way_waits_a_round_trip_and_no_longer() {
 /// An address change makes the client send again what the server has, and its handler still has the arguments.
 #[test]
 fn what_comes_again_while_it_is_held_is_not_handed_over_again() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
-    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"once") };
-    pair.client.endpoint.send(pair.now, peer, message).unwrap();
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"once")).unwrap();
+    let (mut pair, peer) = Pair::open();
+    pair.send(peer, Delivery::Reliable, b"once");
+    pair.call(peer, Request::new(1, 1, 7, b"once"));
     pair.run(Duration::from_millis(12));
     pair.client.endpoint.handle_address_change(pair.now);
     pair.run(Duration::from_millis(500));
@@ -83,11 +76,9 @@ fn what_comes_again_while_it_is_held_is_not_handed_over_again() {
 /// After an address change the reply comes before the request is acknowledged, and both are the first flow of their direction.
 #[test]
 fn a_reply_is_released_and_not_the_request() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"call")).unwrap();
+    pair.call(peer, Request::new(1, 1, 7, b"call"));
     pair.flush();
     pair.client.endpoint.handle_address_change(pair.now);
     echo(&mut pair, b"another");
@@ -99,18 +90,13 @@ fn a_reply_is_released_and_not_the_request() {
 /// The caller forgets a call whose arguments the handler is still at work on.
 #[test]
 fn arguments_stay_until_the_reply() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
     let mut request = Request::new(1, 1, 7, b"arguments");
     request.timeout = Some(Duration::from_millis(12));
-    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let call = pair.call(peer, request);
     pair.run(Duration::from_millis(11));
-    let incoming = pair.server.take(|event| match event {
-        Event::CallReceived { call } => Some(*call),
-        _ => None,
-    });
+    let incoming = pair.server.take_call();
     let incoming = incoming.expect("the call has arrived");
     pair.server.endpoint.begin(pair.now, incoming).unwrap();
     pair.client.endpoint.forget(pair.now, call).unwrap();
@@ -121,16 +107,14 @@ fn arguments_stay_until_the_reply() {
 /// The reply is half here when its caller forgets the call, and the rest of it never comes.
 #[test]
 fn a_reply_that_was_given_up_goes_with_its_session() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     let mut request = Request::new(1, 1, 7, &[7; 50_000]);
     request.timeout = Some(Duration::from_millis(200));
-    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let call = pair.call(peer, request);
     let mut count = 0;
     pair.fate = Box::new(move |flying| {
         count += u32::from(flying.from == pair::SERVER && flying.octets.len() > 1000);
-        if count > 2 { pair::Fate::Lose } else { pair::Fate::Arrive }
+        if count > 2 { Fate::Lose } else { Fate::Arrive }
     });
     pair.run_until(SECOND, |pair| {
         pair.server.echo(pair.now);
@@ -145,9 +129,7 @@ fn a_reply_that_was_given_up_goes_with_its_session() {
 #[test]
 fn a_channel_goes_on_without_a_message_that_was_given_up() {
     for (first, second) in [(0, 50), (1, 50), (50, 51)] {
-        let mut pair = Pair::new();
-        let peer = pair.dial();
-        echo(&mut pair, b"open");
+        let (mut pair, peer) = Pair::open();
         let sends: Vec<_> = (0..3)
             .map(|priority| {
                 let body = Body::Copied(&[7; 3000]);
@@ -160,23 +142,18 @@ fn a_channel_goes_on_without_a_message_that_was_given_up() {
         pair.fate = Box::new(move |flying| {
             count += u32::from(flying.from == pair::CLIENT);
             if flying.from == pair::CLIENT && (first..second).contains(&(count - 1)) {
-                pair::Fate::Lose
+                Fate::Lose
             } else {
-                pair::Fate::Arrive
+                Fate::Arrive
             }
         });
         if first > 0 {
             pair.flush();
         }
         pair.client.endpoint.cancel_send(pair.now, sends[1]).unwrap();
-        pair.fate = Box::new(|_| pair::Fate::Arrive);
+        pair.mend();
         pair.run(5 * SECOND);
-        while let Some(message) = pair.server.take(|event| match event {
-            Event::MessageReceived { message, .. } => Some(*message),
-            _ => None,
-        }) {
-            pair.server.endpoint.release(pair.now, message).unwrap();
-        }
+        pair.server.release_messages(pair.now);
         pair.run(5 * SECOND);
         let taken = pair.client.take(|event| match event {
             Event::Taken { count, .. } => Some(*count),
@@ -205,12 +182,9 @@ fn a_copy_that_comes_two_hundred_datagrams_late_is_not_taken_for_another() {
 
 #[test]
 fn many_short_frames_make_a_datagram_long_enough_for_them() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
-    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"") };
+    let (mut pair, peer) = Pair::open();
     for _ in 0..500 {
-        pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+        pair.send(peer, Delivery::Reliable, b"");
     }
     pair.run(SECOND);
     assert_eq!(pair.server.endpoint.counters().violations, 0);
@@ -219,12 +193,9 @@ fn many_short_frames_make_a_datagram_long_enough_for_them() {
 
 #[test]
 fn an_unreliable_message_that_the_window_has_no_room_for_is_not_cut() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     for _ in 0..30 {
-        let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(&[7; 1000]) };
-        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+        pair.send(peer, Delivery::Unreliable, &[7; 1000]);
     }
     pair.run(SECOND);
     assert_eq!(pair.server.endpoint.counters().violations, 0);
@@ -235,10 +206,9 @@ fn an_unreliable_message_that_the_window_has_no_room_for_is_not_cut() {
 fn after_the_end_of_a_peer_was_told_time_goes_on() {
     let mut pair = Pair::new();
     let peer = pair.dial();
-    pair.fate = Box::new(|_| pair::Fate::Lose);
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"nobody")).unwrap();
-    let is_closed =
-        pair.run_until(60 * SECOND, |pair| pair.client.events.iter().any(|it| matches!(it, Event::Closed { .. })));
+    pair.cut();
+    pair.call(peer, Request::new(1, 1, 7, b"nobody"));
+    let is_closed = pair.run_until(60 * SECOND, |pair| pair.client.heard(|it| matches!(it, Event::Closed { .. })));
     assert!(is_closed);
     assert!(pair.client.endpoint.poll_timeout().is_none_or(|at| at > pair.now));
 }
@@ -250,22 +220,13 @@ fn what_has_begun_goes_on_behind_what_waits_for_credit() {
     config.message_len_max = 64 * 1024;
     config.credit = 256 * 1024;
     config.path_mtu_discovery = PathMtuDiscovery::Off;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     for _ in 0..8 {
-        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
-        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+        pair.send(peer, Delivery::Reliable, &[7; 60_000]);
     }
     let mut count = 0;
     pair.run_until(20 * SECOND, |pair| {
-        while let Some(message) = pair.server.take(|event| match event {
-            Event::MessageReceived { message, .. } => Some(*message),
-            _ => None,
-        }) {
-            pair.server.endpoint.release(pair.now, message).unwrap();
-            count += 1;
-        }
+        count += pair.server.release_messages(pair.now);
         count == 8
     });
     assert_eq!(count, 8);
@@ -278,9 +239,7 @@ fn a_stream_does_not_wait_for_the_credit_of_its_successors() {
     config.message_len_max = 32 * 1024;
     config.credit = 64 * 1024;
     config.stream_window = 16 * 1024;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     let delivery = Delivery::Ordered { channel: 1 };
     let (_, stream) = pair.client.endpoint.open_stream(pair.now, peer, delivery, 1).unwrap();
     for _ in 0..3 {
@@ -327,7 +286,7 @@ fn a_hello_carries_nothing_beyond_the_window_of_every_server() {
     let mut pair = Pair::with(Config::internet(), config);
     let peer = pair.dial();
     for _ in 0..20 {
-        let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"cancelled")).unwrap();
+        let call = pair.call(peer, Request::new(1, 1, 7, b"cancelled"));
         pair.client.endpoint.cancel(pair.now, call).unwrap();
     }
     echo(&mut pair, b"twenty-first");
@@ -337,20 +296,16 @@ fn a_hello_carries_nothing_beyond_the_window_of_every_server() {
 /// Nothing of the call has arrived when it is given up, and then the server restarts.
 #[test]
 fn a_call_that_was_given_up_is_not_repeated_in_another_session() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
-    pair.fate = Box::new(|_| pair::Fate::Lose);
+    let (mut pair, peer) = Pair::open();
+    pair.cut();
     let mut request = Request::new(1, 1, 7, b"repeatable");
     request.semantics = Semantics::AtLeastOnce;
-    let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let call = pair.call(peer, request);
     pair.flush();
     pair.client.endpoint.cancel(pair.now, call).unwrap();
     pair.client.endpoint.resolve(pair.now, call, 60 * SECOND).unwrap();
-    let config = Config::internet();
-    let storage = Storage::owned(&config);
-    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.restart_server();
+    pair.mend();
     pair.run(30 * SECOND);
     assert_eq!(pair.client.endpoint.counters().violations, 0);
     let outcome = pair.client.take(|event| match event {
@@ -358,32 +313,24 @@ fn a_call_that_was_given_up_is_not_repeated_in_another_session() {
         _ => None,
     });
     assert_eq!(outcome, Some(Outcome::Unknown(Unknown::SessionLost)));
-    assert!(!pair.server.events.iter().any(|event| matches!(event, Event::CallReceived { .. })));
+    assert!(!pair.server.heard(|event| matches!(event, Event::CallReceived { .. })));
 }
 
 #[test]
 fn the_refusal_of_a_call_that_is_sent_once_arrives() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
     let mut request = Request::new(1, 1, 7, b"maybe");
     request.semantics = Semantics::Maybe;
-    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.call(peer, request);
     pair.run(Duration::from_millis(11));
-    let call = pair.server.take(|event| match event {
-        Event::CallReceived { call } => Some(*call),
-        _ => None,
-    });
+    let call = pair.server.take_call();
     pair.server.endpoint.refuse(pair.now, call.expect("the call has arrived"), NotExecuted::Busy).unwrap();
-    pair.fate = Box::new(|_| pair::Fate::Lose);
+    pair.cut();
     pair.flush();
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.mend();
     pair.run(5 * SECOND);
-    let outcome = pair.client.take(|event| match event {
-        Event::CallEnded { outcome, .. } => Some(*outcome),
-        _ => None,
-    });
+    let outcome = pair.client.take_outcome();
     assert_eq!(outcome, Some(Outcome::NotExecuted(posthaste_core::NotExecuted::Refused(NotExecuted::Busy))));
 }
 
@@ -392,23 +339,20 @@ fn the_refusal_of_a_call_that_is_sent_once_arrives() {
 fn a_channel_goes_on_without_what_a_refused_hello_carried() {
     let mut pair = Pair::new();
     let peer = pair.dial();
-    let message =
-        || Message { delivery: Delivery::Ordered { channel: 1 }, priority: 1, body: Body::Copied(b"in order") };
-    pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    let delivery = Delivery::Ordered { channel: 1 };
+    pair.send(peer, delivery, b"carried");
     let mut count = 0;
     pair.fate = Box::new(move |flying| {
         count += u32::from(flying.from == pair::CLIENT);
-        if count > 1 { pair::Fate::Lose } else { pair::Fate::Arrive }
+        if count > 1 { Fate::Lose } else { Fate::Arrive }
     });
     assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
-    let config = Config::internet();
-    let storage = Storage::owned(&config);
-    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
-    pair.client.endpoint.send(pair.now, peer, message()).unwrap();
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.restart_server();
+    pair.send(peer, delivery, b"next");
+    pair.mend();
     pair.run(10 * SECOND);
-    assert!(pair.client.events.iter().any(|event| matches!(event, Event::MessageFailed { .. })));
-    assert!(pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. })));
+    assert!(pair.client.heard(|event| matches!(event, Event::MessageFailed { .. })));
+    assert!(pair.server.heard(|event| matches!(event, Event::MessageReceived { .. })));
 }
 
 /// The message is cancelled after the hello that carried it, and before the retry that refuses the hello's token.
@@ -416,22 +360,19 @@ fn a_channel_goes_on_without_what_a_refused_hello_carried() {
 fn what_a_refused_hello_carried_and_was_cancelled_is_not_charged_in_the_next_session() {
     let mut pair = Pair::new();
     let peer = pair.dial();
-    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"cancelled") };
-    let send = pair.client.endpoint.send(pair.now, peer, message()).unwrap();
+    let send = pair.send(peer, Delivery::Reliable, b"cancelled");
     let mut count = 0;
     pair.fate = Box::new(move |flying| {
         count += u32::from(flying.from == pair::CLIENT);
-        if count > 1 { pair::Fate::Lose } else { pair::Fate::Arrive }
+        if count > 1 { Fate::Lose } else { Fate::Arrive }
     });
     assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
-    let config = Config::internet();
-    let storage = Storage::owned(&config);
-    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.restart_server();
     pair.client.endpoint.cancel_send(pair.now, send).unwrap();
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.mend();
     let before = pair.client.sent.len();
     pair.run(10 * SECOND);
-    assert!(pair.client.events.iter().any(|event| matches!(event, Event::Connected { .. })));
+    assert!(pair.client.heard(|event| matches!(event, Event::Connected { .. })));
     // Retry, hello, answer, acknowledgement of nothing: a session in which nothing happened.
     assert_eq!(pair.client.sent.len() - before, 2, "the next session hears of the message");
     assert_eq!(pair.client.endpoint.usage().exchanges, 0);
@@ -440,21 +381,19 @@ fn what_a_refused_hello_carried_and_was_cancelled_is_not_charged_in_the_next_ses
 /// The reply is lost, and the caller asks again before the callee probes.
 #[test]
 fn a_request_that_comes_again_is_answered_again() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"again")).unwrap();
+    pair.call(peer, Request::new(1, 1, 7, b"again"));
     pair.flush();
     let request = pair.client.sent.len();
-    pair.fate = Box::new(|flying| if flying.from == pair::SERVER { pair::Fate::Lose } else { pair::Fate::Arrive });
+    pair.fate = Box::new(|flying| if flying.from == pair::SERVER { Fate::Lose } else { Fate::Arrive });
     pair.run_until(SECOND, |pair| pair.server.echo(pair.now) == 1);
     let replies = pair.server.sent.len();
     pair.run_until(SECOND, |pair| pair.client.sent.len() > request);
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.mend();
     let asked_again_at = pair.now;
     let is_answered = pair.run_until(SECOND, |pair| {
-        pair.client.events.iter().any(|event| matches!(event, Event::CallEnded { outcome: Outcome::Ok(_), .. }))
+        pair.client.heard(|event| matches!(event, Event::CallEnded { outcome: Outcome::Ok(_), .. }))
     });
     assert!(is_answered && pair.server.sent.len() > replies);
     assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
@@ -466,9 +405,7 @@ fn a_message_that_nearly_fills_a_datagram_is_sent() {
     let mut config = Config::internet();
     config.path_mtu_discovery = PathMtuDiscovery::Off;
     config.stream_window = 4096;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     pair.run(SECOND);
     for len in 1150..1200 {
         for is_stream in [false, true] {
@@ -481,17 +418,13 @@ fn a_message_that_nearly_fills_a_datagram_is_sent() {
                 pair.client.endpoint.write(pair.now, stream, &octets).unwrap();
                 pair.client.endpoint.finish(pair.now, stream).unwrap();
             } else {
-                let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&octets) };
-                pair.client.endpoint.send(pair.now, peer, message).unwrap();
+                pair.send(peer, Delivery::Reliable, &octets);
             }
             let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
             let is_over = pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some());
             assert!(is_over, "{len} octets, in a stream: {is_stream}");
             // Only so many streams may wait to be read.
-            if let Some(stream) = pair.server.take(|event| match event {
-                Event::StreamReceived { stream, .. } => Some(*stream),
-                _ => None,
-            }) {
+            if let Some(stream) = pair.server.take_stream() {
                 let mut octets = [0; 2000];
                 while pair.server.endpoint.read(pair.now, stream, &mut octets) != Ok(Streamed::End) {}
             }
@@ -502,19 +435,14 @@ fn a_message_that_nearly_fills_a_datagram_is_sent() {
 /// The oldest datagram in flight holds nothing that may be sent again.
 #[test]
 fn a_probe_is_sent_though_there_is_nothing_to_repeat() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
-    pair.fate = Box::new(|_| pair::Fate::Lose);
+    pair.cut();
     for delivery in [Delivery::Unreliable, Delivery::Reliable] {
-        pair.client
-            .endpoint
-            .send(pair.now, peer, Message { delivery, priority: 1, body: Body::Copied(b"lost") })
-            .unwrap();
+        pair.send(peer, delivery, b"lost");
         pair.flush();
     }
-    pair.fate = Box::new(|_| pair::Fate::Arrive);
+    pair.mend();
     let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
     assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
 }
@@ -525,13 +453,10 @@ fn a_probe_is_sent_though_what_is_queued_waits_for_credit() {
     let mut config = Config::internet();
     config.message_len_max = 64 * 1024;
     config.credit = 64 * 1024;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     pair.run(SECOND);
     for _ in 0..2 {
-        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
-        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+        pair.send(peer, Delivery::Reliable, &[7; 60_000]);
     }
     let is_whole = |event: &Event| matches!(event, Event::MessageReceived { .. }).then_some(());
     assert!(pair.run_until(SECOND, |pair| pair.server.take(is_whole).is_some()));
@@ -540,7 +465,7 @@ fn a_probe_is_sent_though_what_is_queued_waits_for_credit() {
     pair.network.clear();
     pair.fate = Box::new(move |flying| {
         let is_lost = flying.from == pair::SERVER && flying.at < since.saturating_add(Duration::from_millis(20));
-        if is_lost { pair::Fate::Lose } else { pair::Fate::Arrive }
+        if is_lost { Fate::Lose } else { Fate::Arrive }
     });
     let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
     assert!(pair.run_until(10 * SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
@@ -555,19 +480,16 @@ fn whoever_waits_for_credit_does_not_answer_acks() {
     config.message_len_max = 64 * 1024;
     config.credit = 64 * 1024;
     config.path_mtu_discovery = PathMtuDiscovery::Off;
-    let mut pair = Pair::with(config.clone(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(config.clone(), config);
     for _ in 0..2 {
-        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 60_000]) };
-        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+        pair.send(peer, Delivery::Reliable, &[7; 60_000]);
     }
     pair.run(SECOND);
     // A call overtakes what is blocked, and so does word of what is retired. Nobody replies: all that comes back is an
     // acknowledgement.
     let sent_count = pair.client.sent.len();
     let request = Request { priority: 0, ..Request::new(1, 1, 7, b"overtakes") };
-    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.call(peer, request);
     pair.run(Duration::from_millis(500));
     assert_eq!(pair.client.sent.len() - sent_count, 2);
 }
@@ -577,8 +499,7 @@ fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     let mut pair = Pair::new();
     let peer = pair.dial();
     echo(&mut pair, b"hello");
-    let body = Body::Copied(b"one more");
-    pair.client.endpoint.send(pair.now, peer, Message { delivery: Delivery::Reliable, priority: 1, body }).unwrap();
+    pair.send(peer, Delivery::Reliable, b"one more");
     pair.client.endpoint.flush(pair.now, peer).unwrap();
     let caller = pair.server.take(|event| match event {
         Event::Connected { peer } => Some(*peer),
@@ -598,17 +519,13 @@ fn whoever_waits_for_a_flush_learns_that_the_peer_has_closed() {
     assert_eq!((pair.client.endpoint.usage().peers, pair.server.endpoint.usage().peers), (0, 0));
 }
 
-/// Calls the server, which echoes.
 /// With a ticket, a hello carries the first message, and its record outlives the datagram.
 #[test]
 fn a_conversation_that_is_closed_while_it_opens_leaves_no_record_of_its_hello() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     // Longer than the lease, so that the next command opens another session.
     pair.now = pair.now.saturating_add(20 * 60 * SECOND);
-    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"first") };
-    pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    pair.send(peer, Delivery::Reliable, b"first");
     pair.flush();
     assert_eq!(pair.client.endpoint.usage().datagrams, 1);
     pair.client.endpoint.close(pair.now, peer, 0).unwrap();
@@ -621,18 +538,16 @@ fn a_conversation_that_is_closed_while_it_opens_leaves_no_record_of_its_hello() 
 fn calls_that_end_while_the_sent_frames_fill_their_pool_break_nothing() {
     let mut config = Config::internet();
     config.sent_frame_count_max = 8;
-    let mut pair = Pair::with(config, Config::internet());
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
-    pair.fate = Box::new(|_| Fate::Lose);
+    let (mut pair, peer) = Pair::open_with(config, Config::internet());
+    pair.cut();
     for _ in 0..20 {
         let request = Request { timeout: Some(Duration::from_millis(300)), ..Request::new(1, 1, 7, b"lost") };
-        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        pair.call(peer, request);
     }
     pair.run(2 * SECOND);
     let ended = pair.client.events.iter().filter(|event| matches!(event, Event::CallEnded { .. })).count();
     assert_eq!((ended, pair.client.endpoint.counters().broken), (20, 0));
-    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.mend();
     pair.run(30 * SECOND);
     pair.client.events.clear();
     pair.server.events.clear();
@@ -644,15 +559,13 @@ fn calls_that_end_while_the_sent_frames_fill_their_pool_break_nothing() {
 fn a_call_whose_request_made_no_progress_is_refused() {
     let mut config = Config::internet();
     config.progress_timeout = SECOND;
-    let mut pair = Pair::with(Config::internet(), config);
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open_with(Config::internet(), config);
     let mut is_first = true;
     pair.fate = Box::new(move |_| if core::mem::take(&mut is_first) { Fate::Arrive } else { Fate::Lose });
     let request = Request { timeout: None, ..Request::new(1, 1, 7, &[7; 5000]) };
-    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    pair.call(peer, request);
     pair.run(2 * SECOND);
-    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.mend();
     let refused = |event: &Event| match event {
         Event::CallEnded { outcome: Outcome::NotExecuted(why), .. } => Some(*why),
         _ => None,
@@ -668,12 +581,9 @@ fn a_call_whose_request_made_no_progress_is_refused() {
 /// The acknowledgement and the end of the conversation arrive before the application looks.
 #[test]
 fn an_unreliable_message_ends_once() {
-    let mut pair = Pair::new();
-    let peer = pair.dial();
-    echo(&mut pair, b"open");
+    let (mut pair, peer) = Pair::open();
     pair.run(SECOND);
-    let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(b"news") };
-    let send = pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    let send = pair.send(peer, Delivery::Unreliable, b"news");
     while pair.network.iter().all(|flying| flying.to == pair.server.address) {
         pair.step();
     }
@@ -684,22 +594,4 @@ fn an_unreliable_message_ends_once() {
     pair.client.endpoint.close(pair.now, peer, 0).unwrap();
     let events: Vec<_> = core::iter::from_fn(|| pair.client.endpoint.poll_event()).collect();
     assert_eq!(events, [Event::MessageAcknowledged { message: send }, Event::Closed { peer }]);
-}
-
-fn echo(pair: &mut Pair, octets: &[u8]) {
-    let peer = pair.dial();
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, octets)).unwrap();
-    let mut reply = None;
-    pair.run_until(10 * SECOND, |pair| {
-        pair.server.echo(pair.now);
-        while let Some(ended) = pair.client.take(|event| match event {
-            Event::CallEnded { outcome: Outcome::Ok(reply), .. } => Some(*reply),
-            _ => None,
-        }) {
-            reply = Some(pair.client.endpoint.payload(ended).unwrap().to_vec());
-            pair.client.endpoint.release(pair.now, ended).unwrap();
-        }
-        reply.as_deref() == Some(octets)
-    });
-    assert_eq!(reply.as_deref(), Some(octets));
 }

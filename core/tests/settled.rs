@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use forger::{FORGER, Forger};
 use pair::{Fate, Pair};
-use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Rejected, Request, Streamed, Streams};
+use posthaste_core::endpoint::{Answer, Delivery, Event, Rejected, Request, Streamed, Streams};
 use posthaste_core::wire::{Data, Extent, Flow, Form, Frame, Parameters, Retired, Seq};
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage, StreamId};
 
@@ -66,9 +66,9 @@ fn a_channel_goes_on_after_a_stream_that_its_reader_gave_up() {
     let stream = arrived_stream(&mut pair).expect("the stream has begun");
     pair.server.endpoint.abandon(pair.now, stream).unwrap();
     pair.run(SECOND);
-    pair.client.endpoint.send(pair.now, peer, Message { delivery, priority: 1, body: Body::Copied(b"next") }).unwrap();
+    pair.send(peer, delivery, b"next");
     pair.run(SECOND);
-    assert!(pair.server.events.iter().any(|event| matches!(event, Event::MessageReceived { .. })));
+    assert!(pair.server.heard(|event| matches!(event, Event::MessageReceived { .. })));
 }
 
 /// The CANCEL arrives and the REQUEST does not.
@@ -76,16 +76,16 @@ fn a_channel_goes_on_after_a_stream_that_its_reader_gave_up() {
 fn the_credit_of_a_call_that_was_cancelled_before_it_arrived_comes_back() {
     let (mut pair, peer) = open(small());
     for _ in 0..8 {
-        pair.fate = Box::new(|_| Fate::Lose);
-        let call = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 20_000])).unwrap();
+        pair.cut();
+        let call = pair.call(peer, Request::new(1, 1, 7, &[7; 20_000]));
         pair.flush();
         pair.client.endpoint.cancel(pair.now, call).unwrap();
         pair.fate = Box::new(|flying| if flying.octets.len() > 1000 { Fate::Lose } else { Fate::Arrive });
         pair.run(SECOND);
-        pair.fate = Box::new(|_| Fate::Arrive);
+        pair.mend();
         pair.run(SECOND);
     }
-    let last = pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 30_000])).unwrap();
+    let last = pair.call(peer, Request::new(1, 1, 7, &[7; 30_000]));
     let is_answered = pair.run_until(5 * SECOND, |pair| {
         pair.server.echo(pair.now);
         let end = |event: &Event| matches!(event, Event::CallEnded { call, outcome: Outcome::Ok(_) } if *call == last);
@@ -103,8 +103,8 @@ fn a_stream_that_there_is_no_room_for_is_not_acknowledged() {
     let stream = write_stream(&mut pair, peer, Delivery::Reliable, 100);
     pair.client.endpoint.finish(pair.now, stream).unwrap();
     pair.run(SECOND);
-    assert!(pair.client.events.iter().any(|event| matches!(event, Event::MessageFailed { .. })));
-    assert!(!pair.client.events.iter().any(|event| matches!(event, Event::MessageAcknowledged { .. })));
+    assert!(pair.client.heard(|event| matches!(event, Event::MessageFailed { .. })));
+    assert!(!pair.client.heard(|event| matches!(event, Event::MessageAcknowledged { .. })));
 }
 
 /// Its missing octets come after its receiver has given it up, and before its sender hears of that.
@@ -130,12 +130,12 @@ fn a_call_is_executed_though_the_stream_beside_it_was_given_up_before_it_was_sen
     for is_sent in [false, true] {
         let mut request = Request::new(1, 1, 7, b"wanted");
         request.streams = Streams::Downward;
-        let call = pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        let call = pair.call(peer, request);
         if is_sent {
             // What gives the stream up overtakes the request.
-            pair.fate = Box::new(|_| Fate::Lose);
+            pair.cut();
             pair.flush();
-            pair.fate = Box::new(|_| Fate::Arrive);
+            pair.mend();
         }
         let (_, downward) = pair.client.endpoint.call_streams(call).unwrap();
         pair.client.endpoint.abandon(pair.now, downward.unwrap()).unwrap();
@@ -149,23 +149,16 @@ fn a_call_is_executed_though_the_stream_beside_it_was_given_up_before_it_was_sen
 #[test]
 fn a_message_on_a_channel_that_was_never_sent_is_given_up_when_its_number_is_due() {
     let (mut pair, peer) = open(small());
-    pair.fate = Box::new(|_| Fate::Lose);
+    pair.cut();
     let delivery = Delivery::Ordered { channel: 1 };
-    let message = || Message { delivery, priority: 1, body: Body::Copied(b"in order") };
-    let sends: Vec<_> = (0..40).map(|_| pair.client.endpoint.send(pair.now, peer, message()).unwrap()).collect();
+    let sends: Vec<_> = (0..40).map(|_| pair.send(peer, delivery, b"in order")).collect();
     pair.flush();
     pair.client.endpoint.cancel_send(pair.now, sends[38]).unwrap();
     pair.flush();
-    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.mend();
     let mut count = 0;
     pair.run_until(20 * SECOND, |pair| {
-        while let Some(message) = pair.server.take(|event| match event {
-            Event::MessageReceived { message, .. } => Some(*message),
-            _ => None,
-        }) {
-            pair.server.endpoint.release(pair.now, message).unwrap();
-            count += 1;
-        }
+        count += pair.server.release_messages(pair.now);
         false
     });
     assert_eq!((count, pair.server.endpoint.counters().violations), (39, 0));
@@ -176,25 +169,20 @@ fn a_message_on_a_channel_that_was_never_sent_is_given_up_when_its_number_is_due
 fn a_session_that_is_not_resumed_begins_with_the_credit_of_a_beginning() {
     let (mut pair, peer) = open(small());
     for _ in 0..8 {
-        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 30_000])).unwrap();
+        pair.call(peer, Request::new(1, 1, 7, &[7; 30_000]));
         pair::answer(&mut pair);
     }
-    let config = small();
-    let storage = Storage::owned(&config);
-    pair.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], pair.now).unwrap();
+    pair.restart_server();
     pair.server.events.clear();
     pair.client.endpoint.handle_address_change(pair.now);
     pair.run(SECOND);
     for _ in 0..3 {
-        pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"long reply")).unwrap();
+        pair.call(peer, Request::new(1, 1, 7, b"long reply"));
     }
     // The replies are longer, in all, than what the client has memory for.
     let mut calls = Vec::new();
     pair.run_until(SECOND, |pair| {
-        calls.extend(pair.server.take(|event| match event {
-            Event::CallReceived { call } => Some(*call),
-            _ => None,
-        }));
+        calls.extend(pair.server.take_call());
         calls.len() == 3
     });
     for call in calls {
@@ -230,8 +218,7 @@ fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
     let data = Data { flow: Flow::Message { seq: Seq(0) }, form: last, extent: Extent::Counted, data: &[7] };
     forger.say(&mut pair.server.endpoint, pair.now, &[Frame::Data(data)]).unwrap();
     for len in [30_000, 8000, 30_000] {
-        let body = Body::Copied(&[7; 30_000][..len]);
-        pair.client.endpoint.send(pair.now, peer, Message { delivery: Delivery::Reliable, priority: 1, body }).unwrap();
+        pair.send(peer, Delivery::Reliable, &[7; 30_000][..len]);
     }
     pair.run(SECOND);
     let arrived = |event: &Event| match event {
@@ -315,10 +302,7 @@ fn small() -> Config {
 }
 
 fn open(server: Config) -> (Pair, PeerId) {
-    let mut pair = Pair::with(small(), server);
-    let peer = pair.dial();
-    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"open")).unwrap();
-    pair::answer(&mut pair);
+    let (mut pair, peer) = Pair::open_with(small(), server);
     pair.run(SECOND);
     pair.client.events.clear();
     (pair, peer)
@@ -332,10 +316,7 @@ fn write_stream(pair: &mut Pair, peer: PeerId, delivery: Delivery, len: usize) -
 
 /// Takes the next stream that has arrived at the server, of which a first octet is read.
 fn arrived_stream(pair: &mut Pair) -> Option<StreamId> {
-    let stream = pair.server.take(|event| match event {
-        Event::StreamReceived { stream, .. } => Some(*stream),
-        _ => None,
-    })?;
+    let stream = pair.server.take_stream()?;
     assert_eq!(pair.server.endpoint.read(pair.now, stream, &mut [0]), Ok(Streamed::Octets(1)));
     Some(stream)
 }

@@ -10,8 +10,10 @@ use core::time::Duration;
 
 use posthaste_core::crypto::Crypto;
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Arrival, Event, Remote};
-use posthaste_core::{CallId, Config, Endpoint, Instant, Outcome, PeerId, Storage};
+use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Remote, Request};
+use posthaste_core::{
+    CallId, Config, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, SendId, Storage, StreamId,
+};
 
 /// One datagram under way.
 pub struct Flying {
@@ -83,12 +85,52 @@ impl Pair {
         pair
     }
 
+    /// A pair whose client has made a call already, and the peer that the server is to it.
+    pub fn open() -> (Self, PeerId) {
+        Self::open_with(Config::internet(), Config::internet())
+    }
+
+    pub fn open_with(client: Config, server: Config) -> (Self, PeerId) {
+        let mut pair = Self::with(client, server);
+        let peer = pair.dial();
+        echo(&mut pair, b"open");
+        (pair, peer)
+    }
+
     pub fn dial(&mut self) -> PeerId {
         self.dial_to(&[])
     }
 
     pub fn dial_to(&mut self, identity: &[u8]) -> PeerId {
         self.client.endpoint.peer(self.now, &Remote { address: SERVER, identity }).unwrap()
+    }
+
+    /// Has the client call the server.
+    pub fn call(&mut self, peer: PeerId, request: Request<'_>) -> CallId {
+        self.client.endpoint.call(self.now, peer, request).unwrap()
+    }
+
+    /// Has the client send the server a message.
+    pub fn send(&mut self, peer: PeerId, delivery: Delivery, octets: &[u8]) -> SendId {
+        let message = Message { delivery, priority: 1, body: Body::Copied(octets) };
+        self.client.endpoint.send(self.now, peer, message).unwrap()
+    }
+
+    /// Puts a server that knows nothing of the past in the place of this one.
+    pub fn restart_server(&mut self) {
+        let config = self.server.endpoint.config().clone();
+        let storage = Storage::owned(&config);
+        self.server.endpoint = Endpoint::new_insecure(config, storage, [3; 32], self.now).unwrap();
+    }
+
+    /// Loses every datagram from here on.
+    pub fn cut(&mut self) {
+        self.fate = Box::new(|_| Fate::Lose);
+    }
+
+    /// Loses none from here on.
+    pub fn mend(&mut self) {
+        self.fate = Box::new(|_| Fate::Arrive);
     }
 
     /// Lets both endpoints say what they have to say at this moment.
@@ -173,13 +215,42 @@ impl Host {
         pick(&event)
     }
 
+    /// Says whether it was told something that nobody took yet.
+    pub fn heard(&self, is_meant: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(is_meant)
+    }
+
+    pub fn take_call(&mut self) -> Option<IncomingCallId> {
+        self.take(|event| if let Event::CallReceived { call } = event { Some(*call) } else { None })
+    }
+
+    pub fn take_message(&mut self) -> Option<MessageId> {
+        self.take(|event| if let Event::MessageReceived { message, .. } = event { Some(*message) } else { None })
+    }
+
+    pub fn take_stream(&mut self) -> Option<StreamId> {
+        self.take(|event| if let Event::StreamReceived { stream, .. } = event { Some(*stream) } else { None })
+    }
+
+    pub fn take_outcome(&mut self) -> Option<Outcome> {
+        self.take(|event| if let Event::CallEnded { outcome, .. } = event { Some(*outcome) } else { None })
+    }
+
+    /// Releases the messages that have arrived, and returns how many there were.
+    pub fn release_messages(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while let Some(message) = self.take_message() {
+            self.endpoint.release(now, message).unwrap();
+            count += 1;
+        }
+        count
+    }
+
     /// Answers every call that waits with its own arguments.
     pub fn echo(&mut self, now: Instant) -> usize {
         use posthaste_core::endpoint::Answer;
         let mut count = 0;
-        while let Some(call) =
-            self.take(|event| if let Event::CallReceived { call } = event { Some(*call) } else { None })
-        {
+        while let Some(call) = self.take_call() {
             self.endpoint.begin(now, call).unwrap();
             let arguments = self.endpoint.incoming_call(call).unwrap().arguments.to_vec();
             self.endpoint.reply(now, call, Answer::Ok, &arguments, &[]).unwrap();
@@ -187,6 +258,25 @@ impl Host {
         }
         count
     }
+}
+
+/// Has the client call the server, which echoes, and waits for that reply; others may come before.
+pub fn echo(pair: &mut Pair, octets: &[u8]) {
+    let peer = pair.dial();
+    pair.call(peer, Request::new(1, 1, 7, octets));
+    let is_answered = pair.run_until(Duration::from_secs(10), |pair| {
+        pair.server.echo(pair.now);
+        let mut is_ours = false;
+        let ended = |event: &Event| {
+            if let Event::CallEnded { outcome: Outcome::Ok(reply), .. } = event { Some(*reply) } else { None }
+        };
+        while let Some(reply) = pair.client.take(ended) {
+            is_ours |= pair.client.endpoint.payload(reply) == Ok(octets);
+            pair.client.endpoint.release(pair.now, reply).unwrap();
+        }
+        is_ours
+    });
+    assert!(is_answered);
 }
 
 /// Runs until a call has ended, with an echo at the server.
