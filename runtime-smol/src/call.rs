@@ -14,7 +14,7 @@ use crate::outcome::{CallError, Ending, Reply, conclude, give_up, outcome};
 use crate::peer::{Peer, Target};
 use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
-use crate::waiters::Waiter;
+use crate::waiters::{Waiter, Watched};
 
 /// Calls.
 impl Peer {
@@ -83,10 +83,12 @@ impl Future for Calling<'_> {
             },
         });
         polled.map(|result| match (result, this.call.take()) {
-            (Ok(Ok((call, outcome))), _) => conclude(this.node, call, outcome),
+            (Ok(Ok((call, outcome))), _) => conclude(this.node, &mut this.waiter, call, outcome),
             (Ok(Err(error)), _) => Err(CallError::Refused(error)),
             // The socket came to its end.
-            (Err(_), Some(call)) => conclude(this.node, call, Outcome::Unknown(Unknown::ConnectionLost)),
+            (Err(_), Some(call)) => {
+                conclude(this.node, &mut this.waiter, call, Outcome::Unknown(Unknown::ConnectionLost))
+            }
             (Err(_), None) => Err(CallError::Refused(SendError::Closed)),
         })
     }
@@ -182,7 +184,7 @@ fn begin(
 ) -> Result<CallId, SendError> {
     let peer = target.find(state, now)?;
     let call = state.endpoint.call(now, peer, request.clone())?;
-    state.watch(call.index(), waiter);
+    state.watch(Watched::Call(call), waiter);
     state.found_room(waiter);
     Ok(call)
 }

@@ -12,7 +12,7 @@ use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 use crate::node::Node;
 use crate::peer::{Peer, Target};
 use crate::stream::{StreamReader, StreamWriter};
-use crate::waiters::{News, Waiter};
+use crate::waiters::{News, Waiter, Watched};
 
 /// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
 pub struct Incoming {
@@ -49,7 +49,7 @@ impl Incoming {
                 continue;
             }
             let waiter = Waiter::new(&mut state.waiters);
-            state.watch(call.index(), &waiter);
+            state.watch(Watched::Incoming(call), &waiter);
             let node = Arc::clone(node);
             return Some(Self { node, call, peer, procedure, deadline, upward, downward, waiter, is_answered: false });
         }
@@ -160,7 +160,7 @@ impl Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.node.leave(&self.waiter, |state, now| {
-            state.unwatch(self.call.index(), &self.waiter);
+            state.unwatch(Watched::Incoming(self.call));
             if !self.is_answered {
                 // Stale if the caller is gone.
                 let _ = state.endpoint.reply(now, self.call, Answer::HandlerFailed, &[], &[]);

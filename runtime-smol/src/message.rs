@@ -15,7 +15,7 @@ use crate::node::Node;
 use crate::payload::Payload;
 use crate::peer::{Peer, Target};
 use crate::state::{Flush, State};
-use crate::waiters::{News, Waiter};
+use crate::waiters::{News, Waiter, Watched};
 
 /// Messages.
 impl Peer {
@@ -84,7 +84,7 @@ impl Future for Sending<'_> {
                 Ok(message) => {
                     state.found_room(waiter);
                     let waiter = Waiter::new(&mut state.waiters);
-                    state.watch(message.index(), &waiter);
+                    state.watch(Watched::Message(message), &waiter);
                     state.settle(node.socket(), now);
                     Poll::Ready(Ok((message, waiter)))
                 }
@@ -130,7 +130,7 @@ impl Future for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.node.leave(&self.waiter, |state, _| state.unwatch(self.message.index(), &self.waiter));
+        self.node.leave(&self.waiter, |state, _| state.unwatch(Watched::Message(self.message)));
     }
 }
 

@@ -14,7 +14,7 @@ use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
 use crate::node::Node;
 use crate::payload::Payload;
 use crate::state::State;
-use crate::waiters::{News, Waiter};
+use crate::waiters::{News, Waiter, Watched};
 
 /// The octets with which a call was answered. They stay in the endpoint's memory until this is dropped.
 ///
@@ -97,9 +97,7 @@ impl Error for CallError {}
 
 /// A call whose outcome is unknown; the callee may know. Dropped when nobody wants to learn it.
 pub struct Unresolved {
-    node: Arc<Node>,
-    /// `None` once it is resolved.
-    call: Option<CallId>,
+    ending: Ending,
     why: Unknown,
 }
 
@@ -114,28 +112,21 @@ impl Unresolved {
     ///
     /// # Errors
     /// The outcome, unless it is a reply; [`CallError::Unknown`] again if the callee does not answer within `timeout`.
-    pub async fn resolve(mut self, timeout: Duration) -> Result<Reply, CallError> {
-        let mut ending = Ending { node: Arc::clone(&self.node), waiter: Some(self.node.waiter()), call: None };
-        ending.call = self.node.command(|state, now| {
-            let (call, waiter) = (self.call?, ending.waiter.as_ref()?);
-            state.endpoint.resolve(now, call, timeout).ok()?;
-            state.watch(call.index(), waiter);
-            Some(call)
+    pub async fn resolve(self, timeout: Duration) -> Result<Reply, CallError> {
+        let ending = &self.ending;
+        let is_awaited = ending.node.command(|state, now| {
+            let (Some(call), Some(waiter)) = (ending.call, &ending.waiter) else { return false };
+            let Some(News::Ended(Outcome::Unknown(_))) = state.waiters.news(waiter.key) else {
+                // The answer has come since, late.
+                return true;
+            };
+            let is_asked = state.endpoint.resolve(now, call, timeout).is_ok();
+            if is_asked {
+                state.waiters.forget_news(waiter.key);
+            }
+            is_asked
         });
-        if ending.call.is_none() {
-            return Err(CallError::Unknown(self));
-        }
-        // The call is looked after by what comes of this.
-        self.call = None;
-        ending.await
-    }
-}
-
-impl Drop for Unresolved {
-    fn drop(&mut self) {
-        if let Some(call) = self.call {
-            self.node.command_aside(|state, now| state.forget(now, call));
-        }
+        if is_awaited { self.ending.await } else { Err(CallError::Unknown(self)) }
     }
 }
 
@@ -145,7 +136,7 @@ impl fmt::Debug for Unresolved {
     }
 }
 
-/// The rest of a call that has begun: ready with its outcome. Dropping it cancels the call.
+/// The rest of a call that has begun: ready with its outcome. Dropping it cancels the call, or gives up finding out.
 pub(crate) struct Ending {
     node: Arc<Node>,
     waiter: Option<Waiter>,
@@ -176,7 +167,8 @@ impl Future for Ending {
         polled.map(|result| {
             this.call = None;
             // Or the socket came to its end.
-            conclude(&this.node, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
+            let outcome = result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost));
+            conclude(&this.node, &mut this.waiter, call, outcome)
         })
     }
 }
@@ -200,17 +192,22 @@ pub(crate) fn give_up(node: &Arc<Node>, waiter: Option<Waiter>, call: Option<Cal
     let Some(waiter) = waiter else { return };
     node.leave(&waiter, |state, now| {
         let Some(call) = call else { return };
+        state.unwatch(Watched::Call(call));
         if let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) {
             return state.dispose(now, call, outcome);
         }
-        state.unwatch(call.index(), &waiter);
         // Nobody wants to hear of its end.
         let _ = state.endpoint.cancel(now, call);
     });
 }
 
-/// Tells the caller an outcome.
-pub(crate) fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome) -> Result<Reply, CallError> {
+/// Tells the caller an outcome. For one that is unknown, `waiter` waits on: a definite one may come late.
+pub(crate) fn conclude(
+    node: &Arc<Node>,
+    waiter: &mut Option<Waiter>,
+    call: CallId,
+    outcome: Outcome,
+) -> Result<Reply, CallError> {
     let reply = |message| Reply(Some(Payload::new(Arc::clone(node), message)));
     match outcome {
         Outcome::Ok(message) => Ok(reply(message)),
@@ -218,6 +215,9 @@ pub(crate) fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome) -> Resu
         Outcome::ApplicationError(message) => Err(CallError::Application(reply(message))),
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
-        Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node: Arc::clone(node), call: Some(call), why })),
+        Outcome::Unknown(why) => {
+            let ending = Ending { node: Arc::clone(node), waiter: waiter.take(), call: Some(call) };
+            Err(CallError::Unknown(Unresolved { ending, why }))
+        }
     }
 }

@@ -14,7 +14,7 @@ use posthaste_udp::{RecvBatch, SendBatch, Socket};
 
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Arrived};
-use crate::waiters::{Key, News, Waiter, Waiters};
+use crate::waiters::{Key, News, Waiter, Waiters, Watched};
 use crate::wheel::Wheel;
 
 /// The endpoint, who is told what of it, and what goes to and comes from the socket.
@@ -22,7 +22,7 @@ pub(crate) struct State {
     pub(crate) endpoint: Endpoint<'static>,
     pub(crate) waiters: Waiters,
     /// Who is told what becomes of an exchange, by its index. `None`: nobody wants to know, or has been told.
-    watchers: Box<[Option<Key>]>,
+    watchers: Box<[Option<(Watched, Key)>]>,
     pub(crate) streams: HashMap<StreamId, Key>,
     pub(crate) flushes: Vec<Flush>,
     pub(crate) messages: Arrivals<MessageId>,
@@ -186,10 +186,10 @@ impl State {
                         self.wake_streams();
                     }
                 }
-                Event::MessageAcknowledged { message } => self.tell(message.index(), News::Acknowledged),
-                Event::MessageFailed { message } => self.tell(message.index(), News::Failed),
+                Event::MessageAcknowledged { message } => self.tell(Watched::Message(message), News::Acknowledged),
+                Event::MessageFailed { message } => self.tell(Watched::Message(message), News::Failed),
                 Event::CallReceived { call } => self.queue_call(now, call),
-                Event::CallCancelled { call } => self.tell(call.index(), News::Cancelled),
+                Event::CallCancelled { call } => self.tell(Watched::Incoming(call), News::Cancelled),
                 Event::MessageReceived { peer, message, channel } => {
                     self.messages.add(&mut self.waiters, Arrived { peer, channel, id: message });
                 }
@@ -225,16 +225,13 @@ impl State {
     }
 
     /// Has news of an exchange told to a future.
-    pub(crate) fn watch(&mut self, exchange: usize, waiter: &Waiter) {
-        self.watchers[exchange] = Some(waiter.key);
+    pub(crate) fn watch(&mut self, exchange: Watched, waiter: &Waiter) {
+        self.watchers[exchange.index()] = Some((exchange, waiter.key));
     }
 
     /// Wants no news of an exchange.
-    pub(crate) fn unwatch(&mut self, exchange: usize, waiter: &Waiter) {
-        // Once the exchange is over, its index may be another one's.
-        if self.watchers[exchange] == Some(waiter.key) {
-            self.watchers[exchange] = None;
-        }
+    pub(crate) fn unwatch(&mut self, exchange: Watched) {
+        self.watchers[exchange.index()].take_if(|(watched, _)| *watched == exchange);
     }
 
     /// Lets go of what a call has left in the endpoint.
@@ -318,15 +315,18 @@ impl State {
     }
 
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
-        if self.watchers[call.index()].is_some() {
-            self.tell(call.index(), News::Ended(outcome));
-        } else {
-            self.dispose(now, call, outcome);
+        let watched = Watched::Call(call);
+        let Some((_, waiter)) = self.watchers[call.index()].filter(|(exchange, _)| *exchange == watched) else {
+            return self.dispose(now, call, outcome);
+        };
+        if !matches!(outcome, Outcome::Unknown(_)) {
+            self.unwatch(watched);
         }
+        self.waiters.tell(waiter, News::Ended(outcome));
     }
 
-    fn tell(&mut self, exchange: usize, news: News) {
-        if let Some(waiter) = self.watchers[exchange].take() {
+    fn tell(&mut self, exchange: Watched, news: News) {
+        if let Some((_, waiter)) = self.watchers[exchange.index()].take_if(|(watched, _)| *watched == exchange) {
             self.waiters.tell(waiter, news);
         }
     }

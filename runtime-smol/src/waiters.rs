@@ -2,7 +2,7 @@
 
 use core::task::Waker;
 
-use posthaste_core::Outcome;
+use posthaste_core::{CallId, IncomingCallId, Outcome, SendId};
 
 /// The wakers of futures that wait for something of one endpoint.
 ///
@@ -29,6 +29,27 @@ pub(crate) struct Waiter {
     pub(crate) has_yielded: bool,
     /// Whether it was refused for want of room.
     pub(crate) is_refused: bool,
+}
+
+/// An exchange of which a future waits for news. Ids tell apart what has the same index, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// A call of ours.
+    Call(CallId),
+    /// A message of ours.
+    Message(SendId),
+    /// A call of a peer.
+    Incoming(IncomingCallId),
+}
+
+impl Watched {
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Call(call) => call.index(),
+            Self::Message(message) => message.index(),
+            Self::Incoming(call) => call.index(),
+        }
+    }
 }
 
 /// What became of an exchange.
@@ -85,6 +106,11 @@ impl Waiters {
     /// Returns the news that were left for a future.
     pub(crate) fn news(&self, key: Key) -> Option<News> {
         self.entries[key.0].news
+    }
+
+    /// Forgets the news that were left for a future: it waits for others.
+    pub(crate) fn forget_news(&mut self, key: Key) {
+        self.entries[key.0].news = None;
     }
 
     /// Has a future woken by `waker` from here on.

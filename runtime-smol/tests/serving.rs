@@ -1,8 +1,9 @@
 //! Handlers beside each other.
 
 use core::cell::Cell;
+use core::time::Duration;
 
-use posthaste_smol::{Client, Config, Request, Server};
+use posthaste_smol::{CallError, Client, Config, Request, Server};
 use smol::future;
 
 #[test]
@@ -28,6 +29,41 @@ fn a_handler_that_is_always_ready_lets_other_calls_in() {
                 call(TELL).await;
             };
             future::zip(call(WAIT), telling).await;
+        };
+        future::or(calling, async {
+            serving.await;
+            unreachable!("the socket works")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_reply_that_nobody_waited_for_any_more_is_there_when_it_is_asked_for() {
+    smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let (release, gate) = smol::channel::unbounded();
+        // One call after the other.
+        let serving = server.serve(1, async |call| {
+            if call.procedure().procedure == WAIT {
+                gate.recv().await.unwrap();
+            }
+            call.reply(b"reply").unwrap();
+        });
+        let calling = async {
+            let request = Request { timeout: Some(Duration::from_secs(1)), ..Request::new(1, 1, WAIT, &[]) };
+            let mut unresolved = Vec::new();
+            for _ in 0..2 {
+                let error = client.call(request.clone()).await.unwrap_err();
+                let CallError::Unknown(unknown) = error else { panic!("{error}") };
+                unresolved.push(unknown);
+                release.send(()).await.unwrap();
+                client.call(Request::new(1, 1, TELL, &[])).await.unwrap();
+            }
+            drop(unresolved.pop());
+            let reply = unresolved.remove(0).resolve(Duration::from_secs(10)).await.unwrap();
+            assert!(reply.with(|octets| octets == b"reply"));
         };
         future::or(calling, async {
             serving.await;

@@ -30,7 +30,7 @@ impl Ledger {
     /// Keeps the outcome of a call until it is asked for; false if nobody will ask.
     pub(crate) fn end(&mut self, call: CallId, outcome: Outcome) -> bool {
         let Some(entry) = self.entry_mut(call) else { return false };
-        // A cancelled call may end again, by the answer that was on its way.
+        // A call whose end is unknown may end again, by the answer that was on its way.
         if entry.outcome.replace(outcome).is_none() {
             self.open_count -= 1;
             self.untaken_count += 1;
@@ -38,11 +38,16 @@ impl Ledger {
         true
     }
 
-    /// Takes the outcome of a call that has ended, and follows it no longer.
+    /// Takes the outcome of a call that has ended, and follows it no longer, unless the outcome is unknown: a definite one may come
+    /// late.
     pub(crate) fn take(&mut self, call: CallId) -> Option<Outcome> {
         let entry = self.entry_mut(call)?;
         let outcome = entry.outcome.take()?;
-        entry.call = None;
+        if matches!(outcome, Outcome::Unknown(_)) {
+            self.open_count += 1;
+        } else {
+            entry.call = None;
+        }
         self.untaken_count -= 1;
         Some(outcome)
     }

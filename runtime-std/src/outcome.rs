@@ -71,8 +71,10 @@ impl Unresolved {
         let node = Arc::clone(&self.node);
         let asked = node.command(|state, now| {
             let call = self.call?;
-            state.endpoint.resolve(now, call, timeout).ok()?;
-            state.calls.follow(call);
+            // The answer may have come since, late.
+            if !state.calls.has_ended(call) {
+                state.endpoint.resolve(now, call, timeout).ok()?;
+            }
             Some(call)
         });
         let Some(call) = asked else { return Err(CallError::Unknown(self)) };

@@ -200,8 +200,12 @@ impl State {
         }
     }
 
-    /// Lets go of a call whose outcome is unknown.
+    /// Lets go of a call whose outcome is unknown, and of what came of it late.
     pub(crate) fn forget(&mut self, now: Instant, call: CallId) {
+        if let Some(late) = self.calls.take(call) {
+            self.dispose(now, call, late);
+        }
+        self.calls.unfollow(call);
         // What cannot be resolved is forgotten already.
         let _ = self.endpoint.forget(now, call);
         self.waiters.wake_streams();
