@@ -595,3 +595,45 @@ fn an_unreliable_message_ends_once() {
     let events: Vec<_> = core::iter::from_fn(|| pair.client.endpoint.poll_event()).collect();
     assert_eq!(events, [Event::MessageAcknowledged { message: send }, Event::Closed { peer }]);
 }
+
+/// The client stands still while the retry that answers its first hello lies in its socket. Were that the round trip, most of what
+/// it sends would wait for the pacer until the server gives up what has begun.
+#[test]
+fn whoever_stood_still_while_an_answer_waited_loses_no_message() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    for _ in 0..5 {
+        let delivery = Delivery::Ordered { channel: 1 };
+        let message = Message { delivery, priority: 1, body: Body::Copied(&[7; 2831]) };
+        pair.client.endpoint.send(pair.now, peer, message).unwrap();
+    }
+    pair.run_until(SECOND, |pair| pair.network.iter().any(|flying| flying.to == pair::CLIENT));
+    pair.now = pair.now.saturating_add(549 * SECOND);
+    pair.delay = Duration::ZERO;
+    while !pair.network.is_empty() {
+        pair.deliver();
+        pair.flush();
+    }
+    pair.run(30 * SECOND);
+    let count = |is_meant: fn(&&Event) -> bool| pair.client.events.iter().filter(is_meant).count();
+    let failed = count(|event| matches!(event, Event::MessageFailed { .. }));
+    let acknowledged = count(|event| matches!(event, Event::MessageAcknowledged { .. }));
+    assert_eq!((failed, acknowledged), (0, 5));
+}
+
+/// As before, but what lies in the socket is an acknowledgement.
+#[test]
+fn whoever_stood_still_sends_as_fast_as_before() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let message = |octets| Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(octets) };
+    let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
+    pair.client.endpoint.send(pair.now, peer, message(b"short")).unwrap();
+    pair.run_until(SECOND, |pair| pair.network.iter().any(|flying| flying.to == pair::CLIENT));
+    pair.now = pair.now.saturating_add(549 * SECOND);
+    pair.deliver();
+    assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
+    pair.client.endpoint.send(pair.now, peer, message(&[7; 50_000])).unwrap();
+    assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
+}

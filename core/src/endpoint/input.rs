@@ -574,7 +574,7 @@ impl Scope<'_, '_> {
         let behind = u64::from(opening.hello_count) - answers;
         if behind <= 4 {
             let sent_at = opening.sent_at[answers as usize % 4];
-            self.path.rtt.on_sample(self.now, self.now.saturating_since(sent_at), core::time::Duration::ZERO);
+            self.on_answered(sent_at, core::time::Duration::ZERO);
         }
         opening.retry_count += 1;
         opening.hello_first = opening.hello_count;

@@ -185,13 +185,12 @@ impl Scope<'_, '_> {
         parameters: Parameters,
         session: &frame::Session<'_>,
     ) -> Result<(), Fault> {
-        let now = self.now;
         let Stage::Opening(opening) = self.peer.stage else { return Ok(()) };
         let behind = u64::from(opening.hello_count).saturating_sub(session.answers);
         if (1..=4).contains(&behind) {
             // The answer says which hello it answers, so the sample is unambiguous (RFC 8085 §3.1.1).
             let sent_at = opening.sent_at[session.answers as usize % 4];
-            self.path.rtt.on_sample(now, now.saturating_since(sent_at), Duration::ZERO);
+            self.on_answered(sent_at, Duration::ZERO);
             self.path.pacer.update(&self.path.controller, &self.path.rtt);
             self.peer.answered_at = sent_at;
         }

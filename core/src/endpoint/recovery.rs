@@ -50,7 +50,6 @@ impl AckedRanges {
 impl Scope<'_, '_> {
     /// Takes an ACK. The work is bounded by our own list of what is in flight, never by the numbers that the peer wrote.
     pub(super) fn on_ack(&mut self, ack: &Ack<'_>, generation: Generation) -> Result<(), Fault> {
-        let now = self.now;
         let conversation = &mut self.peer.conversation;
         let acked = AckedRanges::new(ack.ranges());
         let is_false = ack.largest >= conversation.next_number
@@ -91,7 +90,7 @@ impl Scope<'_, '_> {
             if number == ack.largest && is_eliciting {
                 let delay_max = self.peer.parameters.ack_delay_max;
                 let delay = Duration::from_micros(ack.delay_micros).min(delay_max);
-                self.path.rtt.on_sample(now, now.saturating_since(sent_at), delay);
+                self.on_answered(sent_at, delay);
                 self.path.controller.on_rtt_sample(&self.path.rtt);
             }
             self.peer.conversation.loss.on_acked();
@@ -99,6 +98,16 @@ impl Scope<'_, '_> {
             self.path.pacer.update(&self.path.controller, &self.path.rtt);
         }
         Ok(())
+    }
+
+    /// Takes a sample of the round trip from an answer to what was sent at `sent_at`, `ack_delay` of it at the peer.
+    ///
+    /// Unless it took longer than contact lasts: then one of the two stood still, and the path has said nothing.
+    pub(super) fn on_answered(&mut self, sent_at: Instant, ack_delay: Duration) {
+        let elapsed = self.now.saturating_since(sent_at);
+        if elapsed <= self.config.silence_timeout {
+            self.path.rtt.on_sample(self.now, elapsed, ack_delay);
+        }
     }
 
     fn on_ecn_counts(&mut self, ack: &Ack<'_>, newest: Option<(u64, Instant)>, marked_count: u64, in_flight: u64) {

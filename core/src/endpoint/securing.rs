@@ -102,12 +102,13 @@ impl Scope<'_, '_> {
         let lane = handshake.lane_mut(epoch);
         let offset = usize::try_from(offset).ok().filter(|offset| *offset <= lane.out_len);
         let offset = offset.ok_or(Fault::Violation(CloseCode::Crypto))?;
-        if offset > lane.acked && handshake_round == 0 {
-            // The first acknowledgement of octets that were sent once: an unambiguous sample.
-            self.path.rtt.on_sample(self.now, self.now.saturating_since(sent_at), Duration::ZERO);
-        }
+        let is_first = offset > lane.acked && handshake_round == 0;
         lane.acked = lane.acked.max(offset);
         lane.sent = lane.sent.max(lane.acked);
+        if is_first {
+            // The first acknowledgement of octets that were sent once: an unambiguous sample.
+            self.on_answered(sent_at, Duration::ZERO);
+        }
         Ok(())
     }
 

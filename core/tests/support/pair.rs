@@ -168,12 +168,7 @@ impl Pair {
         let timeouts = [self.client.endpoint.poll_timeout(), self.server.endpoint.poll_timeout()];
         let Some(next) = timeouts.into_iter().chain([arrival]).flatten().min() else { return false };
         self.now = self.now.max(next);
-        while let Some(index) = self.network.iter().position(|flying| flying.at <= self.now) {
-            let mut flying = self.network.remove(index).unwrap();
-            let host = if flying.to == self.client.address { &mut self.client } else { &mut self.server };
-            let arrival = Arrival { from: flying.from, to: Some(flying.to.ip()), ecn: Ecn::NotEct };
-            let _ = host.endpoint.handle_datagram(self.now, arrival, &mut flying.octets);
-        }
+        self.deliver();
         for host in [&mut self.client, &mut self.server] {
             if host.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
                 host.endpoint.handle_timeout(self.now);
@@ -183,6 +178,16 @@ impl Pair {
         }
         self.flush();
         true
+    }
+
+    /// Hands over what has arrived.
+    pub fn deliver(&mut self) {
+        while let Some(index) = self.network.iter().position(|flying| flying.at <= self.now) {
+            let mut flying = self.network.remove(index).unwrap();
+            let host = if flying.to == self.client.address { &mut self.client } else { &mut self.server };
+            let arrival = Arrival { from: flying.from, to: Some(flying.to.ip()), ecn: Ecn::NotEct };
+            let _ = host.endpoint.handle_datagram(self.now, arrival, &mut flying.octets);
+        }
     }
 
     /// Steps until `done` or until `timeout` has passed; says whether it is done.
