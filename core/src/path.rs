@@ -33,6 +33,8 @@ pub struct Path {
     pub is_filled: bool,
     /// Whether the pacer held a datagram back since the last one went out.
     pub is_held: bool,
+    /// Whether a peer waits until the window has room, which datagrams of any other peer may have filled.
+    pub is_full: bool,
     /// The peers that use it.
     pub peers: List<OnPath>,
     /// Octets in flight, of all conversations.
@@ -48,6 +50,12 @@ pub struct Path {
 }
 
 impl Path {
+    /// Says whether the window has room for a datagram that is worth its header.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.controller.allows(self.in_flight, ALLOWANCE_MIN)
+    }
+
     /// Returns what was learnt.
     #[must_use]
     pub fn estimates(&self) -> Estimates {
@@ -67,3 +75,6 @@ impl Path {
         }
     }
 }
+
+/// Below this a datagram is not worth its header; what the window leaves is saved up.
+const ALLOWANCE_MIN: usize = 256;

@@ -11,7 +11,7 @@ use pair::{Fate, Pair, echo};
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Request, Streamed, Usage};
+use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Remote, Request, Streamed, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
 use posthaste_core::{Config, Outcome, StaleId, Unknown};
 
@@ -636,4 +636,27 @@ fn whoever_stood_still_sends_as_fast_as_before() {
     assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
     pair.client.endpoint.send(pair.now, peer, message(&[7; 50_000])).unwrap();
     assert!(pair.run_until(SECOND, |pair| pair.client.take(is_acknowledged).is_some()));
+}
+
+/// Both sides begin at once: two conversations share the path, and what the one has in flight fills the window of both.
+#[test]
+fn a_conversation_goes_on_when_another_one_empties_the_window() {
+    let mut pair = Pair::new();
+    let message = |octets| Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(octets) };
+    let own = pair.server.endpoint.peer(pair.now, &Remote { address: pair::CLIENT, identity: &[] }).unwrap();
+    pair.server.endpoint.send(pair.now, own, message(b"open")).unwrap();
+    echo(&mut pair, b"open");
+    pair.run(SECOND);
+    let caller = pair.server.take(|event| match event {
+        Event::Connected { peer } if *peer != own => Some(*peer),
+        _ => None,
+    });
+    pair.server.endpoint.send(pair.now, caller.unwrap(), message(&[7; 50_000])).unwrap();
+    pair.flush();
+    // Shortly before the first acknowledgement: the pacer has let all of the window go, and has no say in it any more.
+    pair.now = pair.now.saturating_add(Duration::from_millis(19));
+    pair.server.endpoint.send(pair.now, own, message(&[7; 1100])).unwrap();
+    pair.run(SECOND);
+    let count = |event: &&Event| matches!(event, Event::MessageAcknowledged { .. });
+    assert_eq!(pair.server.events.iter().filter(count).count(), 3);
 }

@@ -517,6 +517,23 @@ impl<'s> Endpoint<'s> {
             self.ready.push_back(&mut self.peers, index);
         }
         self.set_deadline(index);
+        if let Some(path) = self.peers.at(index).map(|peer| peer.path) {
+            self.wake_path(path);
+        }
+    }
+
+    /// Lets the peers go on that wait for the window of a path, when there is room: it is one of them that has made it.
+    fn wake_path(&mut self, path: u32) {
+        let Some(entry) = self.paths.at_mut(path).filter(|entry| entry.is_full && entry.has_room()) else { return };
+        entry.is_full = false;
+        let mut place = entry.peers.front();
+        while let Some(index) = place {
+            place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
+            let is_ready = self.peers.at(index).is_some_and(|peer| peer.ready.is_linked());
+            if !is_ready && self.wants_to_send(index) {
+                self.ready.push_back(&mut self.peers, index);
+            }
+        }
     }
 
     fn wants_to_send(&mut self, index: u32) -> bool {
@@ -604,6 +621,7 @@ impl<'s> Endpoint<'s> {
             in_flight: 0,
             is_filled: false,
             is_held: false,
+            is_full: false,
             peers: List::new(),
         }
     }
@@ -688,6 +706,9 @@ impl<'s> Endpoint<'s> {
             self.by_address.remove(self.address_hash(address.ip()), path);
             let key = self.paths.key_of(path).sound()?;
             self.paths.remove(key).sound()?;
+        } else {
+            // What it had in flight there was given up.
+            self.wake_path(path);
         }
         Ok(())
     }

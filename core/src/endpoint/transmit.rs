@@ -220,9 +220,12 @@ impl Scope<'_, '_> {
         if self.path.controller.allows(self.path.in_flight, full) {
             return full;
         }
+        self.path.is_full = true;
+        if !self.path.has_room() {
+            return 0;
+        }
         let left = self.path.controller.window().saturating_sub(self.path.in_flight);
-        let allowed = usize::try_from(left).unwrap_or(usize::MAX).min(full);
-        if allowed >= ALLOWANCE_MIN && self.path.controller.allows(self.path.in_flight, allowed) { allowed } else { 0 }
+        usize::try_from(left).unwrap_or(usize::MAX).min(full)
     }
 
     /// Returns when the pacer lets the next datagram out, if not at once.
@@ -479,6 +482,4 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
     }
 }
 
-/// Below this a datagram is not worth its header; what the window leaves is saved up.
-const ALLOWANCE_MIN: usize = 256;
 const KEY_PHASE_BIT: u8 = 0x04;
