@@ -28,6 +28,8 @@ struct Pair {
     hosts: [Host; 2],
     network: VecDeque<Flying>,
     ledger: Ledger,
+    /// Where datagrams are written: so long that clearing one each time takes longer than all the rest.
+    out: Vec<u8>,
 }
 
 struct Host {
@@ -100,7 +102,9 @@ impl Pair {
                 own_sends: BTreeMap::new(),
             }
         };
-        let mut pair = Self { now, hosts: [host(1), host(2)], network: VecDeque::new(), ledger: Ledger::default() };
+        let hosts = [host(1), host(2)];
+        let out = vec![0; hosts[0].endpoint.config().datagram_len_max];
+        let mut pair = Self { now, hosts, network: VecDeque::new(), ledger: Ledger::default(), out };
         pair.dial(0);
         pair
     }
@@ -231,9 +235,8 @@ impl Pair {
         for index in 0..2 {
             self.hosts[index].hear(self.now, index, &mut self.ledger);
             let Host { endpoint, .. } = &mut self.hosts[index];
-            let mut out = vec![0; endpoint.config().datagram_len_max];
-            while let Some(transmit) = endpoint.poll_transmit(self.now, &mut out) {
-                self.network.push_back(Flying { to: 1 - index, octets: out[..transmit.len].to_vec() });
+            while let Some(transmit) = endpoint.poll_transmit(self.now, &mut self.out) {
+                self.network.push_back(Flying { to: 1 - index, octets: self.out[..transmit.len].to_vec() });
                 if self.network.len() > NETWORK_COUNT_MAX {
                     self.network.pop_front();
                 }
