@@ -660,3 +660,35 @@ fn a_conversation_goes_on_when_another_one_empties_the_window() {
     let count = |event: &&Event| matches!(event, Event::MessageAcknowledged { .. });
     assert_eq!(pair.server.events.iter().filter(count).count(), 3);
 }
+
+/// What is to be sent again needs a record, and all of them are those of what was lost.
+#[test]
+fn a_flight_that_fills_the_pool_of_sent_datagrams_is_repeated() {
+    // All of it is lost, and probes have to find that out; or the last one arrives, and its acknowledgement tells.
+    for arriving in [None, Some(7), Some(3)] {
+        let mut config = Config::internet();
+        config.sent_datagram_count_max = 8;
+        config.path_mtu_discovery = PathMtuDiscovery::Off;
+        let mut pair = Pair::with(Config::internet(), config);
+        echo(&mut pair, b"open");
+        pair.run(SECOND);
+        let caller = pair.server.take(|event| match event {
+            Event::Connected { peer } => Some(*peer),
+            _ => None,
+        });
+        let mut count = 0;
+        pair.fate = Box::new(move |flying| {
+            let is_sent = flying.from == pair::SERVER;
+            count += usize::from(is_sent);
+            if is_sent && count <= 12 && Some(count - 1) != arriving { Fate::Lose } else { Fate::Arrive }
+        });
+        let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 20_000]) };
+        pair.server.endpoint.send(pair.now, caller.unwrap(), message).unwrap();
+        let is_acknowledged = |event: &Event| matches!(event, Event::MessageAcknowledged { .. }).then_some(());
+        let is_over = pair.run_until(10 * SECOND, |pair| pair.server.take(is_acknowledged).is_some());
+        assert!(is_over, "{arriving:?}");
+        // Nobody keeps records that others may need, once nothing is under way.
+        pair.run(SECOND);
+        assert_eq!(pair.server.endpoint.usage().datagrams, 0, "{arriving:?}");
+    }
+}

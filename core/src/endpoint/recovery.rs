@@ -361,14 +361,16 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Forgets lost datagrams that are too old to be acknowledged after all.
+    /// Forgets lost datagrams that are too old to be acknowledged after all, and every one once nothing is in flight: whoever falls
+    /// silent holds no record that others may need.
     fn forget_old_losses(&mut self) -> Result<(), Broken> {
+        let is_idle = self.peer.conversation.eliciting_count == 0;
         let kept = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
         while let Some(index) = self.peer.conversation.sent.front() {
             let datagram = self.memory.datagrams.at(index).sound()?;
             // A frame that is still to be sent again keeps its place: its datagram says where it was.
-            let is_old = datagram.sent_at.saturating_add(kept) < self.now && datagram.frames.is_empty();
-            if datagram.fate != Fate::Lost || !is_old {
+            let is_old = is_idle || datagram.sent_at.saturating_add(kept) < self.now;
+            if datagram.fate != Fate::Lost || !is_old || !datagram.frames.is_empty() {
                 return Ok(());
             }
             self.forget_datagram(index)?;
@@ -376,15 +378,29 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Takes a datagram off the books whose frames are not all settled: they wait for another one.
+    fn give_up_datagram(&mut self, index: u32) -> Result<(), Broken> {
+        self.leave_flight(index)?;
+        self.queue_frames(index)?;
+        while let Some(frame) = self.memory.datagrams.at(index).sound()?.frames.front() {
+            self.memory.leave_datagram(frame)?;
+        }
+        self.forget_datagram(index)
+    }
+
+    /// Makes room for the record of one datagram more, where the pool of them is full: else what is to be sent again waits for
+    /// records that are kept until it arrives. All that is lost is an acknowledgement of the oldest datagram, should it come.
+    pub(super) fn make_record_room(&mut self) -> Result<(), Broken> {
+        let is_full = self.memory.datagrams.vacancy().is_none();
+        let Some(oldest) = self.peer.conversation.sent.front().filter(|_| is_full) else { return Ok(()) };
+        let is_lost = self.memory.datagrams.at(oldest).sound()?.fate == Fate::Lost;
+        if is_lost || self.peer.conversation.probes_due > 0 { self.give_up_datagram(oldest) } else { Ok(()) }
+    }
+
     /// Takes everything in flight for lost: the conversation that carried it is gone.
     pub(super) fn lose_all(&mut self) -> Result<(), Broken> {
         while let Some(index) = self.peer.conversation.sent.front() {
-            self.leave_flight(index)?;
-            self.queue_frames(index)?;
-            while let Some(frame) = self.memory.datagrams.at(index).sound()?.frames.front() {
-                self.memory.leave_datagram(frame)?;
-            }
-            self.forget_datagram(index)?;
+            self.give_up_datagram(index)?;
         }
         self.peer.conversation.loss_at = None;
         self.peer.conversation.probes_due = 0;

@@ -71,9 +71,11 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         let header_len = writer.len();
-        let record = self.memory.datagrams.insert(new_record(number, now));
+        if has_work {
+            self.make_record_room()?;
+        }
         // Without a record nothing can be in flight; acknowledgements still go out.
-        let record = record.map(|key| key.index);
+        let record = self.memory.datagrams.insert(new_record(number, now)).map(|key| key.index);
         let acknowledges = self.write_ack(&mut writer);
         let acked_len = writer.len();
         // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
