@@ -692,3 +692,69 @@ fn a_flight_that_fills_the_pool_of_sent_datagrams_is_repeated() {
         assert_eq!(pair.server.endpoint.usage().datagrams, 0, "{arriving:?}");
     }
 }
+
+/// The server closes after the first call, and a copy of the hello that carried it gets the token for a second session. Another copy
+/// comes when that is open.
+#[test]
+fn what_a_refused_hello_carried_is_not_executed_in_the_next_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"once")).unwrap();
+    // All that the server says but its retries is lost.
+    pair.fate = Box::new(|flying| {
+        let is_stateless = flying.octets[0] & 0xe0 == 0xe0;
+        if flying.from == pair::CLIENT || is_stateless { Fate::Arrive } else { Fate::Lose }
+    });
+    let caller = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
+    let mut callers = Vec::new();
+    pair.run_until(SECOND, |pair| {
+        callers.extend(pair.server.take(caller));
+        !callers.is_empty()
+    });
+    pair.server.endpoint.close(pair.now, callers[0], 0).unwrap();
+    pair.run_until(10 * SECOND, |pair| {
+        callers.extend(pair.server.take(caller));
+        callers.len() == 2
+    });
+    let mut copy = pair.client.sent[1].clone();
+    let arrival = Arrival { from: pair::CLIENT, to: None, ecn: Ecn::NotEct };
+    pair.server.endpoint.handle_datagram(pair.now, arrival, &mut copy).unwrap();
+    pair.flush();
+    let is_call = |event: &&Event| matches!(event, Event::CallReceived { .. });
+    assert_eq!(pair.server.events.iter().filter(is_call).count(), 1);
+}
+
+/// As before, but what comes late is what the server sent in the first session.
+#[test]
+fn what_a_server_sent_before_its_retry_does_not_arrive_in_the_next_session() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"open")).unwrap();
+    pair.fate = Box::new(|flying| {
+        let is_stateless = flying.octets[0] & 0xe0 == 0xe0;
+        if flying.from == pair::CLIENT || is_stateless { Fate::Arrive } else { Fate::Lose }
+    });
+    let caller = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
+    let mut callers = Vec::new();
+    pair.run_until(SECOND, |pair| {
+        callers.extend(pair.server.take(caller));
+        !callers.is_empty()
+    });
+    let sent = pair.server.sent.len();
+    let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"late") };
+    pair.server.endpoint.send(pair.now, callers[0], message).unwrap();
+    pair.flush();
+    pair.server.endpoint.close(pair.now, callers[0], 0).unwrap();
+    let mut late = pair.server.sent[sent].clone();
+    pair.run_until(10 * SECOND, |pair| {
+        callers.extend(pair.server.take(caller));
+        callers.len() == 2
+    });
+    pair.fate = Box::new(|_| Fate::Arrive);
+    // Without the answer to its last hello, it sends that again.
+    assert!(pair.run_until(10 * SECOND, |pair| pair.client.take(caller).is_some()));
+    let arrival = Arrival { from: pair::SERVER, to: None, ecn: Ecn::NotEct };
+    let result = pair.client.endpoint.handle_datagram(pair.now, arrival, &mut late);
+    assert_eq!(result, Err(Rejected::Unknown));
+    assert_eq!(pair.client.endpoint.poll_event(), None);
+}

@@ -355,7 +355,11 @@ impl Endpoint<'_> {
 
     fn on_retry(&mut self, arrival: Arrival, to: ConversationId, answers: u64, token: &[u8]) -> Result<(), Rejected> {
         let index = self.opening_at(arrival, to).ok_or(Rejected::Unknown)?;
-        let result = self.with(index, |scope| scope.on_retry(answers, token));
+        // Under an id that went out with a token the server may have opened a conversation, and ended it since: nothing late of that
+        // one, on either side, is to be taken for the next one's (protocol §3.3.3).
+        let has_tried = self.peers.at(index).is_some_and(|peer| peer.ticket.is_some());
+        let id = if has_tried { self.draw_id(index) } else { to };
+        let result = self.with(index, |scope| scope.on_retry(id, answers, token));
         result.ok_or(Rejected::Violation(CloseCode::Internal))
     }
 
@@ -559,8 +563,8 @@ impl Scope<'_, '_> {
         self.peer.busy_until = Some(self.now.saturating_add(after));
     }
 
-    /// Takes a token, and says hello again with it at once.
-    fn on_retry(&mut self, answers: u64, token: &[u8]) -> Result<(), Broken> {
+    /// Takes a token, and says hello again with it at once, from the conversation id `id`.
+    fn on_retry(&mut self, id: ConversationId, answers: u64, token: &[u8]) -> Result<(), Broken> {
         let Stage::Opening(mut opening) = self.peer.stage else { return Ok(()) };
         // A copy of an older retry, or of one that was taken already, says nothing about the hello of today.
         let is_news = answers >= u64::from(opening.hello_first) && answers < u64::from(opening.hello_count);
@@ -571,6 +575,7 @@ impl Scope<'_, '_> {
             self.disown_carried(record)?;
         }
         self.keep_ticket(token, Purpose::Finish);
+        self.peer.conversation.local = id;
         let behind = u64::from(opening.hello_count) - answers;
         if behind <= 4 {
             let sent_at = opening.sent_at[answers as usize % 4];
