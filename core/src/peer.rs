@@ -78,8 +78,6 @@ pub struct Peer {
     pub side: Side,
     /// How often in a row they were asked about.
     pub ask_count: u8,
-    /// Whether the peer begins no calls of ours any more.
-    pub is_draining: bool,
     /// Whether it is open which session a protected conversation serves: a client that asks for the one before waits for the
     /// answer, and a server for the first datagram, which asks or does not. Nothing of any session is said until then
     /// (protocol §4.16).
@@ -104,6 +102,8 @@ pub struct Peer {
     pub hello_number: u32,
     /// What the server's answer says of the session.
     pub outcome: SessionOutcome,
+    /// Whether the peer begins no calls of ours any more.
+    pub is_draining: bool,
     /// A token for the next opening, if there was room to keep it.
     pub ticket: Option<Block>,
     /// Who the peer must be, as the crypto understands it.

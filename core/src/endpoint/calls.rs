@@ -276,7 +276,7 @@ impl Scope<'_, '_> {
         if seq >= self.peer.session.low.saturating_add(self.config.exchange_window as u64) {
             return Err(Fault::Violation(wire::CloseCode::Exchange));
         }
-        if self.is_crowded() {
+        if self.is_at_quota() {
             return Err(self.no_room());
         }
         let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);

@@ -333,7 +333,7 @@ impl Scope<'_, '_> {
             channel.next = order.saturating_add(1);
         }
         let len = data.data.len();
-        let is_over_quota = self.is_crowded() || u64::from(self.peer.unnumbered_len) + len as u64 > self.config.credit;
+        let is_over_quota = self.is_at_quota() || u64::from(self.peer.unnumbered_len) + len as u64 > self.config.credit;
         let is_full = self.memory.incoming.len() >= self.memory.incoming.capacity();
         if len > self.config.message_len_max || is_over_quota || is_full {
             return Ok(());

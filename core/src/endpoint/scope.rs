@@ -55,7 +55,7 @@ impl Scope<'_, '_> {
 
     /// Says whether the peer has all the exchanges here that it may have: a window of those with a number, and as many that its
     /// own books say are over, or never held, and our application has not taken.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(super) fn is_at_quota(&self) -> bool {
         self.peer.session.theirs.len() as usize >= 2 * self.config.exchange_window
     }
 
