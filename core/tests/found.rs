@@ -7,7 +7,7 @@ mod pair;
 
 use core::time::Duration;
 
-use pair::{Fate, Pair, echo};
+use pair::{Fate, Pair, SERVER, echo};
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
@@ -58,6 +58,35 @@ fn whoever_has_one_datagram_under_way_waits_a_round_trip_and_no_longer() {
     let round_trip = 2 * pair.delay;
     let elapsed = pair.now.saturating_since(begun_at);
     assert!(elapsed <= 44 * round_trip, "{elapsed:?}");
+}
+
+/// Nothing of a reply can come while its conversation is lost, however long another one takes.
+#[test]
+fn the_time_between_two_conversations_is_no_want_of_progress() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    echo(&mut pair, b"open");
+    let octets = [7; 3000];
+    let request = Request { timeout: None, ..Request::new(1, 1, 7, &octets) };
+    pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    let mut from_server_count = 0;
+    pair.fate = Box::new(move |flying| {
+        // Of the reply one fragment arrives.
+        from_server_count += u32::from(flying.from == SERVER && flying.octets.len() > 1000);
+        if from_server_count > 1 { Fate::Lose } else { Fate::Arrive }
+    });
+    pair.run_until(12 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        false
+    });
+    // The conversation is there before the rest of the reply is.
+    pair.fate = Box::new(|flying| if flying.octets[0] & 0xe0 == 0x40 { Fate::Lose } else { Fate::Arrive });
+    pair.run(3 * SECOND);
+    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.run(2 * SECOND);
+    let outcome =
+        pair.client.take(|event| if let Event::CallEnded { outcome, .. } = event { Some(*outcome) } else { None });
+    assert!(matches!(outcome, Some(Outcome::Ok(_))), "{outcome:?}");
 }
 
 /// An address change makes the client send again what the server has, and its handler still has the arguments.

@@ -285,10 +285,11 @@ impl Scope<'_, '_> {
                 place = self.peer.session.list(begun_by).next(&self.memory.exchanges, index);
                 for lane in Lane::ALL {
                     let exchange = self.memory.exchanges.at(index).sound()?;
-                    if !exchange.is_outgoing(lane)
-                        && let Some(flow) = exchange.flow(lane)
-                        && self.memory.incoming.at(flow).sound()?.kind == Kind::Stream
-                    {
+                    let Some(flow) = exchange.flow(lane).filter(|_| !exchange.is_outgoing(lane)) else { continue };
+                    let incoming = self.memory.incoming.at_mut(flow).sound()?;
+                    // Nothing of it could come between the conversations.
+                    incoming.arrived_at = self.now;
+                    if incoming.kind == Kind::Stream {
                         self.notice(index, crate::exchange::Notices::CREDIT << lane as u16)?;
                     }
                 }

@@ -182,7 +182,7 @@ impl Scope<'_, '_> {
                     self.pacing_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
-                    self.peer.stalled_at,
+                    self.stall_deadline(),
                     self.handshake_deadline(),
                     self.moving_deadline(),
                     silence,
@@ -229,13 +229,18 @@ impl Scope<'_, '_> {
         if self.loss_deadline().is_some_and(|at| at <= now) {
             self.on_loss_timeout()?;
         }
-        if self.peer.stalled_at.is_some_and(|at| at <= now) {
+        if self.stall_deadline().is_some_and(|at| at <= now) {
             self.give_up_stalled()?;
         }
         if self.ask_deadline().is_some_and(|at| at <= now) {
             self.ask()?;
         }
         Ok(())
+    }
+
+    /// Returns when to look for flows that make no progress: not before their sender may send.
+    fn stall_deadline(&self) -> Option<Instant> {
+        self.peer.stalled_at.filter(|_| !self.is_asking())
     }
 
     /// Gives up flows that have waited too long for octets that their sender may send (protocol §6.5.3).
