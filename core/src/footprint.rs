@@ -8,6 +8,7 @@ use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 use crate::path::Path;
 use crate::peer::{Moving, Peer};
+use crate::routes::Route;
 use crate::sent::{SentDatagram, SentFrame};
 use crate::session::Channel;
 use crate::storage::{Arena, DeadlineSlot, RangeNode, Slot};
@@ -83,7 +84,8 @@ impl Counts {
 pub const fn memory_bound(config: &Config) -> usize {
     const LINK: usize = size_of::<u32>();
     let counts = Counts::of(config);
-    let peer = size_of::<Slot<Peer>>() + size_of::<Slot<Path>>() + size_of::<DeadlineSlot>() + LINK;
+    let peer =
+        size_of::<Slot<Peer>>() + size_of::<Slot<Path>>() + size_of::<DeadlineSlot>() + size_of::<Route>() + LINK;
     let exchange = size_of::<Slot<Exchange>>()
         + size_of::<Slot<Outgoing>>()
         + size_of::<Slot<Incoming>>()
@@ -139,6 +141,7 @@ macro_rules! storage_for {
             paths: $crate::storage::Slot<$crate::path::Path> = peers, $crate::storage::Slot::EMPTY;
             path_buckets: u32 = path_buckets, 0;
             path_links: u32 = peers, 0;
+            routes: $crate::routes::Route = peers, $crate::routes::Route::EMPTY;
             peer_deadlines: $crate::storage::DeadlineSlot = peers, $crate::storage::DeadlineSlot::EMPTY;
             exchanges: $crate::storage::Slot<$crate::exchange::Exchange> = exchanges, $crate::storage::Slot::EMPTY;
             exchange_buckets: u32 = exchange_buckets, 0;

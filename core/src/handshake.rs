@@ -12,6 +12,8 @@ use crate::wire::Epoch;
 #[derive(Debug)]
 pub struct Handshake {
     lanes: [Lane; 3],
+    /// The number of the next datagram of the hello or handshake epoch.
+    pub next_number: u32,
     /// When unacknowledged octets are sent again.
     pub next_at: Instant,
     /// How often they were.
@@ -54,7 +56,8 @@ impl Handshake {
     /// Makes a handshake in which nothing was said.
     #[must_use]
     pub const fn new(now: Instant) -> Self {
-        Self { lanes: [Lane::new(now), Lane::new(now), Lane::new(now)], next_at: now, round: 0, sent_at: now }
+        let lanes = [Lane::new(now), Lane::new(now), Lane::new(now)];
+        Self { lanes, next_number: 0, next_at: now, round: 0, sent_at: now }
     }
 
     /// Returns one epoch.

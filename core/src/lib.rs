@@ -30,6 +30,7 @@ pub mod path;
 pub mod peer;
 pub mod pmtu;
 pub mod random;
+pub mod routes;
 pub mod rtt;
 pub mod sent;
 pub mod seq;

@@ -139,18 +139,6 @@ impl Memory<'_> {
         Ok(())
     }
 
-    /// Puts an exchange under another peer.
-    pub fn rehome(&mut self, index: u32, peer: u32) -> Result<(), Broken> {
-        let exchange = self.exchanges.at_mut(index).sound()?;
-        let old = core::mem::replace(&mut exchange.peer, peer);
-        let (begun_by, seq) = (exchange.begun_by, exchange.seq);
-        if let Some(seq) = seq {
-            self.by_seq.remove(self.hash(old, begun_by, seq), index);
-            self.by_seq.insert(self.hash(peer, begun_by, seq), index);
-        }
-        Ok(())
-    }
-
     /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
     pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;
@@ -293,6 +281,8 @@ pub struct Storage<'s> {
     /// As many as paths.
     pub path_links: Store<'s, u32>,
     /// As many as peers.
+    pub routes: Store<'s, crate::routes::Route>,
+    /// As many as peers.
     pub peer_deadlines: Store<'s, DeadlineSlot>,
     /// Messages and calls.
     pub exchanges: Store<'s, Slot<Exchange>>,
@@ -341,6 +331,7 @@ impl Storage<'_> {
         let fits = !self.peers.is_empty()
             && self.paths.len() >= self.peers.len()
             && self.path_links.len() >= self.paths.len()
+            && self.routes.len() >= self.peers.len()
             && self.peer_deadlines.len() >= self.peers.len()
             && self.exchange_links.len() >= self.exchanges.len()
             && self.call_deadlines.len() >= self.exchanges.len()
@@ -366,6 +357,7 @@ impl Storage<'static> {
             paths: Store::owned(counts.peers),
             path_buckets: Store::owned(counts.path_buckets),
             path_links: Store::owned(counts.peers),
+            routes: Store::owned(counts.peers),
             peer_deadlines: Store::owned(counts.peers),
             exchanges: Store::owned(counts.exchanges),
             exchange_buckets: Store::owned(counts.exchange_buckets),

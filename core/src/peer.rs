@@ -1,7 +1,6 @@
 //! One peer: its session, the conversation that serves it, and what waits to be sent.
 
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
@@ -40,8 +39,8 @@ pub struct Peer {
     /// Flows that have begun and have more to send, by priority. They need no further credit, so nothing may hold them up: the
     /// credit that others wait for comes back when they are done.
     pub begun: [List<Queued>; PRIORITY_COUNT],
-    /// The number of the next datagram of the hello or handshake epoch of a protected conversation.
-    pub long_number: u32,
+    /// How long the server keeps the session without traffic, in milliseconds.
+    pub lease_millis: u32,
     /// When an authentic datagram was last received.
     pub received_at: Instant,
     /// When the last datagram was sent that the peer acknowledged: the peer's lease runs at least from here.
@@ -56,8 +55,8 @@ pub struct Peer {
     pub asked_at: Instant,
     /// Before which seq everything must be acknowledged for the application to be told.
     pub flush_to: Option<u64>,
-    /// How long the server keeps the session without traffic.
-    pub lease: Duration,
+    /// Server: when the conversation began. Of two that ask for one session, the later one has it.
+    pub begun_at: Instant,
     /// What the peer announced, or what holds until it did.
     pub parameters: Parameters,
     /// How many of our calls are open.
@@ -82,18 +81,21 @@ pub struct Peer {
     /// answer, and a server for the first datagram, which asks or does not. Nothing of any session is said until then
     /// (protocol §4.16).
     pub is_undecided: bool,
+    /// Server: whether the client may not know yet what became of the session that it asked for on a protected conversation. Each
+    /// datagram says so until then (protocol §4.16).
+    pub is_untold: bool,
     /// Whether we refuse calls, because we drain.
     pub is_refusing: bool,
     /// Whether it is to be granted credit as soon as there is memory.
     pub is_starved: bool,
     /// Whether its place is among those who wait for room in the pools, and not among those who are ready.
     pub is_crowded: bool,
+    /// A challenge that is to be answered.
+    pub response: Option<Response>,
     /// The index of the move under way, in a protected conversation.
     pub moving: Option<u32>,
     /// The handshake under way, if there is one.
     pub handshake: Option<u32>,
-    /// A challenge that is to be answered.
-    pub response: Option<Response>,
     /// What the conversation has come to.
     pub stage: Stage,
     /// What outlives the conversation.
@@ -289,8 +291,11 @@ impl Notices {
     pub const ACK_FREQUENCY: u16 = 1 << 7;
     /// RESUME, in a protected conversation.
     pub const RESUME: u16 = 1 << 8;
+    /// SESSION, as the answer to RESUME.
+    pub const RESUMED: u16 = 1 << 9;
     /// Those that must arrive.
-    pub const RELIABLE: u16 = Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME;
+    pub const RELIABLE: u16 =
+        Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME | Self::RESUMED;
     /// Those that are of no session.
     pub const OF_NO_SESSION: u16 = Self::PING | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME;
 }
@@ -333,68 +338,19 @@ pub enum OnPath {}
 #[derive(Debug)]
 pub enum Noticed {}
 
-/// What a session that is resumed takes with it from one slot to another.
-#[derive(Debug)]
-pub struct Luggage {
-    session: Session,
-    queues: [List<Queued>; PRIORITY_COUNT],
-    begun: [List<Queued>; PRIORITY_COUNT],
-    lost: List<InLost>,
-    noticed: List<Noticed>,
-    flush_to: Option<u64>,
-    stalled_at: Option<Instant>,
-    is_draining: bool,
-    open_call_count: u32,
-    open_reply_count: u32,
-    stream_count: u16,
-    run_count: u32,
-    unnumbered_len: u32,
-}
-
-impl Luggage {
-    /// Returns the session.
-    #[must_use]
-    pub const fn session(&self) -> &Session {
-        &self.session
-    }
-}
-
 impl Peer {
-    /// Takes a session and all that belongs to it out of the slot, and leaves `empty`, in which nothing happened.
-    pub fn pack(&mut self, empty: Session) -> Luggage {
-        use core::mem::{replace, take};
-        Luggage {
-            session: replace(&mut self.session, empty),
-            queues: replace(&mut self.queues, [const { List::new() }; PRIORITY_COUNT]),
-            begun: replace(&mut self.begun, [const { List::new() }; PRIORITY_COUNT]),
-            lost: take(&mut self.lost),
-            noticed: take(&mut self.noticed),
-            flush_to: self.flush_to.take(),
-            stalled_at: self.stalled_at.take(),
-            is_draining: take(&mut self.is_draining),
-            open_call_count: take(&mut self.open_call_count),
-            open_reply_count: take(&mut self.open_reply_count),
-            stream_count: take(&mut self.stream_count),
-            run_count: take(&mut self.run_count),
-            unnumbered_len: take(&mut self.unnumbered_len),
-        }
-    }
-
-    /// Puts a session into the slot, of whose own nothing may be left.
-    pub fn unpack(&mut self, luggage: Luggage) {
-        self.session = luggage.session;
-        self.queues = luggage.queues;
-        self.begun = luggage.begun;
-        self.lost = luggage.lost;
-        self.noticed = luggage.noticed;
-        self.flush_to = luggage.flush_to;
-        self.stalled_at = luggage.stalled_at;
-        self.is_draining = luggage.is_draining;
-        self.open_call_count = luggage.open_call_count;
-        self.open_reply_count = luggage.open_reply_count;
-        self.stream_count = luggage.stream_count;
-        self.run_count = luggage.run_count;
-        self.unnumbered_len = luggage.unnumbered_len;
+    /// Lets two peers change conversations, and what is known by them; the sessions stay, and so do the paths.
+    pub const fn swap_conversations(&mut self, other: &mut Self) {
+        use core::mem::swap;
+        swap(&mut self.conversation, &mut other.conversation);
+        swap(&mut self.begun_at, &mut other.begun_at);
+        swap(&mut self.parameters, &mut other.parameters);
+        swap(&mut self.handshake, &mut other.handshake);
+        swap(&mut self.moving, &mut other.moving);
+        swap(&mut self.response, &mut other.response);
+        swap(&mut self.ticket, &mut other.ticket);
+        swap(&mut self.received_at, &mut other.received_at);
+        swap(&mut self.awaiting_since, &mut other.awaiting_since);
     }
 
     /// Returns the queue that a flow is in, or belongs into.

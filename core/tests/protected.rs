@@ -5,12 +5,16 @@
 #[path = "support/pair.rs"]
 mod pair;
 
+extern crate alloc;
+
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use pair::{Fate, Pair, SERVER, answer};
 use posthaste_core::crypto::{FakeCrypto, Limits};
-use posthaste_core::endpoint::{Event, Request};
+use posthaste_core::endpoint::{Answer, Event, Request};
 use posthaste_core::random::Random;
 use posthaste_core::{Config, Outcome};
 
@@ -18,7 +22,19 @@ fn protected(limits: Limits, hello_len: usize) -> Pair {
     let crypto = |seed, identity: &[u8]| {
         Box::new(FakeCrypto::new([seed; 32], identity).with_limits(limits).with_hello_len(hello_len))
     };
-    Pair::secured(Config::internet(), Config::internet(), crypto(3, b"client"), crypto(4, b"server"))
+    Pair::secured(small(), small(), crypto(3, b"client"), crypto(4, b"server"))
+}
+
+/// Small pools: many pairs are made here.
+fn small() -> Config {
+    let mut config = Config::internet();
+    config.peer_count_max = 8;
+    config.exchange_count_max = 512;
+    config.payload_memory = 16 << 20;
+    config.sent_datagram_count_max = 512;
+    config.sent_frame_count_max = 1024;
+    config.used_ticket_count_max = 64;
+    config
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -130,6 +146,158 @@ fn a_session_goes_on_in_another_protected_conversation() {
     // The slots of the conversations before are free again, and the last call waits for the next one to retire it.
     let (client, server) = (pair.client.endpoint.usage(), pair.server.endpoint.usage());
     assert_eq!((client.exchanges, server.exchanges, server.peers), (0, 1, 1));
+}
+
+/// How the conversation ends on which a session is to go on.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    /// Its datagrams are lost from one on, until the client notices.
+    Silence,
+    /// As before, but the client is told of another address soon.
+    Leaving,
+    /// As before, but they are held back, and arrive once the session has gone on elsewhere.
+    Overtaken,
+}
+
+/// Three calls are open, each at another point, when a session is resumed on a conversation that ends before it has got far, and then
+/// on another one. Returns how many datagrams the first took, were it left alone.
+fn resume_again(death: Death, survivor_count: usize) -> usize {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    pair.run(SECOND);
+    let call = |pair: &mut Pair, arguments| {
+        let request = Request { timeout: None, ..Request::new(1, 1, 7, arguments) };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    };
+    let take_call = |pair: &mut Pair| {
+        let taken = |event: &Event| if let Event::CallReceived { call } = event { Some(*call) } else { None };
+        assert!(pair.run_until(SECOND, |pair| pair.server.events.iter().any(|event| taken(event).is_some())));
+        pair.server.take(taken).unwrap()
+    };
+    call(&mut pair, b"runs");
+    let runs = take_call(&mut pair);
+    let known_as = pair.server.endpoint.incoming_call(runs).unwrap().peer;
+    pair.server.endpoint.begin(pair.now, runs).unwrap();
+    call(&mut pair, b"done");
+    let done = take_call(&mut pair);
+    pair.server.endpoint.begin(pair.now, done).unwrap();
+    pair.flush();
+    pair.server.endpoint.reply(pair.now, done, Answer::Ok, b"done", &[]).unwrap();
+    call(&mut pair, b"sent");
+    pair.fate = Box::new(|_| Fate::Lose);
+    pair.flush();
+
+    let (count, held) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(vec![])));
+    let (counted, holding) = (count.clone(), held.clone());
+    pair.fate = Box::new(move |flying| {
+        counted.set(counted.get() + 1);
+        if counted.get() <= survivor_count {
+            return Fate::Arrive;
+        }
+        holding.borrow_mut().push((flying.from, flying.to, flying.octets.clone()));
+        Fate::Lose
+    });
+    pair.client.endpoint.handle_address_change(pair.now);
+    match death {
+        Death::Silence => pair.run(5 * SECOND),
+        Death::Leaving | Death::Overtaken => pair.run(Duration::from_millis(300)),
+    }
+    let first_count = count.get();
+    let is_connected = |event: &&Event| matches!(event, Event::Connected { .. });
+    let first_connected_count = pair.client.events.iter().filter(is_connected).count();
+    pair.fate = Box::new(|_| Fate::Arrive);
+    if !matches!(death, Death::Silence) {
+        pair.client.endpoint.handle_address_change(pair.now);
+    }
+    let mut executed = 2;
+    let run = |pair: &mut Pair, executed: &mut usize| {
+        pair.run_until(5 * SECOND, |pair| {
+            *executed += pair.server.echo(pair.now);
+            false
+        });
+    };
+    if matches!(death, Death::Overtaken) {
+        pair.run(Duration::from_millis(100));
+        for (from, to, octets) in held.take() {
+            pair.network.push_back(pair::Flying { at: pair.now, from, to, octets });
+        }
+    }
+    run(&mut pair, &mut executed);
+    assert_eq!(pair.server.endpoint.incoming_call(runs).unwrap().peer, known_as);
+    pair.server.endpoint.reply(pair.now, runs, Answer::Ok, b"runs", &[]).unwrap();
+    run(&mut pair, &mut executed);
+
+    let mut replies = vec![];
+    while let Some(outcome) = pair.client.take(|event| match event {
+        Event::CallEnded { outcome, .. } => Some(*outcome),
+        _ => None,
+    }) {
+        let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}: {death:?} after {survivor_count}") };
+        replies.push(pair.client.endpoint.payload(reply).unwrap().to_vec());
+        pair.client.endpoint.release(pair.now, reply).unwrap();
+    }
+    replies.sort();
+    assert_eq!(replies, [b"done", b"runs", b"sent"], "{death:?} after {survivor_count}");
+    assert_eq!(executed, 3, "{death:?} after {survivor_count}");
+    // What was held back of the first conversation takes the session back from nobody.
+    let connected_count = pair.client.events.iter().filter(is_connected).count();
+    assert!(connected_count <= first_connected_count + 1, "{death:?} after {survivor_count}");
+    let is_over = |event: &Event| matches!(event, Event::SessionLost { .. } | Event::Closed { .. });
+    for host in [&pair.client, &pair.server] {
+        assert!(!host.events.iter().any(is_over), "{death:?} after {survivor_count}: {:?}", host.events);
+        let counters = host.endpoint.counters();
+        assert_eq!((counters.violations, counters.broken), (0, 0), "{death:?} after {survivor_count}");
+    }
+    pair.run(20 * SECOND);
+    let (client, server) = (pair.client.endpoint.usage(), pair.server.endpoint.usage());
+    assert_eq!((client.peers, server.peers), (1, 1), "{death:?} after {survivor_count}");
+    first_count
+}
+
+#[test]
+fn a_session_is_resumed_wherever_the_conversation_before_ended_that_should_resume_it() {
+    for death in [Death::Silence, Death::Leaving, Death::Overtaken] {
+        let count = resume_again(death, usize::MAX);
+        assert!((6..40).contains(&count), "{count} datagrams");
+        for survivor_count in 0..count {
+            resume_again(death, survivor_count);
+        }
+    }
+}
+
+/// Of what the server says at once, the first datagram is lost; what it says later is lost for half a second.
+#[test]
+fn what_was_sent_before_the_client_knows_its_session_does_not_delay_the_answer() {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    pair.run(SECOND);
+    let octets = [7; 1000];
+    for _ in 0..40 {
+        let request = Request { timeout: None, ..Request::new(1, 1, 7, &octets) };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    }
+    pair.fate = Box::new(|flying| if flying.from == SERVER { Fate::Lose } else { Fate::Arrive });
+    pair.run_until(Duration::from_millis(100), |pair| {
+        pair.server.echo(pair.now);
+        false
+    });
+    let (begins_at, mut count) = (pair.now.saturating_add(pair.delay), 0);
+    let former = pair.server.sent.last().unwrap()[1..9].to_vec();
+    pair.fate = Box::new(move |flying| {
+        let is_data = flying.from == SERVER && flying.octets[0] & 0xe0 == 0x40 && flying.octets[1..9] != former;
+        count += u32::from(is_data);
+        let age = flying.at.saturating_since(begins_at);
+        let is_lost = is_data && (count == 1 || age > Duration::from_millis(35) && age < Duration::from_millis(600));
+        if is_lost { Fate::Lose } else { Fate::Arrive }
+    });
+    pair.client.endpoint.handle_address_change(pair.now);
+    pair.client.events.clear();
+    let is_connected = |event: &Event| matches!(event, Event::Connected { .. });
+    pair.run_until(3 * SECOND, |pair| pair.client.events.iter().any(is_connected));
+    let elapsed = pair.now.saturating_since(begins_at);
+    assert!(elapsed < Duration::from_millis(100), "{elapsed:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use core::fmt;
 
 use crate::wire::{Epoch, Side};
 
-/// Holds the handshake and the keys of every peer of one endpoint, each under the index of the peer's slot.
+/// Holds the handshake and the keys of every conversation of one endpoint, each under the slot that its ids name.
 ///
 /// The endpoint keeps one such object, so it needs neither a type parameter nor a box for each peer. A slot has a life:
 /// [`start`](Self::start), handshake octets in both directions, [`forget`](Self::forget). Methods that name a

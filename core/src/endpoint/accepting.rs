@@ -4,11 +4,9 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::Endpoint;
 use super::input::{Arrival, Asked, Rejected, internal};
-use super::opening::no_session;
 use super::scope::{Fault, Scope};
-use crate::crypto::{Crypto, Generation, Plain, open_datagram, unmask_header};
+use crate::crypto::{Generation, Plain, open_datagram, unmask_header};
 use crate::memory::{Broken, Purpose, Sound};
-use crate::outcome::Unknown;
 use crate::peer::{self, Code, Notices, Stage, Ticket};
 use crate::session::Session;
 use crate::token::{TOKEN_LEN, TicketRefused, Token, TokenKind, resume_proof, secrets_are_equal};
@@ -115,7 +113,10 @@ impl<'s> Endpoint<'s> {
         let resume = resume_in(frames);
         let known = resume.and_then(|resume| self.find_session(resume, remote));
         let (index, outcome) = match known {
-            Some(index) => (self.rejoin(index, arrival)?, SessionOutcome::Resumed),
+            Some(index) => {
+                self.rejoin(index, arrival.from, arrival.to).map_err(internal)?;
+                (index, SessionOutcome::Resumed)
+            }
             None => {
                 let outcome = if resume.is_some() { SessionOutcome::Unknown } else { SessionOutcome::Opened };
                 (self.accept_peer(arrival, session)?, outcome)
@@ -164,6 +165,7 @@ impl<'s> Endpoint<'s> {
         let id = self.draw_id(index);
         let (ticket, reset_token) = self.ticket_for(index, id)?;
         let mut scope = self.scope(index)?;
+        scope.peer.begun_at = scope.now;
         scope.peer.conversation = scope.new_conversation(id, remote);
         scope.peer.conversation.reset_token = Some(reset_token);
         scope.keep_ticket(&ticket, Purpose::Arrive);
@@ -196,59 +198,63 @@ impl<'s> Endpoint<'s> {
         (is_there && secrets_are_equal(&resume_proof(&peer.session.secret, id), &proof)).then_some(index)
     }
 
-    /// Answers a client that asks on a protected conversation for the session that it had (protocol §4.16).
-    pub(super) fn decide(&mut self, index: u32, asked: &Asked) -> Result<(), Broken> {
+    /// Answers a client that asks on a protected conversation for the session that it had (protocol §4.16). Returns the peer whose
+    /// conversation it is from here on.
+    pub(super) fn decide(&mut self, index: u32, asked: &Asked) -> Result<u32, Broken> {
         let remote = self.peers.at(index).sound()?.conversation.remote;
         let found = self.find_session((asked.session, asked.proof), remote).filter(|old| *old != index);
-        // A secret that was stolen opens nothing for another identity.
-        let crypto: &dyn Crypto = self.crypto.get();
-        let known = found.filter(|old| crypto.peer_identity(*old) == crypto.peer_identity(index));
+        let known = found.filter(|old| self.is_same_identity(*old, index));
         if let Some(old) = known {
+            if self.began_later(old, index) {
+                // The client has left this conversation for the one that the session is in: its question came late.
+                self.remove_peer(index)?;
+                return Ok(old);
+            }
             self.take_over(old, index)?;
         }
+        let index = known.unwrap_or(index);
         let peer = self.peers.at_mut(index).sound()?;
         peer.is_undecided = false;
+        peer.is_untold = true;
         peer.outcome = if known.is_some() { SessionOutcome::Resumed } else { SessionOutcome::Unknown };
         peer.hello_number = u32::try_from(asked.number).unwrap_or(u32::MAX);
-        peer.notices |= Notices::SESSION;
+        peer.notices |= Notices::RESUMED;
         peer.news |= peer::News::CONNECTED;
-        Ok(())
+        Ok(index)
     }
 
-    /// Lets the session of one slot go on in another, whose conversation has the keys. Its id becomes that of the slot.
-    fn take_over(&mut self, old: u32, index: u32) -> Result<(), Broken> {
-        let mut scope = self.scope(old)?;
-        scope.lose_all()?;
-        scope.drop_handshake()?;
-        let luggage = scope.peer.pack(no_session(scope.config.credit));
-        scope.peer.stage = Stage::Draining { until: scope.now };
-        scope.peer.notices = 0;
-        scope.peer.news |= peer::News::CLOSED;
-        let session = luggage.session();
-        for list in [&session.ours, &session.unnumbered, &session.theirs] {
-            let mut place = list.front();
-            while let Some(exchange) = place {
-                place = list.next(&scope.memory.exchanges, exchange);
-                scope.memory.rehome(exchange, index)?;
-            }
-        }
-        self.settle(old);
-        let mut scope = self.scope(index)?;
-        scope.end_all(Unknown::SessionLost)?;
-        let id = scope.peer.session.id;
-        scope.peer.unpack(luggage);
-        scope.peer.session.id = id;
-        let parameters = scope.peer.parameters;
-        scope.adopt(parameters)?;
+    /// Says whether two conversations are with the same one: a secret that was stolen opens nothing for another identity.
+    fn is_same_identity(&mut self, a: u32, b: u32) -> bool {
+        let (Some(a), Some(b)) = (self.routes.of(a), self.routes.of(b)) else { return false };
+        let crypto = self.crypto.get();
+        crypto.peer_identity(a) == crypto.peer_identity(b)
+    }
+
+    /// Says whether the first of two conversations began later than the second.
+    fn began_later(&self, a: u32, b: u32) -> bool {
+        let began_at = |index| self.peers.at(index).map(|peer| peer.begun_at);
+        began_at(a) > began_at(b)
+    }
+
+    /// Lets a session go on in the conversation of another slot, which is given up.
+    fn take_over(&mut self, session: u32, conversation: u32) -> Result<(), Broken> {
+        let path = self.scope(conversation)?.path;
+        let (remote, local) = (path.remote, path.local);
+        self.rejoin(session, remote, local)?;
+        let [peer, other] = self.peers.both_mut([session, conversation]).sound()?;
+        peer.swap_conversations(other);
+        self.routes.swap(session, conversation);
+        self.remove_peer(conversation)?;
+        let mut scope = self.scope(session)?;
+        scope.peer.stage = Stage::Open;
+        scope.adopt(scope.peer.parameters)?;
         scope.announce_anew()
     }
 
     /// Moves a session that is resumed to the path that the client comes from.
-    fn rejoin(&mut self, index: u32, arrival: Arrival) -> Result<u32, Rejected> {
-        let mut scope = self.scope(index).map_err(internal)?;
-        scope.lose_all().map_err(internal)?;
-        self.move_peer(index, arrival.from, arrival.to).map_err(internal)?;
-        Ok(index)
+    fn rejoin(&mut self, index: u32, remote: SocketAddr, local: Option<IpAddr>) -> Result<(), Broken> {
+        self.scope(index)?.lose_all()?;
+        self.move_peer(index, remote, local)
     }
 
     fn session_count(&self, ip: IpAddr) -> usize {

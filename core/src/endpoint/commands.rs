@@ -450,7 +450,8 @@ impl Endpoint<'_> {
             }
             Stage::Open => {
                 // The server counts its lease from what it received, which was later: at three quarters it still lives.
-                let ends = state.answered_at.saturating_add(state.lease / 4 * 3);
+                let ends =
+                    state.answered_at.saturating_add(Duration::from_millis(u64::from(state.lease_millis) / 4 * 3));
                 if state.side == wire::Side::Client && now > ends && state.answered_at > Instant::ORIGIN {
                     let id = self.draw_id(index);
                     self.with(index, |scope| {

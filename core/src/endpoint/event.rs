@@ -15,9 +15,6 @@ use crate::storage::Key;
 #[non_exhaustive]
 pub enum Event {
     /// A peer answered: the conversation is open, for the first time or again.
-    ///
-    /// A session that a client resumes on a protected conversation goes on under the id of another peer at its server, and that of
-    /// before is closed. What is open keeps its ids.
     Connected {
         /// The peer.
         peer: PeerId,

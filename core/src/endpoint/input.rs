@@ -143,10 +143,10 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Finds the peer whose conversation an id names: an index and a compare.
+    /// Finds the peer whose conversation an id names: two indices and a compare.
     fn find_conversation(&self, id: ConversationId) -> Option<u32> {
         let ConversationId([socket, a, b, c, ..]) = id;
-        let index = u32::from_be_bytes([0, a, b, c]);
+        let index = self.routes.to(u32::from_be_bytes([0, a, b, c]))?;
         let peer = self.peers.at(index)?;
         (socket == self.config.socket && peer.conversation.local == id).then_some(index)
     }
@@ -177,10 +177,12 @@ impl Endpoint<'_> {
         let result = scope.on_data_datagram(arrival, datagram);
         match result {
             Ok(asked) => {
-                let decided = asked.map_or(Ok(()), |asked| self.decide(index, &asked));
-                if decided.and_then(|()| self.finish_move(index)).is_err() {
+                let decided = asked.map_or(Ok(index), |asked| self.decide(index, &asked));
+                let moved = decided.and_then(|index| self.finish_move(index).map(|()| index));
+                let index = moved.unwrap_or_else(|Broken| {
                     self.break_off(index);
-                }
+                    index
+                });
                 self.settle(index);
                 if self.peers.at(index).is_some_and(|peer| matches!(peer.stage, Stage::Draining { .. })) {
                     self.on_closed(index);
@@ -253,11 +255,11 @@ impl Endpoint<'_> {
             return Err(Rejected::Unknown);
         }
         let sender = scope.peer.side.other();
-        let field = unmask_header(scope.crypto, index, Epoch::Handshake, datagram, 1 + 4 + 16 + 1)?;
+        let field = unmask_header(scope.crypto, scope.route, Epoch::Handshake, datagram, 1 + 4 + 16 + 1)?;
         let (number, len) = (field.number.expand(None), datagram.len());
         let opened = open_datagram(
             scope.crypto,
-            index,
+            scope.route,
             Epoch::Handshake,
             Generation::Current,
             number,
@@ -410,7 +412,7 @@ impl Scope<'_, '_> {
     fn on_data_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<Option<Asked>, Rejected> {
         let now = self.now;
         let field: NumberField =
-            unmask_header(self.crypto, self.index, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
+            unmask_header(self.crypto, self.route, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
         let window = self.peer.conversation.ack.window();
         let number = field.number.expand(window.largest());
         if number > seq::NUMBER_MAX || !window.is_fresh(number) {
@@ -420,7 +422,7 @@ impl Scope<'_, '_> {
         let generation = keys.map_or(Generation::Current, |keys| keys.generation(now, field.phase, number));
         let len = datagram.len();
         let opened =
-            open_datagram(self.crypto, self.index, Epoch::Data, generation, number, datagram, field.frames_offset);
+            open_datagram(self.crypto, self.route, Epoch::Data, generation, number, datagram, field.frames_offset);
         let Ok(frames) = opened else {
             return match self.peer.conversation.keys.as_mut().map(KeyPhase::on_failed_open) {
                 None | Some(Ok(())) => Err(Rejected::NotAuthentic),
@@ -432,7 +434,7 @@ impl Scope<'_, '_> {
             keys.on_opened(now, pto, generation, number).map_err(|_| Rejected::Violation(CloseCode::Crypto))?;
         }
         if generation == Generation::Next {
-            self.crypto.update(self.index);
+            self.crypto.update(self.route);
         }
         self.confirm_handshake().map_err(internal)?;
         let sender = self.peer.side.other();
@@ -465,7 +467,8 @@ impl Scope<'_, '_> {
         };
         self.peer.conversation.ack.on_received(now, number, eliciting, arrival.ecn);
         self.peer.received_at = now;
-        self.peer.awaiting_since = if self.peer.conversation.eliciting_count > 0 { Some(now) } else { None };
+        let is_waiting = self.peer.conversation.eliciting_count > 0 || self.is_asking();
+        self.peer.awaiting_since = is_waiting.then_some(now);
         Ok(asked)
     }
 
@@ -595,6 +598,9 @@ impl Scope<'_, '_> {
     pub(super) fn close(&mut self, code: Code) -> Result<(), Broken> {
         let is_open = self.peer.stage == Stage::Open;
         let is_over = matches!(self.peer.stage, Stage::Closing(_) | Stage::Draining { .. });
+        // Of who has not said yet what for it came, the application knows nothing.
+        let is_known =
+            self.peer.side == Side::Client || !(self.peer.is_undecided || self.peer.stage == Stage::Securing);
         let wait = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(3);
         let until = self.now.saturating_add(wait);
         self.take_carried();
@@ -603,7 +609,7 @@ impl Scope<'_, '_> {
         } else {
             Stage::Draining { until: self.now }
         };
-        if !is_over {
+        if !is_over && is_known {
             self.peer.news |= peer::News::CLOSED;
         }
         self.end_all(Unknown::Closed)

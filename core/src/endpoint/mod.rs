@@ -45,6 +45,7 @@ use crate::path::Path;
 use crate::peer::{self, Code, Peer, Stage};
 use crate::pmtu::PathMtu;
 use crate::random::Random;
+use crate::routes::Routes;
 use crate::rtt::Rtt;
 use crate::siphash;
 use crate::storage::{Arena, Deadlines, Index, Key, Links, List, RangePool, Slots};
@@ -69,6 +70,7 @@ pub struct Endpoint<'s> {
     memory: Memory<'s>,
     peers: Slots<'s, Peer>,
     paths: Slots<'s, Path>,
+    routes: Routes<'s>,
     /// The peer that was asked for last: a client mostly has one.
     recent: Option<Key>,
     by_address: Index<'s>,
@@ -249,6 +251,7 @@ impl<'s> Endpoint<'s> {
             sweep: timers::Sweep::new(now, config.lease, peers.capacity()),
             peers,
             paths: Slots::new(storage.paths),
+            routes: Routes::new(storage.routes),
             recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
@@ -474,6 +477,7 @@ impl<'s> Endpoint<'s> {
         Ok(Scope {
             now: self.now,
             index,
+            route: self.routes.of(index).sound()?,
             config: &self.config,
             peer,
             path,
@@ -635,6 +639,7 @@ impl<'s> Endpoint<'s> {
             path,
             session: opening::no_session(self.config.credit),
             conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, &mut self.random),
+            begun_at: self.now,
             parameters: Parameters::default(),
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
             begun: [const { List::new() }; peer::PRIORITY_COUNT],
@@ -645,6 +650,7 @@ impl<'s> Endpoint<'s> {
             busy_until: None,
             is_draining: false,
             is_undecided: false,
+            is_untold: false,
             is_refusing: false,
             flush_to: None,
             received_at: self.now,
@@ -660,7 +666,7 @@ impl<'s> Endpoint<'s> {
             run_count: 0,
             unnumbered_len: 0,
             open_reply_count: 0,
-            lease: self.config.lease,
+            lease_millis: u32::try_from(self.config.lease.as_millis()).unwrap_or(u32::MAX),
             hello_number: 0,
             outcome: SessionOutcome::Opened,
             ticket: None,
@@ -668,7 +674,6 @@ impl<'s> Endpoint<'s> {
             moving: None,
             response: None,
             handshake: None,
-            long_number: 0,
             ready: Links::UNLINKED,
             eventful: Links::UNLINKED,
             starved: Links::UNLINKED,
@@ -713,18 +718,9 @@ impl<'s> Endpoint<'s> {
         Ok(())
     }
 
-    /// Draws a conversation id: the socket, the slot, and 32 bits that nobody can guess (protocol §4.1).
     fn draw_id(&mut self, index: u32) -> ConversationId {
-        let slot = index.to_be_bytes();
-        loop {
-            let drawn: [u8; 4] = self.random.octets();
-            let id =
-                ConversationId([self.config.socket, slot[1], slot[2], slot[3], drawn[0], drawn[1], drawn[2], drawn[3]]);
-            // All zero means "unknown".
-            if id != ConversationId::UNKNOWN {
-                return id;
-            }
-        }
+        let route = self.routes.of(index).unwrap_or(index);
+        draw_id(self.config.socket, route, &mut self.random)
     }
 
     /// Frees a peer's slot and everything that belongs to it.
@@ -736,7 +732,7 @@ impl<'s> Endpoint<'s> {
         for block in [scope.peer.identity.take(), scope.peer.ticket.take()].into_iter().flatten() {
             scope.memory.arena.free(block);
         }
-        scope.crypto.forget(index);
+        scope.crypto.forget(scope.route);
         let peer = self.peers.at(index).sound()?;
         let (is_eventful, is_starved) = (peer.eventful.is_linked(), peer.starved.is_linked());
         self.leave_turns(index);
@@ -755,6 +751,19 @@ impl<'s> Endpoint<'s> {
 
     const fn accepts(&self) -> bool {
         matches!(self.config.accept, Accept::Peers)
+    }
+}
+
+/// Draws a conversation id: the socket, the peer's route, and 32 bits that nobody can guess (protocol §4.1).
+fn draw_id(socket: u8, route: u32, random: &mut Random) -> ConversationId {
+    let route = route.to_be_bytes();
+    loop {
+        let drawn: [u8; 4] = random.octets();
+        let id = ConversationId([socket, route[1], route[2], route[3], drawn[0], drawn[1], drawn[2], drawn[3]]);
+        // All zero means "unknown".
+        if id != ConversationId::UNKNOWN {
+            return id;
+        }
     }
 }
 

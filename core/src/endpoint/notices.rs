@@ -32,8 +32,9 @@ impl Scope<'_, '_> {
             sent |= peer::Notices::RESUME;
         }
         // Before all else: it tells whose the rest is.
-        if wanted & peer::Notices::SESSION != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
-            sent |= peer::Notices::SESSION;
+        let session = wanted & (peer::Notices::SESSION | peer::Notices::RESUMED);
+        if session != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
+            sent |= session;
         }
         if wanted & peer::Notices::CREDIT != 0 {
             let limit = self.peer.session.returned.saturating_add(self.config.credit);

@@ -110,7 +110,7 @@ impl Scope<'_, '_> {
             Frame::Padding { len: padding }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let number_offset = header.number_offset();
-        seal_datagram(self.crypto, self.index, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
+        seal_datagram(self.crypto, self.route, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
             .map_err(|_| Broken)?;
         // Three times the round trip that is assumed, before the first sample (protocol §4.10).
         let timeout = self.path.rtt.probe_timeout(Duration::ZERO).saturating_mul(1 << opening.hello_count.min(16));
@@ -204,7 +204,7 @@ impl Scope<'_, '_> {
         self.peer.conversation.remote = remote;
         self.peer.conversation.reset_token = Some(session.reset_token);
         self.keep_ticket(session.ticket, Purpose::Arrive);
-        self.peer.lease = Duration::from_millis(session.lease_millis);
+        self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);
         self.adopt(parameters)?;
         self.peer.stage = Stage::Open;
         self.peer.awaiting_since = None;
@@ -519,7 +519,7 @@ impl Scope<'_, '_> {
         Frame::Session(self.granted_session()).encode(&mut writer).map_err(|_| Broken)?;
         let len = writer.len() + CHECKSUM_LEN;
         let out = out.get_mut(..len).ok_or(Broken)?;
-        seal_datagram(self.crypto, self.index, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
+        seal_datagram(self.crypto, self.route, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
         self.peer.notices &= !Notices::ANSWER;
         Ok(len)
     }

@@ -195,7 +195,8 @@ impl Scope<'_, '_> {
                     self.on_notices_acked(exchange.index, notices)?;
                 }
             }
-            Content::Peer { .. } | Content::Channel { .. } => {}
+            Content::Peer { notices } => self.peer.is_untold &= notices & peer::Notices::RESUMED == 0,
+            Content::Channel { .. } => {}
         }
         Ok(())
     }

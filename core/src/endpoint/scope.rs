@@ -19,6 +19,7 @@ use crate::wire::{CloseCode, ResetReason, Role};
 pub(super) struct Scope<'a, 's> {
     pub(super) now: Instant,
     pub(super) index: u32,
+    pub(super) route: u32,
     pub(super) config: &'a Config,
     pub(super) peer: &'a mut Peer,
     pub(super) path: &'a mut Path,

@@ -24,7 +24,7 @@ impl Scope<'_, '_> {
         self.announced().encode(&mut writer).map_err(|NoRoom| Broken)?;
         let len = writer.len();
         let identity = self.peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
-        self.crypto.start(self.index, self.peer.side, &items[..len], identity).map_err(alert)?;
+        self.crypto.start(self.route, self.peer.side, &items[..len], identity).map_err(alert)?;
         let key = self.memory.handshakes.insert(Handshake::new(self.now)).ok_or(Fault::NoRoom)?;
         self.peer.handshake = Some(key.index);
         self.pump_handshake()
@@ -48,7 +48,7 @@ impl Scope<'_, '_> {
     fn pump_handshake(&mut self) -> Result<(), Fault> {
         let Some(index) = self.peer.handshake else { return Ok(()) };
         let mut octets = [0; PIECE_LEN];
-        while let Some((epoch, len)) = self.crypto.write_handshake(self.index, &mut octets).map_err(alert)? {
+        while let Some((epoch, len)) = self.crypto.write_handshake(self.route, &mut octets).map_err(alert)? {
             let handshake = self.memory.handshakes.at_mut(index).sound()?;
             let lane = handshake.lane_mut(epoch);
             if lane.out.is_none() {
@@ -88,7 +88,7 @@ impl Scope<'_, '_> {
         let body = lane.incoming.body.sound()?;
         if to > from {
             let octets = &self.memory.arena.bytes(body)[from as usize..to as usize];
-            self.crypto.read_handshake(self.index, epoch, octets).map_err(alert)?;
+            self.crypto.read_handshake(self.route, epoch, octets).map_err(alert)?;
             self.pump_handshake()?;
         }
         self.check_secured()
@@ -115,12 +115,12 @@ impl Scope<'_, '_> {
     /// Opens the data epoch once the peer has proven who it is.
     fn check_secured(&mut self) -> Result<(), Fault> {
         let is_waiting = matches!(self.peer.stage, Stage::Opening(_) | Stage::Securing);
-        if !is_waiting || !self.crypto.is_ready(self.index, Epoch::Data) {
+        if !is_waiting || !self.crypto.is_ready(self.route, Epoch::Data) {
             return Ok(());
         }
-        let items = self.crypto.peer_parameters(self.index).ok_or(Fault::Violation(CloseCode::Parameters))?;
+        let items = self.crypto.peer_parameters(self.route).ok_or(Fault::Violation(CloseCode::Parameters))?;
         let parameters = Parameters::decode(items).map_err(|_| Fault::Violation(CloseCode::Parameters))?;
-        self.peer.conversation.keys = Some(KeyPhase::new(self.crypto.limits(self.index)));
+        self.peer.conversation.keys = Some(KeyPhase::new(self.crypto.limits(self.route)));
         if self.peer.side == Side::Server {
             self.peer.is_undecided = true;
             self.peer.notices |= Notices::SESSION;
@@ -165,7 +165,7 @@ impl Scope<'_, '_> {
         self.peer.session.id = session.session;
         self.peer.session.incarnation = session.incarnation;
         self.peer.session.secret = session.secret;
-        self.peer.lease = Duration::from_millis(session.lease_millis);
+        self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.conversation.reset_token = Some(session.reset_token);
         Ok(())
@@ -176,7 +176,7 @@ impl Scope<'_, '_> {
         let Some(index) = self.peer.handshake else { return Ok(None) };
         for epoch in [Epoch::Hello, Epoch::Handshake] {
             let is_due = self.memory.handshakes.at(index).sound()?.is_due(epoch);
-            if is_due && self.crypto.is_ready(self.index, epoch) {
+            if is_due && self.crypto.is_ready(self.route, epoch) {
                 return self.build_epoch(index, epoch, out).map(Some);
             }
         }
@@ -193,8 +193,9 @@ impl Scope<'_, '_> {
             from: self.peer.conversation.local,
             token: if is_client_hello { ticket.octets() } else { &[] },
         };
-        let number = u64::from(self.peer.long_number);
-        self.peer.long_number = self.peer.long_number.saturating_add(1);
+        let handshake = self.memory.handshakes.at_mut(index).sound()?;
+        let number = u64::from(handshake.next_number);
+        handshake.next_number = handshake.next_number.saturating_add(1);
         let tag_len = if epoch == Epoch::Hello { CHECKSUM_LEN } else { crate::crypto::TAG_LEN_MAX };
         let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - tag_len]);
         let truncated = TruncatedNumber::new(number, number).sound()?;
@@ -204,7 +205,7 @@ impl Scope<'_, '_> {
             Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let len = writer.len() + tag_len;
-        seal_datagram(self.crypto, self.index, epoch, number, &mut out[..len], header.number_offset())
+        seal_datagram(self.crypto, self.route, epoch, number, &mut out[..len], header.number_offset())
             .map_err(|_| Broken)?;
         let now = self.now;
         if let Stage::Opening(opening) = &mut self.peer.stage
@@ -315,7 +316,7 @@ impl Scope<'_, '_> {
         };
         [Epoch::Hello, Epoch::Handshake]
             .into_iter()
-            .any(|epoch| handshake.is_due(epoch) && self.crypto.is_ready(self.index, epoch))
+            .any(|epoch| handshake.is_due(epoch) && self.crypto.is_ready(self.route, epoch))
     }
 }
 

@@ -55,7 +55,9 @@ impl Endpoint<'_> {
             }
             Stage::Open if self.is_silent(index, self.config.silence_timeout) => {
                 self.with(index, |scope| {
-                    scope.peer.stage = Stage::Suspended;
+                    // Of a conversation that nobody has used yet there is nothing to come back to.
+                    let is_used = !scope.peer.is_undecided;
+                    scope.peer.stage = if is_used { Stage::Suspended } else { Stage::Draining { until: now } };
                     scope.lose_all()
                 });
                 return;

@@ -128,11 +128,11 @@ impl Scope<'_, '_> {
         if let Some(keys) = &mut self.peer.conversation.keys
             && keys.begin_seal(self.now, number).map_err(|_| Broken)? == KeyUpdate::Due
         {
-            self.crypto.update(self.index);
+            self.crypto.update(self.route);
             // The header was written with the phase before.
             datagram[0] ^= KEY_PHASE_BIT;
         }
-        seal_datagram(self.crypto, self.index, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
+        seal_datagram(self.crypto, self.route, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
             .map_err(|_| Broken)
     }
 
@@ -319,6 +319,9 @@ impl Scope<'_, '_> {
     fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         if self.is_asking() {
             self.peer.notices |= peer::Notices::RESUME;
+        }
+        if self.peer.is_untold {
+            self.peer.notices |= peer::Notices::RESUMED;
         }
         let len = writer.len();
         self.write_ready(record, writer, may_cut)?;

@@ -98,6 +98,13 @@ impl<'s, T> Slots<'s, T> {
         self.slots.get_mut(index as usize)?.content.value_mut()
     }
 
+    /// Returns the elements in two slots, whichever they are; `None` if one is vacant, or both are the same.
+    #[must_use]
+    pub fn both_mut(&mut self, indices: [u32; 2]) -> Option<[&mut T; 2]> {
+        let [a, b] = self.slots.get_disjoint_mut(indices.map(|index| index as usize)).ok()?;
+        Some([a.content.value_mut()?, b.content.value_mut()?])
+    }
+
     /// Returns the element; `None` if the key is stale.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&T> {
