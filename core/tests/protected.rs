@@ -300,6 +300,26 @@ fn what_was_sent_before_the_client_knows_its_session_does_not_delay_the_answer()
     assert!(elapsed < Duration::from_millis(100), "{elapsed:?}");
 }
 
+/// Once both have said hello, the client is seen under another port, or the server forgets it; neither of them knows.
+#[test]
+fn a_handshake_begins_anew_with_a_server_that_knows_nothing_of_it() {
+    for is_restarted in [false, true] {
+        let mut pair = protected(GENEROUS, 1500);
+        let peer = pair.dial_to(b"server");
+        let request = Request { timeout: None, ..Request::new(1, 1, 7, b"hello") };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        pair.fate = Box::new(|flying| if flying.octets[0] & 0xe0 == 0xa0 { Fate::Lose } else { Fate::Arrive });
+        pair.run(Duration::from_millis(100));
+        pair.fate = Box::new(|_| Fate::Arrive);
+        if is_restarted {
+            pair.server.endpoint = protected(GENEROUS, 1500).server.endpoint;
+        } else {
+            pair.client.address.set_port(6000);
+        }
+        assert_eq!(answer(&mut pair).1, b"hello", "restarted: {is_restarted}");
+    }
+}
+
 #[test]
 fn a_session_that_a_restarted_server_does_not_know_is_lost_and_another_one_begins() {
     let mut pair = protected(GENEROUS, 200);

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use super::scope::{Fault, Scope};
-use super::{Endpoint, Transmit};
+use super::{Endpoint, Transmit, draw_id};
 use crate::ack::AckEliciting;
 use crate::crypto::{Generation, KeyPhase, Plain, open_datagram, unmask_header};
 use crate::ecn::Ecn;
@@ -589,6 +589,11 @@ impl Scope<'_, '_> {
         opening.next_at = self.now;
         self.peer.stage = Stage::Opening(opening);
         if let Some(handshake) = self.peer.handshake.and_then(|index| self.memory.handshakes.at_mut(index)) {
+            if handshake.lane(Epoch::Hello).incoming.prefix > 0 {
+                // Whoever asks for a token has forgotten the hello that it answered, or sees us elsewhere.
+                let local = draw_id(self.config.socket, self.route, self.random);
+                return self.open(local, opening.resume);
+            }
             handshake.rewind();
         }
         Ok(())

@@ -253,6 +253,10 @@ impl Scope<'_, '_> {
         let handshake = self.memory.handshakes.at_mut(index).sound()?;
         if handshake.next_at <= now {
             handshake.rewind();
+            if matches!(self.peer.stage, Stage::Opening(_)) {
+                // A server that has forgotten it, or sees us elsewhere, understands nothing else (protocol §4.17).
+                handshake.lane_mut(Epoch::Hello).sent = 0;
+            }
             handshake.round = handshake.round.saturating_add(1);
             let timeout = self.handshake_timeout(index)?;
             self.memory.handshakes.at_mut(index).sound()?.next_at = now.saturating_add(timeout);
@@ -306,7 +310,8 @@ impl Scope<'_, '_> {
     /// Returns when the handshake acts next.
     pub(super) fn handshake_deadline(&self) -> Option<Instant> {
         let handshake = self.memory.handshakes.at(self.peer.handshake?)?;
-        handshake.is_open().then_some(handshake.next_at)
+        let is_opening = matches!(self.peer.stage, Stage::Opening(_));
+        (is_opening || handshake.is_open()).then_some(handshake.next_at)
     }
 
     /// Says whether a datagram of the handshake is to be sent at once.
