@@ -320,6 +320,33 @@ fn a_handshake_begins_anew_with_a_server_that_knows_nothing_of_it() {
     }
 }
 
+/// The pacer thinks of a path with a long round-trip time, and has let out all that it lets out for now.
+#[test]
+fn a_question_that_the_pacer_holds_back_makes_no_timer_run_wild() {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.delay = SECOND;
+    let octets = [7; 1000];
+    pair.client.endpoint.call(pair.now, peer, Request { timeout: None, ..Request::new(1, 1, 7, &octets) }).unwrap();
+    pair.run_until(20 * SECOND, |pair| {
+        pair.server.echo(pair.now);
+        false
+    });
+    pair.delay = Duration::from_millis(10);
+    for _ in 0..100 {
+        let request = Request { timeout: None, ..Request::new(1, 1, 7, &octets) };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    }
+    pair.flush();
+    pair.client.endpoint.handle_address_change(pair.now);
+    let mut step_count = 0;
+    pair.run_until(SECOND, |_| {
+        step_count += 1;
+        step_count > 1000
+    });
+    assert!(step_count < 1000);
+}
+
 #[test]
 fn a_session_that_a_restarted_server_does_not_know_is_lost_and_another_one_begins() {
     let mut pair = protected(GENEROUS, 200);

@@ -180,7 +180,8 @@ impl Scope<'_, '_> {
                 });
                 [
                     self.loss_deadline(),
-                    self.peer.conversation.ack.deadline(),
+                    // What asks for a session takes the acknowledgement along, and goes when window and pacer let it.
+                    self.peer.conversation.ack.deadline().filter(|_| !self.is_asking()),
                     self.pacing_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
