@@ -300,6 +300,24 @@ fn what_was_sent_before_the_client_knows_its_session_does_not_delay_the_answer()
     assert!(elapsed < Duration::from_millis(100), "{elapsed:?}");
 }
 
+/// Each repetition of the hello is acknowledged, and must not put off what the client lacks.
+#[test]
+fn a_server_repeats_its_part_of_a_handshake_however_often_the_client_does() {
+    let mut pair = protected(GENEROUS, 200);
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.connect(pair.now, peer).unwrap();
+    let is_handshake = |octets: &[u8]| octets[0] & 0xe0 == 0x80 || octets[0] & 0xe0 == 0xa0;
+    pair.fate = Box::new(
+        move |flying| {
+            if flying.from == SERVER && is_handshake(&flying.octets) { Fate::Lose } else { Fate::Arrive }
+        },
+    );
+    pair.run(8 * SECOND);
+    pair.fate = Box::new(|_| Fate::Arrive);
+    let is_connected = |event: &Event| matches!(event, Event::Connected { .. });
+    assert!(pair.run_until(4 * SECOND, |pair| pair.client.events.iter().any(is_connected)));
+}
+
 /// Once both have said hello, the client is seen under another port, or the server forgets it; neither of them knows.
 #[test]
 fn a_handshake_begins_anew_with_a_server_that_knows_nothing_of_it() {

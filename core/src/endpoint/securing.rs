@@ -200,6 +200,7 @@ impl Scope<'_, '_> {
         let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - tag_len]);
         let truncated = TruncatedNumber::new(number, number).sound()?;
         header.encode(truncated, &mut writer).map_err(|_| Broken)?;
+        let sent = self.memory.handshakes.at(index).sound()?.lane(epoch).sent;
         self.write_handshake(index, epoch, &mut writer)?;
         if is_client_hello && writer.room() > 0 {
             Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
@@ -216,8 +217,11 @@ impl Scope<'_, '_> {
         }
         let timeout = self.handshake_timeout(index)?;
         let handshake = self.memory.handshakes.at_mut(index).sound()?;
-        handshake.sent_at = now;
-        handshake.next_at = now.saturating_add(timeout);
+        if handshake.lane(epoch).sent > sent {
+            // An acknowledgement alone puts nothing off.
+            handshake.sent_at = now;
+            handshake.next_at = now.saturating_add(timeout);
+        }
         self.peer.awaiting_since.get_or_insert(now);
         Ok(len)
     }
