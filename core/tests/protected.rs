@@ -69,6 +69,30 @@ fn keys_that_wear_out_are_replaced_without_a_lost_call() {
     }
 }
 
+/// No acknowledgement comes that allows other keys.
+#[test]
+fn a_session_goes_on_elsewhere_when_keys_wear_out_and_cannot_be_replaced() {
+    let mut pair = protected(Limits { seals: 24, failed_opens: 16 }, 200);
+    let peer = pair.dial_to(b"server");
+    let call = |pair: &mut Pair, arguments| {
+        let request = Request { timeout: None, ..Request::new(1, 1, 7, arguments) };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+    };
+    call(&mut pair, b"before");
+    assert_eq!(answer(&mut pair).1, b"before");
+    for lost_from in [pair.client.address, SERVER] {
+        call(&mut pair, b"hello");
+        pair.fate = Box::new(move |flying| if flying.from == lost_from { Fate::Lose } else { Fate::Arrive });
+        pair.run_until(8 * SECOND, |pair| {
+            pair.server.echo(pair.now);
+            false
+        });
+        pair.fate = Box::new(|_| Fate::Arrive);
+        assert_eq!(answer(&mut pair).1, b"hello");
+    }
+    assert_eq!((pair.client.endpoint.counters().broken, pair.server.endpoint.counters().broken), (0, 0));
+}
+
 #[test]
 fn a_conversation_moves_to_the_address_that_answers_a_challenge() {
     let mut pair = protected(GENEROUS, 200);

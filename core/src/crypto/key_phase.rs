@@ -72,8 +72,7 @@ impl KeyPhase {
     /// The caller then reads [`phase`](Self::phase) for the header. `number` is the datagram's, greater than all before it.
     ///
     /// # Errors
-    /// [`LimitReached`]: the keys may seal nothing more and cannot be replaced yet. The caller holds back until a
-    /// datagram arrives; if none does, the conversation ends by its idle timeout.
+    /// [`LimitReached`]: the keys [may seal nothing more](Self::is_worn_out), and cannot be replaced yet.
     pub fn begin_seal(&mut self, now: Instant, number: u64) -> Result<KeyUpdate, LimitReached> {
         let mut update = KeyUpdate::NotDue;
         // Half the limit leaves as many datagrams again for the time until the other side follows (protocol §9.6).
@@ -87,6 +86,12 @@ impl KeyPhase {
         self.seals += 1;
         self.sealed_from.get_or_insert(number);
         Ok(update)
+    }
+
+    /// Says whether the keys may seal nothing more, and cannot be replaced yet.
+    #[must_use]
+    pub fn is_worn_out(&self, now: Instant) -> bool {
+        self.seals >= self.limits.seals && !(self.confirmed && now >= self.settled_at)
     }
 
     /// Notes that an acknowledgement up to `largest` is on its way to the other side.

@@ -439,6 +439,14 @@ impl<'s> Endpoint<'s> {
     }
 
     fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<Transmit>, Broken> {
+        let peer = self.peers.at(index).sound()?;
+        let is_worn_out = peer.conversation.keys.as_ref().is_some_and(|keys| keys.is_worn_out(self.now));
+        if is_worn_out && matches!(peer.stage, Stage::Open | Stage::Closing(_)) {
+            if peer.stage == Stage::Open {
+                self.lose_contact(index);
+            }
+            return Ok(None);
+        }
         let mut scope = self.scope(index)?;
         let built = match scope.peer.stage {
             Stage::Securing => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::Endpoint;
 use super::scope::{Fault, Scope};
+use super::{Endpoint, draw_id};
 use crate::exchange::{News, Notices, Party, Stage as ExchangeStage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
@@ -48,20 +48,7 @@ impl Endpoint<'_> {
                 self.with(index, |scope| scope.give_up_opening(Unknown::ConnectionLost));
                 return;
             }
-            Stage::Open if peer.side == Side::Client && self.is_silent(index, self.config.resume_after) => {
-                let id = self.draw_id(index);
-                self.with(index, |scope| scope.open(id, Resume::Yes));
-                return;
-            }
-            Stage::Open if self.is_silent(index, self.config.silence_timeout) => {
-                self.with(index, |scope| {
-                    // Of a conversation that nobody has used yet there is nothing to come back to.
-                    let is_used = !scope.peer.is_undecided;
-                    scope.peer.stage = if is_used { Stage::Suspended } else { Stage::Draining { until: now } };
-                    scope.lose_all()
-                });
-                return;
-            }
+            Stage::Open if self.is_silent(index, self.contact_timeout(peer.side)) => return self.lose_contact(index),
             Stage::Securing if peer.received_at.saturating_add(self.config.silence_timeout) <= now => {
                 self.with(index, |scope| scope.close(Code::Protocol(CloseCode::None)));
                 return;
@@ -78,6 +65,28 @@ impl Endpoint<'_> {
             Err(Fault::NoRoom) => self.settle(index),
             Err(Fault::Violation(code)) => self.close_with(index, Code::Protocol(code)),
         }
+    }
+
+    /// Returns how long a side waits for a word: a client looks for a way to its server before the server gives it up.
+    const fn contact_timeout(&self, side: Side) -> Duration {
+        match side {
+            Side::Client => self.config.resume_after,
+            Side::Server => self.config.silence_timeout,
+        }
+    }
+
+    /// Gives up a conversation on which nothing goes on. A client resumes the session on another one, and a server waits for that.
+    pub(super) fn lose_contact(&mut self, index: u32) {
+        self.with(index, |scope| {
+            if scope.peer.side == Side::Client {
+                let id = draw_id(scope.config.socket, scope.route, scope.random);
+                return scope.open(id, Resume::Yes);
+            }
+            // Of a conversation that nobody has used yet there is nothing to come back to.
+            let is_used = !scope.peer.is_undecided;
+            scope.peer.stage = if is_used { Stage::Suspended } else { Stage::Draining { until: scope.now } };
+            scope.lose_all()
+        });
     }
 
     fn is_silent(&self, index: u32, timeout: Duration) -> bool {
