@@ -60,6 +60,20 @@ fn a_hello_longer_than_a_datagram_opens_too() {
 }
 
 #[test]
+fn a_hello_whose_beginning_is_lost_draws_no_answer_without_end() {
+    let mut pair = protected(GENEROUS, 1500);
+    let peer = pair.dial_to(b"server");
+    let mut count = 0;
+    // The first half of the hello with a token.
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from != SERVER);
+        if flying.from != SERVER && count == 3 { Fate::Lose } else { Fate::Arrive }
+    });
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"hello")).unwrap();
+    assert_eq!(answer(&mut pair).1, b"hello");
+}
+
+#[test]
 fn keys_that_wear_out_are_replaced_without_a_lost_call() {
     let mut pair = protected(Limits { seals: 64, failed_opens: 16 }, 200);
     let peer = pair.dial_to(b"server");

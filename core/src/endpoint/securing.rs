@@ -76,7 +76,6 @@ impl Scope<'_, '_> {
             self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch).incoming.body = body;
         }
         let lane = self.memory.handshakes.at_mut(index).sound()?.lane_mut(epoch);
-        lane.is_ack_due = true;
         let holes = self.config.hole_count_max as u32;
         let (arena, ranges) = (&mut self.memory.arena, &mut self.memory.ranges);
         lane.incoming.put(arena, ranges, offset, octets, holes).map_err(|refused| match refused {
@@ -84,6 +83,8 @@ impl Scope<'_, '_> {
             crate::incoming::Refused::NoRoom => Fault::NoRoom,
         })?;
         let (from, to) = (lane.incoming.read, lane.incoming.prefix);
+        // Of what begins with a gap there is nothing to tell.
+        lane.is_ack_due |= to > 0;
         lane.incoming.read = to;
         let body = lane.incoming.body.sound()?;
         if to > from {
