@@ -14,6 +14,7 @@ use posthaste_core::crypto::{
     Alert, BadTag, Crypto, Generation, KeyPhase, KeyUpdate, Limits, open_datagram, seal_datagram, tag_len,
     unmask_header,
 };
+use posthaste_core::endpoint::Event;
 use posthaste_core::time::Instant;
 use posthaste_core::wire::{ConversationId, Epoch, LongHeader, Phase, ShortHeader, Side, TruncatedNumber, Writer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData};
@@ -60,6 +61,56 @@ fn two_endpoints_call_each_other_over_tls_on_a_bad_network_and_change_their_keys
     }
     for host in [&pair.client, &pair.server] {
         assert_eq!(host.endpoint.counters().broken, 0);
+    }
+}
+
+/// Calls are under way in both directions of a lossy network when their conversation is lost, ten times.
+#[test]
+fn a_session_goes_on_in_another_tls_conversation_and_each_call_ends_once() {
+    const COUNT: u32 = 100;
+    let mut crypto = Pair::with_certificates().crypto.into_iter();
+    let [client, server] = [(); 2].map(|()| Box::new(crypto.next().unwrap()));
+    let config = posthaste_core::Config::internet;
+    let mut pair = pair::Pair::secured(config(), config(), client, server);
+    let peer = pair.dial_to(SERVER_NAME);
+    let first = posthaste_core::endpoint::Request::new(1, 1, 7, b"first");
+    pair.client.endpoint.call(pair.now, peer, first).unwrap();
+    assert_eq!(pair::answer(&mut pair).1, b"first");
+    let mut random = posthaste_core::random::Random::new([6; 32]);
+    pair.fate = Box::new(move |_| if random.below(10) < 2 { pair::Fate::Lose } else { pair::Fate::Arrive });
+    let mut executed = 0;
+    for number in 0..COUNT {
+        let arguments = number.to_be_bytes().repeat(500);
+        let request = posthaste_core::endpoint::Request::new(1, 1, 7, &arguments);
+        let request = posthaste_core::endpoint::Request { timeout: None, ..request };
+        pair.client.endpoint.call(pair.now, peer, request).unwrap();
+        if number % 10 == 5 {
+            pair.client.endpoint.handle_address_change(pair.now);
+        }
+        pair.run_until(Duration::from_millis(30), |pair| {
+            executed += pair.server.echo(pair.now);
+            false
+        });
+    }
+    let is_ended = |event: &Event| matches!(event, Event::CallEnded { .. });
+    pair.run_until(Duration::from_secs(60), |pair| {
+        executed += pair.server.echo(pair.now);
+        pair.client.events.iter().filter(|event| is_ended(event)).count() >= COUNT as usize
+    });
+    let mut answered = vec![];
+    for event in core::mem::take(&mut pair.client.events) {
+        assert!(!matches!(event, Event::SessionLost { .. } | Event::Closed { .. }), "{event:?}");
+        if let Event::CallEnded { outcome, .. } = event {
+            let posthaste_core::Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+            let octets = pair.client.endpoint.payload(reply).unwrap();
+            answered.push(u32::from_be_bytes(*octets.first_chunk().unwrap()));
+        }
+    }
+    answered.sort_unstable();
+    assert_eq!((executed, answered), (COUNT as usize, (0..COUNT).collect::<Vec<_>>()));
+    for host in [&pair.client, &pair.server] {
+        assert_eq!((host.endpoint.counters().violations, host.endpoint.counters().broken), (0, 0));
+        assert_eq!(host.endpoint.usage().peers, 1, "nothing is left of the conversations before");
     }
 }
 
