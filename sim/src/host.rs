@@ -3,6 +3,7 @@
 use core::fmt;
 use core::net::SocketAddr;
 
+use posthaste_core::crypto::{FakeCrypto, Limits};
 use posthaste_core::endpoint::{self, Event, Rejected};
 use posthaste_core::wire::CloseCode;
 use posthaste_core::{Config, Endpoint, Instant, Storage};
@@ -27,12 +28,22 @@ pub trait Application {
     fn next_at(&self) -> Option<Instant>;
 }
 
+/// How the conversations of an endpoint are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// By a checksum alone.
+    Plain,
+    /// By a cipher for tests, whose keys last as long as this says.
+    Fake(Limits),
+}
+
 /// An endpoint and the application that uses it.
 pub struct Host<A> {
     endpoint: Endpoint<'static>,
     application: A,
     address: SocketAddr,
     config: Config,
+    protection: Protection,
     seed: u64,
     /// How often it has started.
     life: u64,
@@ -42,15 +53,30 @@ pub struct Host<A> {
 }
 
 impl<A: Application> Host<A> {
-    /// Starts an application with an endpoint at `address`. Each life of it has a seed of its own, drawn from `seed`.
+    /// Starts an application with an endpoint in plain mode at `address`. Each life of it has a seed of its own, drawn from `seed`.
     ///
     /// # Panics
     /// If `config` is out of range.
     #[must_use]
     pub fn new(address: SocketAddr, config: Config, seed: u64, application: A) -> Self {
-        let endpoint = start(&config, seed, 0, Instant::ORIGIN);
+        Self::with_protection(address, config, Protection::Plain, seed, application)
+    }
+
+    /// As [`new`](Self::new), in plain mode or behind a cipher, to which the address is the identity.
+    ///
+    /// # Panics
+    /// If `config` is out of range.
+    #[must_use]
+    pub fn with_protection(
+        address: SocketAddr,
+        config: Config,
+        protection: Protection,
+        seed: u64,
+        application: A,
+    ) -> Self {
+        let endpoint = start(&config, protection, address, seed, 0, Instant::ORIGIN);
         let now = Instant::ORIGIN;
-        let mut host = Self { endpoint, application, address, config, seed, life: 0, now, violation: None };
+        let mut host = Self { endpoint, application, address, config, protection, seed, life: 0, now, violation: None };
         host.application.on_start(host.now, &mut host.endpoint);
         host.drain_events();
         host
@@ -119,7 +145,7 @@ impl<A: Application> Node for Host<A> {
     fn restart(&mut self, now: Instant) {
         self.life += 1;
         self.now = now;
-        self.endpoint = start(&self.config, self.seed, self.life, now);
+        self.endpoint = start(&self.config, self.protection, self.address, self.seed, self.life, now);
         self.application.on_start(now, &mut self.endpoint);
         self.drain_events();
     }
@@ -145,13 +171,31 @@ impl<A> fmt::Debug for Host<A> {
     }
 }
 
-fn start(config: &Config, seed: u64, life: u64, now: Instant) -> Endpoint<'static> {
+fn start(
+    config: &Config,
+    protection: Protection,
+    address: SocketAddr,
+    seed: u64,
+    life: u64,
+    now: Instant,
+) -> Endpoint<'static> {
     let mut dice = Rng::at(seed, ENDPOINT, life);
-    let mut octets = [0; 32];
-    for chunk in octets.chunks_mut(8) {
-        chunk.copy_from_slice(&dice.next_u64().to_le_bytes());
-    }
-    Endpoint::new_insecure(config.clone(), Storage::owned(config), octets, now).expect("the configuration is in range")
+    let mut draw = || {
+        let mut octets = [0; 32];
+        for chunk in octets.chunks_mut(8) {
+            chunk.copy_from_slice(&dice.next_u64().to_le_bytes());
+        }
+        octets
+    };
+    let (drawn, config, storage) = (draw(), config.clone(), Storage::owned(config));
+    let endpoint = match protection {
+        Protection::Plain => Endpoint::new_insecure(config, storage, drawn, now),
+        Protection::Fake(limits) => {
+            let crypto = FakeCrypto::new(draw(), address.to_string().as_bytes()).with_limits(limits);
+            Endpoint::new_owned(config, storage, Box::new(crypto), drawn, now)
+        }
+    };
+    endpoint.expect("the configuration is in range")
 }
 
 /// The random stream of endpoints' seeds.

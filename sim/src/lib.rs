@@ -32,7 +32,7 @@ mod world;
 pub use amplification::Amplification;
 pub use clock::Clock;
 pub use faults::{Fault, LinkFault, Schedule, Side, Way};
-pub use host::{Application, Host};
+pub use host::{Application, Host, Protection};
 pub use ideal::{Controller, Ideal};
 pub use link::{Burst, Corrupt, Duplicate, EcnPolicy, LinkConfig, Outage, Ppm};
 pub use network::{Counters, Datagram, Delivery, Network, Replay, Tap};

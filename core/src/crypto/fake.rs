@@ -152,7 +152,8 @@ impl Crypto for FakeCrypto {
         datagram: &mut [u8],
         frames_offset: usize,
     ) -> Result<(), Alert> {
-        let limit = self.limits.seals;
+        // The limits are those of the data epoch.
+        let limit = if epoch == Epoch::Data { self.limits.seals } else { u64::MAX };
         let peer = self.peer_mut(slot).ok_or(Alert::INTERNAL_ERROR)?;
         let key = peer.key(peer.side, epoch, peer.generation, number).ok_or(Alert::INTERNAL_ERROR)?;
         peer.sealed[epoch as usize].count(number, limit);

@@ -12,11 +12,12 @@ use core::time::Duration;
 
 use client::Client;
 use ledger::Book;
+use posthaste_core::crypto::Limits;
 use posthaste_core::endpoint::{Event, Usage};
 use posthaste_core::{Config, Endpoint, Instant};
 use posthaste_sim::{
-    Application, Fault, Host, LinkConfig, Network, Node, NodeId, Rng, Schedule, Trace, World, coverage, sometimes,
-    sweep,
+    Application, Fault, Host, LinkConfig, Network, Node, NodeId, Protection, Rng, Schedule, Trace, World, coverage,
+    sometimes, sweep,
 };
 use server::Server;
 
@@ -44,10 +45,11 @@ fn scenario(schedule: &Schedule) -> Trace {
     let mut dice = Rng::at(seed, CAMPAIGN, 0);
     let mut world: World<Host<Role>> = World::new(Network::new(seed, LinkConfig::default()));
     let book = Book::default();
-    let config = config();
+    let (config, protection) = (config(), protection(seed));
     let server_address: SocketAddr = "10.0.0.1:4000".parse().expect("an address");
     let role = Role::Server(Server::new(book.clone(), seed));
-    let server = world.add(server_address, Host::new(server_address, config.clone(), derive(seed, 0), role));
+    let server = world
+        .add(server_address, Host::with_protection(server_address, config.clone(), protection, derive(seed, 0), role));
     world.guard(server);
     let count = dice.within(1, 60);
     let span = schedule.heal_at.saturating_since(Instant::ORIGIN);
@@ -55,7 +57,8 @@ fn scenario(schedule: &Schedule) -> Trace {
         .map(|index| {
             let address = SocketAddr::new([10, 0, 1, index as u8].into(), 5000);
             let role = Role::Client(Client::new(book.clone(), seed, index, server_address, count, span));
-            world.add(address, Host::new(address, config.clone(), derive(seed, 1 + index), role))
+            world
+                .add(address, Host::with_protection(address, config.clone(), protection, derive(seed, 1 + index), role))
         })
         .collect();
     schedule.install(&mut world, &clients, server);
@@ -137,6 +140,13 @@ impl Application for Role {
     }
 }
 
+/// One seed in four has protected conversations. What else it draws does not depend on that, and those that once failed without
+/// stay without.
+fn protection(seed: u64) -> Protection {
+    let is_protected = Rng::at(seed, PROTECTION, 0).below(4) == 0 && !ONCE_FAILED.contains(&seed);
+    if is_protected { Protection::Fake(LIMITS) } else { Protection::Plain }
+}
+
 /// Small pools, so that they run full, and leases that end within a run.
 fn config() -> Config {
     let mut config = Config::internet();
@@ -168,6 +178,9 @@ fn derive(seed: u64, index: u64) -> u64 {
 }
 
 const CAMPAIGN: u64 = 0xca3b;
+const PROTECTION: u64 = 0x5ea1;
+/// Keys that wear out within a run, though not before an update can be acknowledged.
+const LIMITS: Limits = Limits { seals: 128, failed_opens: 1 << 20 };
 
 /// Seeds that found something once.
 const ONCE_FAILED: [u64; 26] = [
