@@ -18,6 +18,7 @@ mod sending;
 mod streams;
 mod timers;
 mod transmit;
+mod turns;
 mod usage;
 
 use core::fmt;
@@ -30,13 +31,13 @@ pub use request::{
     Answer, Body, CallError, Delivery, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
     Streamed, Streams,
 };
+pub use turns::Transmit;
 pub use usage::Usage;
 
 use crate::config::{Accept, Config, ConfigError};
 use crate::congestion::Controller;
 use crate::conversation::Conversation;
 use crate::crypto::{Crypto, Plain};
-use crate::ecn::Ecn;
 use crate::ids::PeerId;
 use crate::memory::{Broken, Memory, Purpose, Sound, Storage};
 use crate::outcome::Unknown;
@@ -114,21 +115,6 @@ pub struct Remote<'a> {
     pub address: SocketAddr,
     /// Who it must be, as the crypto understands it; empty in plain mode.
     pub identity: &'a [u8],
-}
-
-/// A datagram to send, written to the start of the buffer that was handed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-#[non_exhaustive]
-pub struct Transmit {
-    /// Where it goes.
-    pub to: SocketAddr,
-    /// The local address that it must come from, if that is known.
-    pub from: Option<IpAddr>,
-    /// The codepoint that it is marked with.
-    pub ecn: Ecn,
-    /// Its length in octets.
-    pub len: usize,
 }
 
 /// Why there can be no peer.
@@ -320,96 +306,6 @@ impl<'s> Endpoint<'s> {
         self.next_event()
     }
 
-    /// Returns the next datagram to send, written to the start of `out`.
-    ///
-    /// Writes at most `Config::datagram_len_max` octets. `None` until the next input, command or deadline.
-    ///
-    /// # Panics
-    /// If `out` is shorter than `Config::datagram_len_max`.
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
-        assert!(out.len() >= self.config.datagram_len_max, "the buffer holds the longest datagram");
-        self.advance(now);
-        let out = &mut out[..self.config.datagram_len_max];
-        if self.rate_deadline().is_some_and(|at| at > self.now) {
-            return None;
-        }
-        let transmit = self.answers.pop(out).or_else(|| self.next_datagram(out))?;
-        self.counters.datagrams_sent += 1;
-        self.counters.octets_sent += transmit.len as u64;
-        if let Some(rate) = self.config.rate_max {
-            let nanos = transmit.len as u64 * 1_000_000_000 / rate.max(1);
-            self.rate_free_at = self.rate_free_at.max(self.now).saturating_add(Duration::from_nanos(nanos));
-        }
-        Some(transmit)
-    }
-
-    /// Returns when the endpoint's own rate lets the next datagram out; a millisecond's worth may leave at once.
-    fn rate_deadline(&self) -> Option<Instant> {
-        self.config.rate_max.map(|_| self.rate_free_at.saturating_sub(RATE_BURST))
-    }
-
-    /// Says whether [`Endpoint::poll_transmit`] may have a datagram: for a loop that lets several commands share one.
-    ///
-    /// Any command and any input can make it so, those that are refused as well.
-    #[must_use]
-    pub fn has_transmit(&self) -> bool {
-        self.has_turn() || !self.answers.is_empty()
-    }
-
-    /// Says whether it is the turn of some peer.
-    fn has_turn(&self) -> bool {
-        !self.ready.is_empty() || (!self.crowded.is_empty() && self.memory.has_room_in_flight())
-    }
-
-    /// Builds the next datagram of the peer whose turn it is.
-    fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
-        // Whatever it was that has made room, this is where it can be told.
-        self.feed_starved();
-        while let Some(index) = self.next_turn() {
-            match self.transmit(index, out) {
-                Ok(Some(transmit)) => {
-                    // To the back: peers take turns.
-                    self.ready.remove(&mut self.peers, index);
-                    self.ready.push_back(&mut self.peers, index);
-                    return Some(transmit);
-                }
-                Ok(None) => self.end_turns(index),
-                Err(Broken) => self.break_off(index),
-            }
-            self.set_deadline(index);
-        }
-        None
-    }
-
-    /// Returns whose turn it is: who has waited for room goes first, or those who take it as it comes would keep it.
-    fn next_turn(&mut self) -> Option<u32> {
-        if let Some(index) = self.crowded.front()
-            && self.memory.has_room_in_flight()
-        {
-            self.leave_turns(index);
-            self.ready.push_front(&mut self.peers, index);
-        }
-        self.ready.front()
-    }
-
-    /// Gives a peer no turn until it has something to send; if only room is missing, until there is some.
-    fn end_turns(&mut self, index: u32) {
-        self.leave_turns(index);
-        let is_crowded = !self.memory.has_room_in_flight()
-            && self.scope(index).is_ok_and(|scope| scope.peer.stage == Stage::Open && scope.has_work());
-        if is_crowded && let Some(peer) = self.peers.at_mut(index) {
-            peer.is_crowded = true;
-            self.crowded.push_back(&mut self.peers, index);
-        }
-    }
-
-    /// Takes a peer off the list of those who take turns, or of those who wait for room.
-    fn leave_turns(&mut self, index: u32) {
-        let Some(peer) = self.peers.at_mut(index).filter(|peer| peer.ready.is_linked()) else { return };
-        let list = if core::mem::take(&mut peer.is_crowded) { &mut self.crowded } else { &mut self.ready };
-        list.remove(&mut self.peers, index);
-    }
-
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -436,41 +332,6 @@ impl<'s> Endpoint<'s> {
     #[must_use]
     pub const fn peer_count(&self) -> u32 {
         self.peers.len()
-    }
-
-    fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<Transmit>, Broken> {
-        let peer = self.peers.at(index).sound()?;
-        let is_worn_out = peer.conversation.keys.as_ref().is_some_and(|keys| keys.is_worn_out(self.now));
-        if is_worn_out && matches!(peer.stage, Stage::Open | Stage::Closing(_)) {
-            if peer.stage == Stage::Open {
-                self.lose_contact(index);
-            }
-            return Ok(None);
-        }
-        let mut scope = self.scope(index)?;
-        let built = match scope.peer.stage {
-            Stage::Securing => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
-            Stage::Opening(_) if scope.peer.handshake.is_some() => {
-                scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct))
-            }
-            Stage::Opening(_) => scope.build_hello(out)?.map(|len| (len, Ecn::NotEct)),
-            Stage::Open if scope.is_handshake_due() => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
-            Stage::Open if scope.has_aside() => {
-                if let Some(aside) = scope.build_aside(out)? {
-                    return Ok(Some(Transmit { to: aside.to, from: aside.from, ecn: Ecn::NotEct, len: aside.len }));
-                }
-                scope.build_data(out)?.map(|built| (built.len, built.ecn))
-            }
-            Stage::Open if scope.peer.notices & peer::Notices::ANSWER != 0 => {
-                Some((scope.build_answer(out)?, Ecn::NotEct))
-            }
-            Stage::Open => scope.build_data(out)?.map(|built| (built.len, built.ecn)),
-            Stage::Closing(_) => scope.build_close(out)?.map(|len| (len, Ecn::NotEct)),
-            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => None,
-        };
-        let Some((len, ecn)) = built else { return Ok(None) };
-        let (to, from) = (scope.path.remote, scope.path.local);
-        Ok(Some(Transmit { to, from, ecn, len }))
     }
 
     /// Takes the later of two clock readings: time never goes back.
@@ -531,39 +392,6 @@ impl<'s> Endpoint<'s> {
         self.set_deadline(index);
         if let Some(path) = self.peers.at(index).map(|peer| peer.path) {
             self.wake_path(path);
-        }
-    }
-
-    /// Lets the peers go on that wait for the window of a path, when there is room: it is one of them that has made it.
-    fn wake_path(&mut self, path: u32) {
-        let Some(entry) = self.paths.at_mut(path).filter(|entry| entry.is_full && entry.has_room()) else { return };
-        entry.is_full = false;
-        let mut place = entry.peers.front();
-        while let Some(index) = place {
-            place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
-            let is_ready = self.peers.at(index).is_some_and(|peer| peer.ready.is_linked());
-            if !is_ready && self.wants_to_send(index) {
-                self.ready.push_back(&mut self.peers, index);
-            }
-        }
-    }
-
-    fn wants_to_send(&mut self, index: u32) -> bool {
-        let now = self.now;
-        let Ok(scope) = self.scope(index) else { return false };
-        match scope.peer.stage {
-            Stage::Securing => scope.is_handshake_due(),
-            Stage::Opening(_) if scope.peer.handshake.is_some() => scope.is_handshake_due(),
-            Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => {
-                scope.peer.notices != 0
-                    || scope.is_handshake_due()
-                    || scope.has_aside()
-                    || scope.has_work()
-                    || scope.peer.conversation.ack.is_due(now)
-            }
-            Stage::Closing(closing) => closing.is_due,
-            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
         }
     }
 
@@ -774,9 +602,6 @@ fn draw_id(socket: u8, route: u32, random: &mut Random) -> ConversationId {
         }
     }
 }
-
-/// What the rate of the endpoint lets out at once.
-const RATE_BURST: Duration = Duration::from_millis(1);
 
 /// Longer than any server name or key; a number we chose.
 const IDENTITY_LEN_MAX: usize = 1024;
