@@ -13,7 +13,7 @@ use posthaste_core::congestion::Algorithm;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Body, Delivery, Event, Message, Rejected, Remote, Request, Streamed, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
-use posthaste_core::{Config, Outcome, StaleId, Unknown};
+use posthaste_core::{Config, Outcome, PeerId, StaleId, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -729,22 +729,10 @@ fn what_a_refused_hello_carried_is_not_executed_in_the_next_session() {
     let mut pair = Pair::new();
     let peer = pair.dial();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"once")).unwrap();
-    // All that the server says but its retries is lost.
-    pair.fate = Box::new(|flying| {
-        let is_stateless = flying.octets[0] & 0xe0 == 0xe0;
-        if flying.from == pair::CLIENT || is_stateless { Fate::Arrive } else { Fate::Lose }
-    });
-    let caller = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
-    let mut callers = Vec::new();
-    pair.run_until(SECOND, |pair| {
-        callers.extend(pair.server.take(caller));
-        !callers.is_empty()
-    });
-    pair.server.endpoint.close(pair.now, callers[0], 0).unwrap();
-    pair.run_until(10 * SECOND, |pair| {
-        callers.extend(pair.server.take(caller));
-        callers.len() == 2
-    });
+    pair.fate = Box::new(lose_all_answers_but_retries);
+    let first = await_connected(&mut pair);
+    pair.server.endpoint.close(pair.now, first, 0).unwrap();
+    await_connected(&mut pair);
     let mut copy = pair.client.sent[1].clone();
     let arrival = Arrival { from: pair::CLIENT, to: None, ecn: Ecn::NotEct };
     pair.server.endpoint.handle_datagram(pair.now, arrival, &mut copy).unwrap();
@@ -759,31 +747,39 @@ fn what_a_server_sent_before_its_retry_does_not_arrive_in_the_next_session() {
     let mut pair = Pair::new();
     let peer = pair.dial();
     pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"open")).unwrap();
-    pair.fate = Box::new(|flying| {
-        let is_stateless = flying.octets[0] & 0xe0 == 0xe0;
-        if flying.from == pair::CLIENT || is_stateless { Fate::Arrive } else { Fate::Lose }
-    });
-    let caller = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
-    let mut callers = Vec::new();
-    pair.run_until(SECOND, |pair| {
-        callers.extend(pair.server.take(caller));
-        !callers.is_empty()
-    });
+    pair.fate = Box::new(lose_all_answers_but_retries);
+    let first = await_connected(&mut pair);
     let sent = pair.server.sent.len();
     let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(b"late") };
-    pair.server.endpoint.send(pair.now, callers[0], message).unwrap();
+    pair.server.endpoint.send(pair.now, first, message).unwrap();
     pair.flush();
-    pair.server.endpoint.close(pair.now, callers[0], 0).unwrap();
+    pair.server.endpoint.close(pair.now, first, 0).unwrap();
     let mut late = pair.server.sent[sent].clone();
-    pair.run_until(10 * SECOND, |pair| {
-        callers.extend(pair.server.take(caller));
-        callers.len() == 2
-    });
+    await_connected(&mut pair);
     pair.fate = Box::new(|_| Fate::Arrive);
     // Without the answer to its last hello, it sends that again.
-    assert!(pair.run_until(10 * SECOND, |pair| pair.client.take(caller).is_some()));
+    assert!(pair.run_until(10 * SECOND, |pair| pair.client.take(connected).is_some()));
     let arrival = Arrival { from: pair::SERVER, to: None, ecn: Ecn::NotEct };
     let result = pair.client.endpoint.handle_datagram(pair.now, arrival, &mut late);
     assert_eq!(result, Err(Rejected::Unknown));
     assert_eq!(pair.client.endpoint.poll_event(), None);
+}
+
+fn lose_all_answers_but_retries(flying: &pair::Flying) -> Fate {
+    let is_stateless = flying.octets[0] & 0xe0 == 0xe0;
+    if flying.from == pair::CLIENT || is_stateless { Fate::Arrive } else { Fate::Lose }
+}
+
+fn connected(event: &Event) -> Option<PeerId> {
+    if let Event::Connected { peer } = event { Some(*peer) } else { None }
+}
+
+/// Waits until the server has another client.
+fn await_connected(pair: &mut Pair) -> PeerId {
+    let mut found = None;
+    pair.run_until(10 * SECOND, |pair| {
+        found = pair.server.take(connected);
+        found.is_some()
+    });
+    found.expect("a client connects")
 }
