@@ -207,7 +207,8 @@ impl Scope<'_, '_> {
     }
 
     fn pacing_deadline(&self) -> Option<Instant> {
-        if !self.has_work() {
+        // While the window is full, an ack is what to wait for.
+        if !self.has_work() || !self.path.has_room() {
             return None;
         }
         self.pacing_until().filter(|at| *at > self.now)

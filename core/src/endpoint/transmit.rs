@@ -146,7 +146,7 @@ impl Scope<'_, '_> {
         };
         self.peer.conversation.ecn.on_sent(ecn);
         self.path.controller.on_sent(now, self.path.in_flight);
-        self.path.pacer.on_sent(now, len);
+        self.path.pacer.on_sent(now, len, self.path.in_flight);
         self.path.in_flight += len as u64;
         let has_more = self.has_work();
         let conversation = &mut self.peer.conversation;
@@ -215,15 +215,18 @@ impl Scope<'_, '_> {
             // Short, so that a black hole for longer ones does not swallow the probes too (RFC 8899 §4.3).
             return full.min(DATAGRAM_LEN_MIN);
         }
-        if self.pacing_until().is_some() {
-            self.path.is_held = true;
-            return 0;
-        }
+        let is_paced = self.pacing_until().is_some();
+        self.path.is_held |= is_paced;
         if self.path.controller.allows(self.path.in_flight, full) {
-            return full;
+            if is_paced {
+                self.path.pacer.on_held();
+            }
+            return if is_paced { 0 } else { full };
         }
         self.path.is_full = true;
-        if !self.path.has_room() {
+        // What is less than a datagram may have to wait for an ack, and what waits for an ack has no late timer to blame.
+        self.path.pacer.on_window_full();
+        if is_paced || !self.path.has_room() {
             return 0;
         }
         let left = self.path.controller.window().saturating_sub(self.path.in_flight);
@@ -231,11 +234,8 @@ impl Scope<'_, '_> {
     }
 
     /// Returns when the pacer lets the next datagram out, if not at once.
-    ///
-    /// Asked for a short datagram: with that for the longest, small calls would be let out one at a time where the quantum
-    /// has room for hundreds. What a longer one takes too much is a debt that the next one waits for.
     pub(super) fn pacing_until(&self) -> Option<Instant> {
-        self.path.pacer.until(self.now, DATAGRAM_LEN_MIN)
+        self.path.pacer.until(self.now)
     }
 
     /// Returns the longest datagram that the path carries and the peer takes.
