@@ -51,22 +51,22 @@ fn reordering_and_copies_cost_little() {
     assert!(part >= 0.85, "{part}");
 }
 
-/// A window of CUBIC is lowered some three times in ten seconds of this link, by whose datagram meets the full queue. A model of two
-/// flawless ones, each met in proportion to its share, gives a factor of 1.2 in the median of many runs and 1.6 in a tenth of
-/// them: one run says little.
+/// Who meets the full queue is chance: two flawless senders of CUBIC that each lose in proportion to their share, and not more, end
+/// at a factor above 1.5 in a tenth of all runs. Spaced datagrams keep ours below it.
 #[test]
 fn two_senders_share_a_link() {
-    let runs: Vec<[f64; 2]> = (0..15).map(|run| share(2 * SECOND + 7 * MS * run)).collect();
-    let factors: Vec<f64> = runs.iter().map(|[first, second]| (first / second).max(second / first)).collect();
+    let runs: Vec<[f64; 2]> = (0..20).map(|run| share(run.into(), 2 * SECOND + 7 * MS * run)).collect();
+    let mut factors: Vec<f64> = runs.iter().map(|[first, second]| (first / second).max(second / first)).collect();
+    factors.sort_unstable_by(f64::total_cmp);
     let [first, second] = [0, 1].map(|index| runs.iter().map(|run| run[index]).sum::<f64>());
-    let (factor, bias) = (median(factors.clone()), first / second);
     let used = (first + second) / (runs.len() as f64 * 125e6);
     println!(
-        "two senders, the second 2 s later: a factor of {factor:.2}, the median of {factors:.2?}; first to second over all \
-         runs {bias:.2}; {used:.3} of the link"
+        "two senders, the second 2 s later: factors of {factors:.2?}; first to second over all runs {:.2}; {used:.3} of the \
+         link",
+        first / second
     );
-    assert!(factor <= 1.5, "{factor}");
-    assert!((0.75..=1.33).contains(&bias), "{bias}");
+    assert!(factors.iter().all(|factor| *factor <= 1.5), "{factors:?}");
+    assert!(median(factors) <= 1.2 && used >= 0.9);
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn bulk(seed: u64, link: LinkConfig, seconds: u64) -> f64 {
 
 /// Lets two send endless messages over one link, the second from `since` on, and returns the octets that were taken of each in
 /// the last 10 of 30 s.
-fn share(since: Duration) -> [f64; 2] {
-    let (mut world, server) = world(1, hundred_mbit());
+fn share(seed: u64, since: Duration) -> [f64; 2] {
+    let (mut world, server) = world(seed, hundred_mbit());
     let clients = [0, 1].map(|index| add_client(&mut world, index, Work::Bulk));
     let (first, second) = (world.address(clients[0]), world.address(clients[1]));
     let to = world.address(server);
