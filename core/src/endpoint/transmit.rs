@@ -218,10 +218,11 @@ impl Scope<'_, '_> {
         let is_paced = self.pacing_until().is_some();
         self.path.is_held |= is_paced;
         if self.path.controller.allows(self.path.in_flight, full) {
-            if is_paced {
-                self.path.pacer.on_held();
+            if !is_paced {
+                return full;
             }
-            return if is_paced { 0 } else { full };
+            self.path.pacer.on_held();
+            return 0;
         }
         self.path.is_full = true;
         // What is less than a datagram may have to wait for an ack, and what waits for an ack has no late timer to blame.
