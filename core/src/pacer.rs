@@ -24,9 +24,9 @@ pub struct Pacer {
     /// What an octet costs, in 2^-32 ns; nothing while there is no rate.
     octet_cost: u64,
     /// The longest burst, in octets.
-    burst_len_max: u64,
+    burst_len_max: u32,
     /// Octets of the present burst that may still leave without being paid for.
-    burst_left: u64,
+    burst_left: u32,
     /// Whether the next datagram waits for the bucket, and for nothing else.
     is_holding: bool,
 }
@@ -52,7 +52,7 @@ impl Pacer {
         let datagram_len = controller.datagram_len();
         self.octet_cost = if rtt.has_sample() { octet_cost(controller, rtt) } else { 0 };
         let wanted = self.octets_in(BURST_TIME).max(BURST_COUNT * datagram_len);
-        self.burst_len_max = wanted.min(BURST_LEN_MAX).max(datagram_len);
+        self.burst_len_max = octets(wanted.min(BURST_LEN_MAX).max(datagram_len));
     }
 
     /// Takes note that a datagram of `len` octets leaves while `in_flight` octets, without it, are under way.
@@ -60,14 +60,14 @@ impl Pacer {
         let len = len as u64;
         if in_flight == 0 {
             // The last one of the burst is paid for, so that the next one is spaced from it.
-            self.burst_left = self.burst_len_max.saturating_sub(len);
+            self.burst_left = self.burst_len_max.saturating_sub(octets(len));
         }
         if core::mem::take(&mut self.is_holding) {
             let late = self.octets_in(now.saturating_since(self.empty_at));
-            self.burst_left = self.burst_left.max(late.min(self.burst_len_max));
+            self.burst_left = self.burst_left.max(octets(late).min(self.burst_len_max));
         }
-        let cost = self.cost(len.saturating_sub(self.burst_left)) + u128::from(self.empty_at_fraction);
-        self.burst_left = self.burst_left.saturating_sub(len);
+        let cost = self.cost(len.saturating_sub(self.burst_left.into())) + u128::from(self.empty_at_fraction);
+        self.burst_left = self.burst_left.saturating_sub(octets(len));
         let whole = u64::try_from(cost >> FRACTION_BITS).unwrap_or(u64::MAX);
         self.empty_at = self.empty_at.max(now).saturating_add(Duration::from_nanos(whole));
         self.empty_at_fraction = cost as u32;
@@ -100,6 +100,11 @@ impl Pacer {
         let octets = (u128::from(nanos(time)) << FRACTION_BITS) / u128::from(self.octet_cost.max(1));
         u64::try_from(octets).unwrap_or(u64::MAX)
     }
+}
+
+/// Makes a length short, as it is kept; longer than a burst is as good as endless.
+fn octets(len: u64) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// The inverse of the rate, which is what may leave within a round trip over the round trip.
