@@ -109,15 +109,12 @@ fn octets(len: u64) -> u32 {
 
 /// The inverse of the rate, which is what may leave within a round trip over the round trip.
 fn octet_cost(controller: &Controller, rtt: &Rtt) -> u64 {
-    let window = u128::from(controller.window());
-    let allowed = if controller.is_in_slow_start() {
-        // The window doubles while it is sent once.
-        2 * window
-    } else {
-        // Five quarters (RFC 9002 §7.7), and a burst: a window of a few datagrams would lose much of its rate to the waits between
-        // them, and may leave at once.
-        5 * window / 4 + u128::from(BURST_COUNT * controller.datagram_len())
-    };
+    // In slow start the window doubles while it is sent once.
+    let round_count = if controller.is_in_slow_start() { 2 } else { 1 };
+    let window = round_count * u128::from(controller.window());
+    // Five quarters (RFC 9002 §7.7), and a burst: a window of a few datagrams would lose much of its rate to the waits between
+    // them, and may leave at once.
+    let allowed = 5 * window / 4 + u128::from(BURST_COUNT * controller.datagram_len());
     let round_trip = u128::from(nanos(rtt.smoothed())) << FRACTION_BITS;
     u64::try_from(round_trip / allowed.max(1)).unwrap_or(u64::MAX).max(1)
 }
@@ -153,9 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn slow_start_paces_two_windows_a_round_trip() {
+    fn slow_start_paces_twice_the_window_like_any_other() {
         let mut rtt = Rtt::new(Duration::from_millis(333));
-        rtt.on_sample(at(0), Duration::from_millis(60), Duration::ZERO);
+        // Five quarters of 24 000 octets and a burst of 12 000 in a round trip: 400 in a millisecond.
+        rtt.on_sample(at(0), Duration::from_millis(105), Duration::ZERO);
         let mut pacer = Pacer::new(&Controller::new(Algorithm::Cubic, 1200, u64::MAX), &rtt);
         for index in 0..10 {
             assert_eq!(pacer.until(at(5 + 3 * index)), None);

@@ -59,14 +59,14 @@ fn two_senders_share_a_link() {
     let mut factors: Vec<f64> = runs.iter().map(|[first, second]| (first / second).max(second / first)).collect();
     factors.sort_unstable_by(f64::total_cmp);
     let [first, second] = [0, 1].map(|index| runs.iter().map(|run| run[index]).sum::<f64>());
-    let used = (first + second) / (runs.len() as f64 * 125e6);
+    let (bias, used) = (first / second, (first + second) / (runs.len() as f64 * 125e6));
     println!(
-        "two senders, the second 2 s later: factors of {factors:.2?}; first to second over all runs {:.2}; {used:.3} of the \
-         link",
-        first / second
+        "two senders, the second 2 s later: factors of {factors:.2?}; first to second over all runs {bias:.2}; {used:.3} of the \
+         link"
     );
     assert!(factors.iter().all(|factor| *factor <= 1.5), "{factors:?}");
     assert!(median(factors) <= 1.2 && used >= 0.9);
+    assert!((0.75..=1.33).contains(&bias), "{bias}");
 }
 
 #[test]
