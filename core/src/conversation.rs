@@ -82,6 +82,14 @@ impl Conversation {
         }
     }
 
+    /// Takes note that an acknowledgement up to `largest` is on its way.
+    pub fn on_ack_sent(&mut self, largest: u64) {
+        self.ack.on_ack_sent();
+        if let Some(keys) = &mut self.keys {
+            keys.on_ack_sent(largest);
+        }
+    }
+
     /// Returns the phase of the keys that the next datagram is sealed with.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -85,6 +85,7 @@ impl OpenList {
     }
 }
 
+/// Copies the seqs alone: mostly there are none, and the rest is memory that would have to be fetched.
 impl Clone for OpenList {
     fn clone(&self) -> Self {
         let mut copy = Self::EMPTY;

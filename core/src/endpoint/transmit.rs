@@ -41,12 +41,12 @@ impl Scope<'_, '_> {
     pub(super) fn build_data(&mut self, out: &mut [u8]) -> Result<Option<Built>, Broken> {
         let now = self.now;
         let allowance = self.allowance(out.len());
-        if self.is_asking() && self.peer.conversation.ack.is_due(now) {
+        let is_ack_due = self.peer.conversation.ack.is_due(now);
+        if self.is_asking() && is_ack_due {
             // The first datagram of ours that arrives has to ask for the session (protocol §4.16).
             self.peer.notices |= peer::Notices::RESUME;
         }
         let has_work = allowance > 0 && self.has_work();
-        let is_ack_due = self.peer.conversation.ack.is_due(now);
         // Before the work: a bulk transfer, which gains the most by longer datagrams, always has some.
         if allowance > 0
             && self.peer.conversation.probes_due == 0
@@ -79,16 +79,12 @@ impl Scope<'_, '_> {
         let acknowledges = self.write_ack(&mut writer);
         let acked_len = writer.len();
         // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
-        let mut is_news = is_ack_due && acked_len > header_len;
-        let mut low = 0;
-        if !self.peer.is_undecided {
-            let is_untold = self.watermark().0 > self.peer.session.low_sent;
-            is_news |= has_work && is_untold;
-            // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
-            if has_work || is_untold {
-                low = self.write_retired(&mut writer);
-            }
-        }
+        let is_ack_news = is_ack_due && acked_len > header_len;
+        let is_untold = !self.peer.is_undecided && self.watermark().0 > self.peer.session.low_sent;
+        let is_news = is_ack_news || (has_work && is_untold);
+        // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
+        let tells = !self.peer.is_undecided && (has_work || is_untold);
+        let low = if tells { self.write_retired(&mut writer) } else { 0 };
         let quiet_len = writer.len();
         if let Some(record) = record
             && has_work
@@ -104,20 +100,16 @@ impl Scope<'_, '_> {
         let is_eliciting = writer.len() > quiet_len;
         pad(&mut writer, tag_len)?;
         let len = writer.len() + tag_len;
-        let datagram = &mut out[..len];
         if !is_eliciting {
             self.forget_record(record)?;
         }
-        self.seal(number, datagram)?;
+        self.seal(number, &mut out[..len])?;
         let record = record.filter(|_| is_eliciting);
         if let Some(record) = record {
             self.memory.datagrams.at_mut(record).sound()?.low = low;
         }
         if let Some(largest) = acknowledges {
-            self.peer.conversation.ack.on_ack_sent();
-            if let Some(keys) = &mut self.peer.conversation.keys {
-                keys.on_ack_sent(largest);
-            }
+            self.peer.conversation.on_ack_sent(largest);
         }
         let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
