@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         server.transmit(now);
         client.transmit(now);
-        wait(&server, &client, since(clock))?;
+        wait(&mut server, &mut client, since(clock))?;
         server.receive(since(clock));
         client.receive(since(clock));
     };
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Sleeps until a datagram has come, or a deadline.
-fn wait(server: &Port, client: &Port, now: Instant) -> io::Result<()> {
+fn wait(server: &mut Port, client: &mut Port, now: Instant) -> io::Result<()> {
     let deadline = [server.endpoint.poll_timeout(), client.endpoint.poll_timeout()].into_iter().flatten().min();
     let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
         // Rounded up: a sleep that ends a moment too early would be followed by one of no length, and that by another.

@@ -105,7 +105,7 @@ impl Node for Host {
         Some(Transmit { from: self.address, to: transmit.to, ecn: transmit.ecn, len: transmit.len })
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&mut self) -> Option<Instant> {
         self.endpoint.poll_timeout()
     }
 

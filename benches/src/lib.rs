@@ -94,7 +94,7 @@ impl Pair {
 
     /// Asks both when they want to be woken, as a loop does whenever it has nothing else to do.
     #[must_use]
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&mut self) -> Option<Instant> {
         [self.client.poll_timeout(), self.server.poll_timeout()].into_iter().flatten().min()
     }
 

@@ -161,7 +161,7 @@ impl Pair {
     }
 
     fn pass_to_deadline(&mut self) {
-        if let Some(at) = self.hosts.iter().filter_map(|host| host.endpoint.poll_timeout()).min() {
+        if let Some(at) = self.hosts.iter_mut().filter_map(|host| host.endpoint.poll_timeout()).min() {
             self.pass(at.saturating_since(self.now));
         }
     }
@@ -261,7 +261,7 @@ impl Pair {
             }
             self.collect();
             if self.network.is_empty() {
-                let is_idle = self.hosts.iter().all(|host| host.endpoint.poll_timeout().is_none());
+                let is_idle = self.hosts.iter_mut().all(|host| host.endpoint.poll_timeout().is_none());
                 if is_idle && self.ledger.entries.iter().all(|entry| entry.end != End::Open) {
                     return self.ledger.close();
                 }

@@ -121,7 +121,7 @@ impl Endpoint {
     /// Returns how long the loop may sleep: `None` until something arrives, zero if datagrams wait that
     /// [`process`](Self::process) did not take. Whole milliseconds, rounded up; see the crate's documentation.
     #[must_use]
-    pub fn next_timeout(&self) -> Option<Duration> {
+    pub fn next_timeout(&mut self) -> Option<Duration> {
         if self.is_readable {
             return Some(Duration::ZERO);
         }

@@ -81,7 +81,7 @@ fn many_endpoints_share_a_loop_and_each_call_is_answered_by_its_own() {
 
     let mut replies = vec![None; clients.len()];
     while replies.iter().any(Option::is_none) {
-        let timeout = servers.iter().chain(&clients).filter_map(Endpoint::next_timeout).min();
+        let timeout = servers.iter_mut().chain(&mut clients).filter_map(Endpoint::next_timeout).min();
         poll.poll(&mut ready, timeout).unwrap();
         for event in &ready {
             let index = event.token().0;

@@ -168,12 +168,12 @@ impl State {
     }
 
     /// Returns when somebody has to act.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
         earlier(self.endpoint.poll_timeout(), self.held_until)
     }
 
     /// Returns the deadline if nobody would act then.
-    pub(crate) fn unwatched_deadline(&self) -> Option<Instant> {
+    pub(crate) fn unwatched_deadline(&mut self) -> Option<Instant> {
         self.deadline().filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
     }
 

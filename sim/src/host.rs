@@ -138,7 +138,7 @@ impl<A: Application> Node for Host<A> {
         Some(Transmit { from: self.address, to: transmit.to, ecn: transmit.ecn, len: transmit.len })
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&mut self) -> Option<Instant> {
         [self.endpoint.poll_timeout(), self.application.next_at()].into_iter().flatten().min()
     }
 

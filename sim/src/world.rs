@@ -27,7 +27,7 @@ pub trait Node {
     fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit>;
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the node's own clock.
-    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_timeout(&mut self) -> Option<Instant>;
 
     /// Begins anew after a crash, with nothing but what was on disk.
     fn restart(&mut self, now: Instant);
@@ -332,7 +332,7 @@ impl<N: Node> World<N> {
             self.transmit(id, transmit);
         }
         self.arm(id);
-        let node = &self.nodes[id.0].node;
+        let node = &mut self.nodes[id.0].node;
         if cause == Cause::Timeout {
             let next = node.poll_timeout();
             assert!(next.is_none_or(|next| next > now), "no progress: {id:?} at {now:?} is due at {next:?} again");

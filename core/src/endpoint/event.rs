@@ -228,7 +228,7 @@ impl Endpoint<'_> {
             entry.stage = Stage::Draining { until: now };
         }
         self.leave_eventful(index)?;
-        self.set_deadline(index);
+        self.move_deadline(index);
         Ok(Some(event))
     }
 

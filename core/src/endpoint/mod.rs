@@ -76,6 +76,8 @@ pub struct Endpoint<'s> {
     recent: Option<Key>,
     by_address: Index<'s>,
     peer_deadlines: Deadlines<'s>,
+    /// Whose deadline is to be computed before anybody looks at it: a row of commands to one peer moves it at each.
+    undated: Option<u32>,
     /// Who may have something to send.
     ready: List<peer::Ready>,
     /// Who had something to send that could not be booked, since the pools were full: first come, first told of room.
@@ -241,6 +243,7 @@ impl<'s> Endpoint<'s> {
             recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
+            undated: None,
             ready: List::new(),
             crowded: List::new(),
             eventful: List::new(),
@@ -308,7 +311,8 @@ impl<'s> Endpoint<'s> {
 
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.set_deadline();
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
@@ -389,13 +393,23 @@ impl<'s> Endpoint<'s> {
             self.leave_turns(index);
             self.ready.push_back(&mut self.peers, index);
         }
-        self.set_deadline(index);
+        self.move_deadline(index);
         if let Some(path) = self.peers.at(index).map(|peer| peer.path) {
             self.wake_path(path);
         }
     }
 
-    fn set_deadline(&mut self, index: u32) {
+    /// Notes that a peer's deadline may have moved.
+    fn move_deadline(&mut self, index: u32) {
+        if self.undated != Some(index) {
+            self.set_deadline();
+            self.undated = Some(index);
+        }
+    }
+
+    /// Computes the deadline that may have moved.
+    fn set_deadline(&mut self) {
+        let Some(index) = self.undated.take() else { return };
         let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
         match deadline {
             // What is due already is for the timeout that comes next, and that comes later than now: time always goes on.
@@ -578,6 +592,7 @@ impl<'s> Endpoint<'s> {
         if is_starved {
             self.starved.remove(&mut self.peers, index);
         }
+        self.undated.take_if(|undated| *undated == index);
         self.peer_deadlines.clear(index);
         self.leave_path(index)?;
         let key = self.peers.key_of(index).sound()?;

@@ -18,6 +18,8 @@ use crate::wire::{
 impl Endpoint<'_> {
     /// Acts on everything whose time has come. Afterwards [`Endpoint::poll_timeout`] lies later than `now`, or is `None`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        // As `poll_timeout` would have told it.
+        self.set_deadline();
         self.advance(now);
         let now = self.now;
         self.sweep();

@@ -81,7 +81,7 @@ impl Endpoint<'_> {
                 Ok(None) => self.end_turns(index),
                 Err(Broken) => self.break_off(index),
             }
-            self.set_deadline(index);
+            self.move_deadline(index);
         }
         None
     }

@@ -289,7 +289,7 @@ impl Node for Toy {
         Some(Transmit { from: self.address, to, ecn: Ecn::Ect0, len: octets.len() })
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&mut self) -> Option<Instant> {
         self.deadline
     }
 
