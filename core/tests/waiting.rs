@@ -5,6 +5,7 @@
 mod forger;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use forger::Forger;
 use posthaste_core::endpoint::{Body, Delivery, Event, Message};
@@ -59,6 +60,27 @@ fn what_was_sent_to_a_lost_client_ends_with_its_lease() {
         victim.handle_timeout(now);
     }
     assert_eq!(now, lease_end);
+}
+
+/// An application that asks for something all the time puts off nothing.
+#[test]
+fn what_is_due_stays_due_however_much_is_asked_for() {
+    let mut victim = server(Config::bare());
+    let (mut client, peer) = open(&mut victim, 1);
+    send(&mut victim, START, peer, &[1; 100]);
+    client.drain(&mut victim, START);
+    let due_at = victim.poll_timeout().expect("what was sent may be lost");
+
+    for late in [1, 2, 3] {
+        let now = due_at.saturating_add(Duration::from_millis(late));
+        victim.flush(now, peer).unwrap();
+        assert!(client.drain(&mut victim, now).is_empty(), "nothing else is to be sent");
+        assert_eq!(victim.poll_timeout(), Some(due_at));
+    }
+    let now = due_at.saturating_add(Duration::from_millis(3));
+    victim.handle_timeout(now);
+    assert!(victim.poll_timeout().is_some_and(|at| at > now));
+    assert!(!client.drain(&mut victim, now).is_empty(), "an acknowledgement or a probe");
 }
 
 fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) -> SendId {

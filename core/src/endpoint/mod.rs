@@ -78,6 +78,8 @@ pub struct Endpoint<'s> {
     peer_deadlines: Deadlines<'s>,
     /// Whose deadline is to be computed before anybody looks at it: a row of commands to one peer moves it at each.
     undated: Option<u32>,
+    /// When deadlines were acted on.
+    timed_out_at: Instant,
     /// Who may have something to send.
     ready: List<peer::Ready>,
     /// Who had something to send that could not be booked, since the pools were full: first come, first told of room.
@@ -244,6 +246,7 @@ impl<'s> Endpoint<'s> {
             by_address: Index::new(storage.path_buckets, storage.path_links),
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
             undated: None,
+            timed_out_at: now,
             ready: List::new(),
             crowded: List::new(),
             eventful: List::new(),
@@ -412,8 +415,10 @@ impl<'s> Endpoint<'s> {
         let Some(index) = self.undated.take() else { return };
         let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
         match deadline {
-            // What is due already is for the timeout that comes next, and that comes later than now: time always goes on.
-            Some(at) => self.peer_deadlines.set(index, at.max(self.now.saturating_add(Duration::from_nanos(1)))),
+            // What the last timeout left due is for the one that comes next, and that comes later: time always goes on.
+            Some(at) => {
+                self.peer_deadlines.set(index, at.max(self.timed_out_at.saturating_add(Duration::from_nanos(1))))
+            }
             None => self.peer_deadlines.clear(index),
         }
     }

@@ -18,10 +18,10 @@ use crate::wire::{
 impl Endpoint<'_> {
     /// Acts on everything whose time has come. Afterwards [`Endpoint::poll_timeout`] lies later than `now`, or is `None`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // As `poll_timeout` would have told it.
         self.set_deadline();
         self.advance(now);
         let now = self.now;
+        self.timed_out_at = now;
         self.sweep();
         while let Some((at, index)) = self.memory.call_deadlines.first().filter(|(at, _)| *at <= now) {
             debug_assert!(at <= now);
