@@ -40,7 +40,7 @@ pub struct Calling<'a> {
     node: &'a Arc<Node>,
     target: Target,
     request: Request<'a>,
-    /// Taken at the first poll, given back by `drop`.
+    /// Taken at the first poll, given back with the outcome or by `drop`.
     waiter: Option<Waiter>,
     call: Option<CallId>,
 }
@@ -70,11 +70,10 @@ impl Future for Calling<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let (call, target, request) = (&mut this.call, this.target, &this.request);
-        let polled = this.node.poll(waiter, cx, |state, waiter, now| match *call {
+        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, clock| match *call {
             Some(id) => outcome(state, waiter).map(|outcome| Ok((id, outcome))),
-            None => match begin(state, waiter, now, target, request) {
+            None => match begin(state, waiter, clock.now(), target, request) {
                 Ok(id) => {
                     *call = Some(id);
                     Poll::Pending
@@ -111,15 +110,17 @@ impl Future for Starting<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let waiter = this.waiter.get_or_insert_with(|| this.node.waiter());
         let (node, target, request) = (this.node, this.target, &this.request);
-        let polled = node.poll(waiter, cx, |state, waiter, now| match begin(state, waiter, now, target, request) {
-            Ok(call) => {
-                let streams = state.endpoint.call_streams(call).expect("the call has only begun");
-                state.settle(node.socket(), now);
-                Poll::Ready(Ok((call, streams)))
+        let polled = node.poll(&mut this.waiter, cx, |state, waiter, clock| {
+            let now = clock.now();
+            match begin(state, waiter, now, target, request) {
+                Ok(call) => {
+                    let streams = state.endpoint.call_streams(call).expect("the call has only begun");
+                    state.settle(node.socket(), now);
+                    Poll::Ready(Ok((call, streams)))
+                }
+                Err(error) => state.refused(waiter, error),
             }
-            Err(error) => state.refused(waiter, error),
         });
         polled.map(|result| {
             let (call, (upward, downward)) = result.unwrap_or(Err(SendError::Closed))?;

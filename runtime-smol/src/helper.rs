@@ -5,7 +5,6 @@ use core::future::{self, Future};
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::sync::Once;
 use std::thread;
 
@@ -17,7 +16,7 @@ use crate::alarm::Alarm;
 use crate::error::BindError;
 use crate::node::Node;
 use crate::options::Options;
-use crate::state::Turn;
+use crate::state::{DRIVER_DELAY_MAX, Turn};
 use crate::wheel::Driver;
 
 /// Opens a node, and has a helper look after it.
@@ -64,7 +63,10 @@ impl Future for Helper {
             if state.failure().is_some() {
                 return Poll::Ready(());
             }
-            let now = node.now();
+            let now = node.clock().now();
+            if state.promise.is_some_and(|promise| promise.until <= now) {
+                state.settle(node.socket(), now);
+            }
             let idle_until = match state.wheel.driver() {
                 Some(Driver::Helper) => None,
                 Some(Driver::Waiter(_)) => {
@@ -76,16 +78,17 @@ impl Future for Helper {
             if let Some(late) = idle_until {
                 // What it was asked for, if that is still to come.
                 let asked = state.helper.alarm.filter(|alarm| now < *alarm);
-                let alarm = asked.into_iter().chain(late).min();
+                let promised = state.promise.map(|promise| promise.until);
+                let alarm = [asked, late, promised].into_iter().flatten().min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
-                if this.alarm.poll_until(alarm.map(|alarm| node.on_clock(alarm)), cx).is_pending() {
+                if this.alarm.poll_until(alarm.map(|alarm| node.clock().to_std(alarm)), cx).is_pending() {
                     return Poll::Pending;
                 }
                 continue;
             }
             state.wheel.give(Some(Driver::Helper));
-            if state.turn(node.socket(), now) == Turn::Idle
+            if node.turn(&mut state, now) == Turn::Idle
                 && node.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
             {
                 state.helper.alarm = Some(state.endpoint.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));
@@ -95,7 +98,3 @@ impl Future for Helper {
         }
     }
 }
-
-/// How long the helper lets a driver be late before it takes its place: some futures are kept without being polled. Our
-/// choice: longer than an executor is busy between two polls, shorter than a peer's patience.
-const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);

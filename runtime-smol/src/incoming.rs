@@ -35,7 +35,7 @@ impl Incoming {
     /// Begins the next call that `admit` does not refuse.
     pub(crate) fn next(node: &Arc<Node>, admit: Option<&Admit>) -> Option<Self> {
         let mut state = node.lock();
-        let now = node.now();
+        let now = node.clock().now();
         while let Some(call) = state.calls.pop_front() {
             // What was cancelled or has expired since is gone.
             let Ok(known) = state.endpoint.incoming_call(call) else { continue };
@@ -65,7 +65,7 @@ impl Incoming {
     /// Returns when the caller gives up.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
-        self.deadline.map(|deadline| self.node.on_clock(deadline))
+        self.deadline.map(|deadline| self.node.clock().to_std(deadline))
     }
 
     /// Returns the caller, for calls and messages to it.
@@ -117,9 +117,11 @@ impl Incoming {
     /// Waits until the caller wants no answer any more, which may never happen.
     pub async fn cancelled(&mut self) {
         core::future::poll_fn(|cx| {
-            self.node.poll(&mut self.waiter, cx, |state, waiter, _| match state.waiters.news(waiter.key) {
-                Some(_) => Poll::Ready(()),
-                None => Poll::Pending,
+            self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, waiter, _| {
+                match state.waiters.news(waiter.key) {
+                    Some(_) => Poll::Ready(()),
+                    None => Poll::Pending,
+                }
             })
         })
         .await

@@ -49,8 +49,10 @@ extern crate alloc;
 
 mod alarm;
 mod arrivals;
+mod bell;
 mod call;
 mod client;
+mod clock;
 mod error;
 mod helper;
 mod incoming;

@@ -3,17 +3,18 @@
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time;
 
 use async_io::Async;
 use posthaste_core::Instant;
 use posthaste_udp::{Socket, Waiting};
 
 use crate::alarm::Alarm;
+use crate::bell::Bell;
+use crate::clock::Clock;
 use crate::error::{BindError, Failed};
 use crate::options::Options;
 use crate::state::{State, Turn};
@@ -27,7 +28,10 @@ use crate::wheel::{Driver, Sleep};
 /// wakes another one to go on. A helper task acts on deadlines while no future is there.
 pub(crate) struct Node {
     socket: Async<Socket>,
-    origin: time::Instant,
+    clock: Clock,
+    /// What the reactor is given to wake.
+    bell: Arc<Bell>,
+    ringer: Waker,
     /// Held for one turn at most, and never while a future waits.
     state: Mutex<State>,
 }
@@ -42,7 +46,9 @@ impl Node {
         getrandom::fill(&mut seed).map_err(io::Error::from)?;
         let state = State::new(config, seed)?;
         let socket = Async::new_nonblocking(socket)?;
-        Ok(Arc::new(Self { socket, origin: time::Instant::now(), state: Mutex::new(state) }))
+        let bell = Arc::<Bell>::default();
+        let ringer = Waker::from(Arc::clone(&bell));
+        Ok(Arc::new(Self { socket, clock: Clock::start(), bell, ringer, state: Mutex::new(state) }))
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -54,14 +60,14 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        Instant::ORIGIN.saturating_add(self.origin.elapsed())
+    pub(crate) const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Runs a command that has an answer at once, and sends what it gives rise to.
     pub(crate) fn command<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = self.now();
+        let now = self.clock.now();
         let value = work(&mut state, now);
         if !state.is_serving {
             state.settle(self.socket(), now);
@@ -73,7 +79,7 @@ impl Node {
     /// Runs a command that nobody waits for. If something is to be sent already, whoever asked for that sends this, too.
     pub(crate) fn command_aside<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = self.now();
+        let now = self.clock.now();
         let has_transmit = state.endpoint.has_transmit();
         let value = work(&mut state, now);
         if !has_transmit && !state.is_serving {
@@ -83,58 +89,70 @@ impl Node {
         value
     }
 
-    /// Polls for what a future waits for: tries, and drives the endpoint if no other future does.
+    /// Polls for what a future waits for: tries, and drives the endpoint if no other future does. A future that is polled for the
+    /// first time gets a place.
     ///
     /// An attempt that asks for something and is ready sends it: [`State::settle`].
     pub(crate) fn poll<T>(
         &self,
-        waiter: &mut Waiter,
+        waiter: &mut Option<Waiter>,
         cx: &mut Context<'_>,
-        attempt: impl FnMut(&mut State, &mut Waiter, Instant) -> Poll<T>,
+        attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         let mut state = self.lock();
-        let polled = self.poll_locked(&mut state, waiter, cx, attempt);
-        if polled.is_ready() {
-            self.retire(&mut state, waiter.key);
-        }
-        self.rouse(&mut state);
-        polled
+        let waiter = waiter.get_or_insert_with(|| Waiter::new(&mut state.waiters));
+        self.poll_for(&mut state, waiter, cx, attempt)
     }
 
-    /// As [`Node::poll`], under the lock, for a future that goes on when it is ready: it remains the driver.
-    pub(crate) fn poll_locked<T>(
+    /// As [`Node::poll`], for a future that has a place.
+    pub(crate) fn poll_for<T>(
         &self,
         state: &mut State,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&mut State, &mut Waiter, Instant) -> Poll<T>,
+        attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
+    ) -> Poll<Result<T, Failed>> {
+        let polled = self.poll_on(state, waiter, cx, attempt);
+        if polled.is_ready() {
+            self.retire(state, waiter.key);
+        }
+        self.rouse(state);
+        polled
+    }
+
+    /// As [`Node::poll_for`], for a future that goes on when it is ready: it remains the driver.
+    pub(crate) fn poll_on<T>(
+        &self,
+        state: &mut State,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         state.waiters.quiet(waiter.key);
         for _ in 0..TURN_COUNT_MAX {
             if state.failure().is_some() {
                 return Poll::Ready(Err(Failed));
             }
-            let now = self.now();
-            if let Poll::Ready(value) = attempt(state, waiter, now) {
+            if let Poll::Ready(value) = attempt(state, waiter, self.clock) {
                 return Poll::Ready(Ok(value));
             }
-            let is_driven = state.wheel.is_with_other(waiter.key);
-            // Other futures may be about to ask for something as well; all of it goes into few datagrams.
-            let has_company = is_driven || state.waiters.woken_count() > 0;
-            if has_company && !waiter.has_yielded && state.endpoint.has_transmit() {
-                waiter.has_yielded = true;
-                break;
+            let now = self.clock.now();
+            match self.part(state, waiter) {
+                Part::Drive => {
+                    state.wheel.give(Some(Driver::Waiter(waiter.key)));
+                    if self.turn(state, now) == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
+                        continue;
+                    }
+                }
+                Part::Send => state.settle(self.socket(), now),
+                Part::Wait => {}
+                Part::Yield => {
+                    state.promise(waiter.key, now);
+                    break;
+                }
             }
-            if is_driven {
-                state.settle(self.socket(), now);
-                state.waiters.wait(waiter.key, cx.waker());
-                return Poll::Pending;
-            }
-            state.wheel.give(Some(Driver::Waiter(waiter.key)));
-            if state.turn(self.socket(), now) == Turn::Idle && self.poll_sleep(state, cx, None).is_pending() {
-                state.waiters.wait(waiter.key, cx.waker());
-                return Poll::Pending;
-            }
+            state.waiters.wait(waiter.key, cx.waker());
+            return Poll::Pending;
         }
         // Tasks beside this one want to run, too.
         state.waiters.wait(waiter.key, cx.waker());
@@ -142,27 +160,60 @@ impl Node {
         Poll::Pending
     }
 
+    /// Says what is the part of a future that is not ready.
+    fn part(&self, state: &State, waiter: &mut Waiter) -> Part {
+        let is_awake = state.wheel.is_with_somebody_awake();
+        // A driver that was woken, and not polled though there was time, may be kept without being polled.
+        let is_late = self.bell.has_rung() || (is_awake && waiter.has_yielded);
+        let is_driven = state.wheel.is_with_other(waiter.key) && !is_late;
+        // Other futures may be about to ask for something as well; all of it goes into few datagrams.
+        let has_company = is_driven || state.waiters.woken_count() > 0;
+        let has_reason = (has_company && state.endpoint.has_transmit()) || (is_driven && is_awake);
+        if waiter.has_yielded || !has_reason {
+            return if is_driven { Part::Send } else { Part::Drive };
+        }
+        waiter.has_yielded = true;
+        match state.promise {
+            None => Part::Yield,
+            Some(_) if state.wheel.is_with(waiter.key) => Part::Drive,
+            Some(_) => Part::Wait,
+        }
+    }
+
     /// Drives for one turn, without sleep, unless another future does.
     pub(crate) fn take_turn(&self, waiter: &Waiter) {
         let mut state = self.lock();
         if !state.wheel.is_with_other(waiter.key) {
             state.wheel.give(Some(Driver::Waiter(waiter.key)));
-            state.turn(self.socket(), self.now());
+            self.turn(&mut state, self.clock.now());
         }
     }
 
-    /// Has the task of the driver woken when there is something to do; ready if there is already.
+    /// Looks after everything once; see [`State::turn`].
+    pub(crate) fn turn(&self, state: &mut State, now: Instant) -> Turn {
+        self.bell.silence();
+        state.turn(self.socket(), now)
+    }
+
+    /// Has the task of the driver woken when there is something to do; ready if there is already. The helper comes with an alarm of
+    /// its own, which wakes it whoever drives by then.
     pub(crate) fn poll_sleep(&self, state: &mut State, cx: &mut Context<'_>, alarm: Option<&mut Alarm>) -> Poll<()> {
         let sleep = Sleep { until: state.endpoint.poll_timeout(), awaits_writable: state.is_send_blocked };
-        let alarm = alarm.unwrap_or(&mut state.alarm);
-        if alarm.poll_until(sleep.until.map(|until| self.on_clock(until)), cx).is_ready() {
+        let until = sleep.until.map(|until| self.clock.to_std(until));
+        self.bell.hang(cx.waker());
+        let ringing = &mut Context::from_waker(&self.ringer);
+        let alarmed = match alarm {
+            Some(alarm) => alarm.poll_until(until, cx),
+            None => state.alarm.poll_until(until, ringing),
+        };
+        if alarmed.is_ready() {
             return Poll::Ready(());
         }
-        if sleep.awaits_writable && self.socket.poll_writable(cx).is_ready() {
+        if sleep.awaits_writable && self.socket.poll_writable(ringing).is_ready() {
             state.is_send_blocked = false;
             return Poll::Ready(());
         }
-        match self.socket.poll_readable(cx) {
+        match self.socket.poll_readable(ringing) {
             Poll::Ready(Err(error)) => {
                 state.fail(&error);
                 Poll::Ready(())
@@ -180,16 +231,6 @@ impl Node {
         self.command(|state, now| state.endpoint.close_all(now, 0));
     }
 
-    /// Turns an instant of the endpoint into one of the operating system.
-    pub(crate) fn on_clock(&self, instant: Instant) -> time::Instant {
-        self.origin + instant.saturating_since(Instant::ORIGIN)
-    }
-
-    /// Takes a place for a future.
-    pub(crate) fn waiter(&self) -> Waiter {
-        Waiter::new(&mut self.lock().waiters)
-    }
-
     /// Gives a future's place back, after the last that it has to do.
     pub(crate) fn leave(&self, waiter: &Waiter, work: impl FnOnce(&mut State, Instant)) {
         self.command_aside(|state, now| {
@@ -200,22 +241,27 @@ impl Node {
         });
     }
 
-    /// Lets another future drive if this one did, or nobody does.
+    /// Lets another future drive if this one did, or nobody does, and keeps what it has promised.
     fn retire(&self, state: &mut State, key: Key) {
         let driver = state.wheel.driver();
         let was_driver = driver == Some(Driver::Waiter(key));
+        let mut is_last = false;
         if was_driver || driver.is_none() {
             let next = state.waiters.wake_first().map(Driver::Waiter);
             state.wheel.give(next);
-            if was_driver && next.is_none() {
-                // What its last turn gave rise to.
-                state.settle(self.socket(), self.now());
-            }
+            // What its last turn gave rise to.
+            is_last = was_driver && next.is_none();
+        }
+        if is_last || state.promise.is_some_and(|promise| promise.by == key) {
+            state.settle(self.socket(), self.clock.now());
         }
     }
 
     /// Sees to it that somebody wakes for the next deadline, and for the socket if it has become full.
     pub(crate) fn rouse(&self, state: &mut State) {
+        if state.wheel.is_with_somebody_awake() {
+            return;
+        }
         let deadline = state.endpoint.poll_timeout();
         match state.wheel.driver() {
             Some(_) if state.wheel.covers(deadline, state.is_send_blocked) => {}
@@ -226,7 +272,7 @@ impl Node {
             Some(Driver::Helper) => state.rouse_helper(Instant::ORIGIN),
             // Most likely the next future drives in a moment.
             None if deadline.is_some() || state.is_send_blocked => {
-                state.rouse_helper(self.now().saturating_add(GRACE));
+                state.rouse_helper(self.clock.now().saturating_add(GRACE));
             }
             None => {}
         }
@@ -248,9 +294,25 @@ impl Drop for Node {
     }
 }
 
+/// What a future does that is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Looks after everything, and sleeps on behalf of all.
+    Drive,
+    /// Sends what it has asked for, and waits for the driver.
+    Send,
+    /// Waits; another one has promised to send.
+    Wait,
+    /// Lets the tasks beside it run, and promises to send then.
+    Yield,
+}
+
 /// How long nobody may drive before the helper does. Our choice: rare beside the calls of a row, short beside the timeouts of
 /// the protocol.
 const GRACE: Duration = Duration::from_millis(1);
 
 /// Turns that one poll may take before other tasks get theirs; our choice.
 const TURN_COUNT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -160,10 +160,8 @@ impl Future for Ending {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let (Some(waiter), Some(call)) = (&mut this.waiter, this.call) else {
-            return Poll::Ready(Err(CallError::Refused(SendError::Stale)));
-        };
-        let polled = this.node.poll(waiter, cx, |state, waiter, _| outcome(state, waiter));
+        let Some(call) = this.call else { return Poll::Ready(Err(CallError::Refused(SendError::Stale))) };
+        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, _| outcome(state, waiter));
         polled.map(|result| {
             this.call = None;
             // Or the socket came to its end.
@@ -179,12 +177,14 @@ impl Drop for Ending {
     }
 }
 
-/// Ready with the outcome of the call that `waiter` waits for.
-pub(crate) fn outcome(state: &State, waiter: &Waiter) -> Poll<Outcome> {
-    match state.waiters.news(waiter.key) {
-        Some(News::Ended(outcome)) => Poll::Ready(outcome),
-        _ => Poll::Pending,
+/// Ready with the outcome of the call that `waiter` waits for. One that is definite gives its place back, which [`conclude`]
+/// forgets.
+pub(crate) fn outcome(state: &mut State, waiter: &Waiter) -> Poll<Outcome> {
+    let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) else { return Poll::Pending };
+    if !matches!(outcome, Outcome::Unknown(_)) {
+        state.waiters.remove(waiter.key);
     }
+    Poll::Ready(outcome)
 }
 
 /// Gives back the place of a future that waited for a call, and cancels the call if nobody was told its outcome.
@@ -208,6 +208,7 @@ pub(crate) fn conclude(
     call: CallId,
     outcome: Outcome,
 ) -> Result<Reply, CallError> {
+    let waiter = waiter.take();
     let reply = |message| Reply(Some(Payload::new(Arc::clone(node), message)));
     match outcome {
         Outcome::Ok(message) => Ok(reply(message)),
@@ -216,7 +217,7 @@ pub(crate) fn conclude(
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
         Outcome::Unknown(why) => {
-            let ending = Ending { node: Arc::clone(node), waiter: waiter.take(), call: Some(call) };
+            let ending = Ending { node: Arc::clone(node), waiter, call: Some(call) };
             Err(CallError::Unknown(Unresolved { ending, why }))
         }
     }

@@ -155,7 +155,7 @@ where
             }
             let has_room = !this.vacant.is_empty();
             let mut state = this.node.lock();
-            let polled = this.node.poll_locked(&mut state, &mut this.waiter, cx, |state, _, _| {
+            let polled = this.node.poll_on(&mut state, &mut this.waiter, cx, |state, _, _| {
                 let has_call = has_room && !state.calls.is_empty();
                 if has_call || this.alert.is_raised.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
             });

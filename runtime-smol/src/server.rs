@@ -86,7 +86,7 @@ impl Server {
         let late = async {
             Timer::after(timeout).await;
         };
-        future::or(Draining { node: &self.node, waiter: self.node.waiter() }, late).await;
+        future::or(Draining { node: &self.node, waiter: None }, late).await;
         self.node.close();
     }
 
@@ -112,7 +112,7 @@ impl Drop for Server {
 /// Ready when all that peers have asked for is done.
 struct Draining<'a> {
     node: &'a Arc<Node>,
-    waiter: Waiter,
+    waiter: Option<Waiter>,
 }
 
 impl Future for Draining<'_> {
@@ -133,6 +133,8 @@ impl Future for Draining<'_> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        self.node.leave(&self.waiter, |state, _| state.drainer = None);
+        if let Some(waiter) = self.waiter.take() {
+            self.node.leave(&waiter, |state, _| state.drainer = None);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::task::{Poll, Waker};
+use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 
@@ -15,7 +16,7 @@ use posthaste_udp::{RecvBatch, SendBatch, Socket};
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Arrived};
 use crate::waiters::{Key, News, Waiter, Waiters, Watched};
-use crate::wheel::Wheel;
+use crate::wheel::{Promise, Wheel};
 
 /// The endpoint, who is told what of it, and what goes to and comes from the socket.
 pub(crate) struct State {
@@ -37,6 +38,8 @@ pub(crate) struct State {
     /// Futures that were refused for want of room.
     room: VecDeque<Key>,
     pub(crate) wheel: Wheel,
+    /// Who sends for all.
+    pub(crate) promise: Option<Promise>,
     /// With which a future that drives sleeps.
     pub(crate) alarm: Alarm,
     pub(crate) helper: HelperState,
@@ -91,6 +94,7 @@ impl State {
             is_serving: false,
             room: VecDeque::new(),
             wheel: Wheel::default(),
+            promise: None,
             alarm: Alarm::new(),
             helper: HelperState::default(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT),
@@ -152,6 +156,7 @@ impl State {
     }
 
     fn transmit(&mut self, socket: &Socket, now: Instant) {
+        self.promise = None;
         if self.is_send_blocked {
             return;
         }
@@ -294,6 +299,13 @@ impl State {
         }
     }
 
+    /// Notes that a future asks its executor for another turn, to send what all have asked for by then.
+    pub(crate) fn promise(&mut self, by: Key, now: Instant) {
+        let until = now.saturating_add(DRIVER_DELAY_MAX);
+        self.promise = Some(Promise { by, until });
+        self.rouse_helper(until);
+    }
+
     /// Has the helper look after everything at an instant, or before.
     pub(crate) fn rouse_helper(&mut self, at: Instant) {
         if self.helper.alarm.is_some_and(|alarm| alarm <= at) {
@@ -350,6 +362,10 @@ impl State {
         }
     }
 }
+
+/// How long the helper lets a future be late before it does its work: some are kept without being polled. Our choice: longer
+/// than an executor is busy between two polls, shorter than a peer's patience.
+pub(crate) const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// Datagrams that one turn takes in; our choice, measured in other systems: some microseconds of work.
 const TURN_DATAGRAM_COUNT_MAX: usize = 16;

@@ -129,13 +129,16 @@ impl End {
         mut step: impl FnMut(&mut State, StreamId, Instant) -> Result<Poll<T>, StreamError>,
     ) -> Poll<io::Result<T>> {
         let (stream, socket) = (self.stream, self.node.socket());
-        let polled = self.node.poll(&mut self.waiter, cx, |state, _, now| match step(state, stream, now) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(value)) => {
-                state.settle(socket, now);
-                Poll::Ready(Ok(value))
+        let polled = self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, _, clock| {
+            let now = clock.now();
+            match step(state, stream, now) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(value)) => {
+                    state.settle(socket, now);
+                    Poll::Ready(Ok(value))
+                }
+                Err(error) => Poll::Ready(Err(error)),
             }
-            Err(error) => Poll::Ready(Err(error)),
         });
         polled.map(|result| match result {
             Ok(Ok(value)) => Ok(value),

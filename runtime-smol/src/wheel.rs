@@ -19,6 +19,14 @@ pub(crate) struct Wheel {
     sleep: Option<Sleep>,
 }
 
+/// The word of a future that it will be polled again in a moment, and then send what all have asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promise {
+    pub(crate) by: Key,
+    /// When the helper keeps it.
+    pub(crate) until: Instant,
+}
+
 /// What wakes the driver, beside a datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sleep {
@@ -38,8 +46,17 @@ impl Wheel {
         self.sleep = Some(sleep);
     }
 
+    /// Says whether a driver is there and awake: it looks at everything before it sleeps.
+    pub(crate) const fn is_with_somebody_awake(&self) -> bool {
+        self.driver.is_some() && self.sleep.is_none()
+    }
+
     pub(crate) const fn driver(&self) -> Option<Driver> {
         self.driver
+    }
+
+    pub(crate) fn is_with(&self, key: Key) -> bool {
+        self.driver == Some(Driver::Waiter(key))
     }
 
     /// Says whether another future drives; from the helper any future takes over.
@@ -47,10 +64,10 @@ impl Wheel {
         matches!(self.driver, Some(Driver::Waiter(driver)) if driver != key)
     }
 
-    /// Says whether a driver would look after the deadline in time, and after the socket if that is full: it may have gone to
-    /// sleep before there was a reason.
+    /// Says whether a driver that sleeps looks after the deadline in time, and after the socket if that is full: it may have gone
+    /// to sleep before there was a reason.
     pub(crate) fn covers(&self, deadline: Option<Instant>, is_send_blocked: bool) -> bool {
-        self.sleep.is_none_or(|sleep| {
+        self.sleep.is_some_and(|sleep| {
             let is_early = deadline.is_none_or(|deadline| sleep.until.is_some_and(|until| until <= deadline));
             is_early && (sleep.awaits_writable || !is_send_blocked)
         })
