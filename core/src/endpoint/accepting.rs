@@ -166,6 +166,8 @@ impl<'s> Endpoint<'s> {
         let (ticket, reset_token) = self.ticket_for(index, id)?;
         let mut scope = self.scope(index)?;
         scope.peer.begun_at = scope.now;
+        // What the conversation before waited for in vain would end this one at once.
+        scope.peer.awaiting_since = None;
         scope.peer.conversation = scope.new_conversation(id, remote);
         scope.peer.conversation.reset_token = Some(reset_token);
         scope.keep_ticket(&ticket, Purpose::Arrive);
