@@ -16,8 +16,10 @@ pub struct Handshake {
     pub next_number: u32,
     /// When unacknowledged octets are sent again.
     pub next_at: Instant,
-    /// How often they were.
+    /// How often they were since the peer last said something that was not known.
     pub round: u32,
+    /// Whether they ever were: what is acknowledged then tells no round trip.
+    pub is_repeated: bool,
     /// When octets of it were last sent.
     pub sent_at: Instant,
 }
@@ -53,11 +55,11 @@ impl Lane {
 }
 
 impl Handshake {
-    /// Makes a handshake in which nothing was said.
+    /// Makes a handshake in which nothing was said; what is said first is said again at `next_at`.
     #[must_use]
-    pub const fn new(now: Instant) -> Self {
+    pub const fn new(now: Instant, next_at: Instant) -> Self {
         let lanes = [Lane::new(now), Lane::new(now), Lane::new(now)];
-        Self { lanes, next_number: 0, next_at: now, round: 0, sent_at: now }
+        Self { lanes, next_number: 0, next_at, round: 0, is_repeated: false, sent_at: now }
     }
 
     /// Returns one epoch.

@@ -51,6 +51,27 @@ fn a_first_protected_call_takes_three_round_trips() {
     assert!(pair.datagram_count() < 12, "{}", pair.datagram_count());
 }
 
+/// The round trip is known by then, and the doubling begins anew with each step.
+#[test]
+fn a_lost_step_of_a_handshake_costs_a_few_round_trips() {
+    let mut pair = protected(GENEROUS, 200);
+    let mut lost = Vec::new();
+    pair.fate = Box::new(move |flying| {
+        // The first datagram of the handshake epoch, from either side.
+        let is_first = flying.octets[0] & 0xe0 == 0xa0 && !lost.contains(&flying.from);
+        if is_first {
+            lost.push(flying.from);
+        }
+        if is_first { Fate::Lose } else { Fate::Arrive }
+    });
+    let peer = pair.dial_to(b"server");
+    let start = pair.now;
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"hello")).unwrap();
+    assert_eq!(answer(&mut pair).1, b"hello");
+    let elapsed = pair.now.saturating_since(start);
+    assert!(elapsed < 15 * (2 * pair.delay), "{elapsed:?}");
+}
+
 #[test]
 fn a_hello_longer_than_a_datagram_opens_too() {
     let mut pair = protected(GENEROUS, 1500);

@@ -25,7 +25,8 @@ impl Scope<'_, '_> {
         let len = writer.len();
         let identity = self.peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
         self.crypto.start(self.route, self.peer.side, &items[..len], identity).map_err(alert)?;
-        let key = self.memory.handshakes.insert(Handshake::new(self.now)).ok_or(Fault::NoRoom)?;
+        let next_at = self.now.saturating_add(self.path.rtt.probe_timeout(Duration::ZERO));
+        let key = self.memory.handshakes.insert(Handshake::new(self.now, next_at)).ok_or(Fault::NoRoom)?;
         self.peer.handshake = Some(key.index);
         self.pump_handshake()
     }
@@ -91,6 +92,7 @@ impl Scope<'_, '_> {
             let octets = &self.memory.arena.bytes(body)[from as usize..to as usize];
             self.crypto.read_handshake(self.route, epoch, octets).map_err(alert)?;
             self.pump_handshake()?;
+            self.restart_handshake_timer()?;
         }
         self.check_secured()
     }
@@ -99,17 +101,28 @@ impl Scope<'_, '_> {
     pub(super) fn on_handshake_ack(&mut self, epoch: Epoch, offset: u64) -> Result<(), Fault> {
         let Some(index) = self.peer.handshake else { return Ok(()) };
         let handshake = self.memory.handshakes.at_mut(index).sound()?;
-        let (handshake_round, sent_at) = (handshake.round, handshake.sent_at);
+        let (is_repeated, sent_at) = (handshake.is_repeated, handshake.sent_at);
         let lane = handshake.lane_mut(epoch);
         let offset = usize::try_from(offset).ok().filter(|offset| *offset <= lane.out_len);
         let offset = offset.ok_or(Fault::Violation(CloseCode::Crypto))?;
-        let is_first = offset > lane.acked && handshake_round == 0;
-        lane.acked = lane.acked.max(offset);
-        lane.sent = lane.sent.max(lane.acked);
-        if is_first {
-            // The first acknowledgement of octets that were sent once: an unambiguous sample.
+        if offset <= lane.acked {
+            return Ok(());
+        }
+        lane.acked = offset;
+        lane.sent = lane.sent.max(offset);
+        if !is_repeated {
+            // Octets that were sent once: an unambiguous sample.
             self.on_answered(sent_at, Duration::ZERO);
         }
+        Ok(self.restart_handshake_timer()?)
+    }
+
+    /// Waits as at first for what is still missing: the peer is there (RFC 9002 §6.2.1).
+    fn restart_handshake_timer(&mut self) -> Result<(), Broken> {
+        let Some(index) = self.peer.handshake else { return Ok(()) };
+        self.memory.handshakes.at_mut(index).sound()?.round = 0;
+        let next_at = self.now.saturating_add(self.handshake_timeout(index)?);
+        self.memory.handshakes.at_mut(index).sound()?.next_at = next_at;
         Ok(())
     }
 
@@ -263,6 +276,7 @@ impl Scope<'_, '_> {
                 handshake.lane_mut(Epoch::Hello).sent = 0;
             }
             handshake.round = handshake.round.saturating_add(1);
+            handshake.is_repeated = true;
             let timeout = self.handshake_timeout(index)?;
             self.memory.handshakes.at_mut(index).sound()?.next_at = now.saturating_add(timeout);
         }
