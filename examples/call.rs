@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Refused before it began, and never will begin: it is safe to call again, here or elsewhere.
     match client.call(PROGRAM, VERSION, 99, &[]) {
-        Err(CallError::NotExecuted(NotExecuted::Refused(why))) => println!("procedure 99: not executed, {why:?}"),
+        Err(CallError::NotExecuted(NotExecuted::Refused(why))) => println!("procedure 99: not executed, {why}"),
         other => return Err(format!("procedure 99 came to {other:?}").into()),
     }
 

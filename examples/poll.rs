@@ -103,7 +103,7 @@ impl Port {
     fn take_reply(&mut self, now: Instant) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
         while let Some(event) = self.endpoint.poll_event() {
             if let Event::CallEnded { outcome, .. } = event {
-                let Outcome::Ok(reply) = outcome else { return Err(format!("the call came to {outcome:?}").into()) };
+                let Outcome::Ok(reply) = outcome else { return Err(format!("the call ended: {outcome}").into()) };
                 let octets = self.endpoint.payload(reply)?.to_vec();
                 self.endpoint.release(now, reply)?;
                 return Ok(Some(octets));

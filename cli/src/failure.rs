@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use posthaste_core::wire::NotExecuted as Refusal;
-use posthaste_std::{CallError, NotExecuted};
+use posthaste_std::CallError;
 
 use crate::escape::Escaped;
 
@@ -92,29 +91,14 @@ impl From<CallError> for Failure {
                 let text = String::from_utf8_lossy(&text[..shown_len]);
                 Self::new(Code::Application, format_args!("the server answered with an error: {text}"))
             }
-            CallError::NotExecuted(why) => Self::new(Code::NotExecuted, format_args!("not executed: {}", reason(*why)))
-                .hint("it never will be: the same call may safely be made again"),
+            CallError::NotExecuted(_) => {
+                Self::new(Code::NotExecuted, error).hint("it never will be: the same call may safely be made again")
+            }
             CallError::Refused(why) => Self::new(Code::NotExecuted, format_args!("not executed, not even sent: {why}")),
             CallError::ReplyLost => Self::new(Code::Unknown, error).hint("look at the state of the server"),
             CallError::Unknown(_) => Self::new(Code::Unknown, error)
                 .hint("it may have been executed, or not: look at the state of the server"),
         }
-    }
-}
-
-fn reason(why: NotExecuted) -> String {
-    match why {
-        NotExecuted::Refused(Refusal::Busy) => "the server is busy".to_owned(),
-        NotExecuted::Refused(Refusal::DeadlinePassed) => "the deadline passed before it began".to_owned(),
-        NotExecuted::Refused(Refusal::Cancelled) => "it was cancelled before it began".to_owned(),
-        NotExecuted::Refused(Refusal::NoSuchProgram | Refusal::NoSuchVersion { .. } | Refusal::NoSuchProcedure) => {
-            "the server does not know the procedure".to_owned()
-        }
-        NotExecuted::Refused(Refusal::Draining) => "the server is shutting down".to_owned(),
-        NotExecuted::Refused(why) => format!("the server refused it ({why:?})"),
-        NotExecuted::NeverSent => "it was never sent".to_owned(),
-        NotExecuted::TooLarge { limit } => format!("the server takes {limit} octets at most"),
-        why => format!("{why:?}"),
     }
 }
 

@@ -55,6 +55,30 @@ pub enum Unknown {
     Closed,
 }
 
+/// Leaves out what the handler said.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok(_) => f.write_str("executed"),
+            Self::ApplicationError(_) => f.write_str("executed, and the handler answered with an error"),
+            Self::Delivered => f.write_str("delivered"),
+            Self::NotExecuted(why) => write!(f, "not executed: {why}"),
+            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
+            Self::Unknown(why) => write!(f, "outcome unknown: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for NotExecuted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => why.fmt(f),
+            Self::NeverSent => f.write_str("it was never sent"),
+            Self::TooLarge { limit } => write!(f, "the callee takes {limit} octets at most"),
+        }
+    }
+}
+
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -65,5 +89,32 @@ impl fmt::Display for Unknown {
             Self::HandlerFailed => "the handler failed half-way",
             Self::Closed => "the conversation was closed",
         })
+    }
+}
+
+impl core::error::Error for NotExecuted {}
+impl core::error::Error for Unknown {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_told_with_its_reason() {
+        let told = [
+            (NotExecuted::Refused(wire::NotExecuted::Busy), "not executed: the callee has too much to do"),
+            (
+                NotExecuted::Refused(wire::NotExecuted::NoSuchVersion { low: 2, high: 4 }),
+                "not executed: the callee knows the program in versions 2 to 4",
+            ),
+            (NotExecuted::TooLarge { limit: 1024 }, "not executed: the callee takes 1024 octets at most"),
+        ];
+        for (why, text) in told {
+            assert_eq!(Outcome::NotExecuted(why).to_string(), text);
+        }
+        let text = "outcome unknown: the deadline passed before a reply came";
+        assert_eq!(Outcome::Unknown(Unknown::Deadline).to_string(), text);
     }
 }

@@ -85,9 +85,9 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Application(reply) => write!(f, "the handler answered with an error of {} octets", reply.len()),
-            Self::NotExecuted(why) => write!(f, "not executed: {why:?}"),
-            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
-            Self::Unknown(unresolved) => write!(f, "outcome unknown: {}", unresolved.why()),
+            Self::NotExecuted(why) => Outcome::NotExecuted(*why).fmt(f),
+            Self::ReplyLost => Outcome::ReplyLost.fmt(f),
+            Self::Unknown(unresolved) => Outcome::Unknown(unresolved.why()).fmt(f),
             Self::Refused(why) => write!(f, "not sent: {why}"),
         }
     }

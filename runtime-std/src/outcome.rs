@@ -32,15 +32,10 @@ pub enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Application(octets) => write!(f, "the application answered with an error of {} octets", octets.len()),
-            Self::NotExecuted(NotExecuted::Refused(why)) => write!(f, "not executed, the callee refused: {why:?}"),
-            Self::NotExecuted(NotExecuted::NeverSent) => f.write_str("not executed: it was never sent"),
-            Self::NotExecuted(NotExecuted::TooLarge { limit }) => {
-                write!(f, "not executed: the callee takes {limit} octets at most")
-            }
-            Self::NotExecuted(why) => write!(f, "not executed: {why:?}"),
-            Self::ReplyLost => f.write_str("executed, but the reply is lost"),
-            Self::Unknown(unresolved) => write!(f, "outcome unknown: {}", unresolved.why()),
+            Self::Application(octets) => write!(f, "the handler answered with an error of {} octets", octets.len()),
+            Self::NotExecuted(why) => Outcome::NotExecuted(*why).fmt(f),
+            Self::ReplyLost => Outcome::ReplyLost.fmt(f),
+            Self::Unknown(unresolved) => Outcome::Unknown(unresolved.why()).fmt(f),
             Self::Refused(why) => write!(f, "not sent: {why}"),
         }
     }

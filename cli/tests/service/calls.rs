@@ -152,7 +152,7 @@ fn a_port_that_is_taken_is_status_6() {
 fn what_the_server_says_decides_the_status() {
     for (answer, status, reason) in [
         (Say::Error, 1, "the server answered with an error: no\\u{1b}[2J\\nway"),
-        (Say::Refusal, 3, "not executed: the server does not know the procedure"),
+        (Say::Refusal, 3, "not executed: the callee does not know the program"),
         (Say::Nothing, 4, "outcome unknown: the handler failed half-way"),
     ] {
         let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), answer).unwrap();

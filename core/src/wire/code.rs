@@ -1,5 +1,7 @@
 //! Codes that say how something ended.
 
+use core::fmt;
+
 use super::{Malformed, NoRoom, Reader, Writer};
 
 /// Why the protocol closed a conversation (protocol §6.9.3).
@@ -237,6 +239,29 @@ impl NotExecuted {
         }
     }
 }
+
+impl fmt::Display for NotExecuted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "the callee has too much to do",
+            Self::DeadlinePassed => "the deadline passed before it began",
+            Self::Cancelled => "it was cancelled before it began",
+            Self::BadArguments => "the arguments could not be decoded",
+            Self::NoSuchProgram => "the callee does not know the program",
+            Self::NoSuchVersion { low, high } => {
+                return write!(f, "the callee knows the program in versions {low} to {high}");
+            }
+            Self::NoSuchProcedure => "the program has no such procedure",
+            Self::TooLarge => "the request is too large, or the reply would be",
+            Self::ReplyNotKept => "there is no room to keep the reply",
+            Self::Draining => "the callee begins no handler any more",
+            Self::Metadata => "the callee does not understand metadata that it must understand",
+            Self::Resolved => "the caller closed its number before it began",
+        })
+    }
+}
+
+impl core::error::Error for NotExecuted {}
 
 #[cfg(test)]
 mod tests {

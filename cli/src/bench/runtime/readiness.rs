@@ -260,7 +260,7 @@ impl Caller {
         while let Some(event) = self.turns.endpoint.poll_event() {
             if let Event::CallEnded { call, outcome } = event {
                 let Outcome::Ok(reply) = outcome else {
-                    return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome:?}")));
+                    return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
                 };
                 self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
                 latency.record(now - self.begun_at[call.index()]);
