@@ -9,7 +9,7 @@ use crate::crypto::{self};
 use crate::memory::{Broken, Sound};
 use crate::peer::{Moving, Place, Response};
 use crate::time::Instant;
-use crate::wire::{Epoch, Frame, HELLO_LEN_MIN, ShortHeader, TruncatedNumber, Writer};
+use crate::wire::{Epoch, Frame, HELLO_LEN_MIN, Writer};
 
 /// A datagram for another address than that of the path.
 pub(super) struct Aside {
@@ -132,13 +132,9 @@ impl Scope<'_, '_> {
 
     /// Builds a datagram with one frame, padded to `len`. It is not entered into the books: the challenge has a timer of its own.
     fn build_path_frame(&mut self, frame: Frame<'_>, len: usize, out: &mut [u8]) -> Result<usize, Broken> {
-        let number = self.peer.conversation.take_number(self.random);
-        let unacked = self.peer.conversation.largest_acked.map_or(0, |largest| largest + 1).min(number);
-        let truncated = TruncatedNumber::new(number, unacked).sound()?;
         let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
         let mut writer = Writer::new(&mut out[..len - tag_len]);
-        let header = ShortHeader { to: self.peer.conversation.remote };
-        header.encode(self.peer.conversation.phase(), truncated, &mut writer).map_err(|_| Broken)?;
+        let number = self.begin_datagram(&mut writer).sound()?;
         frame.encode(&mut writer).map_err(|_| Broken)?;
         if writer.room() > 0 {
             Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;

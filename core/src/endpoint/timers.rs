@@ -11,7 +11,7 @@ use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
 use crate::time::Instant;
 use crate::wire::{
-    CloseCode, Epoch, Frame, NotExecuted, ResetReason, Role, ShortHeader, Side, TruncatedNumber, Writer,
+    CloseCode, Epoch, Frame, NotExecuted, ResetReason, Role, Side, Writer,
     frame::{self, Closer},
 };
 
@@ -327,14 +327,10 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         self.peer.stage = Stage::Closing(Closing { is_due: false, ..closing });
-        let number = self.peer.conversation.take_number(self.random);
-        let unacked = self.peer.conversation.largest_acked.map_or(0, |largest| largest + 1).min(number);
-        let truncated = TruncatedNumber::new(number, unacked).sound()?;
         let tag_len = crate::crypto::tag_len(self.crypto, Epoch::Data);
         let limit = out.len().min(crate::config::DATAGRAM_LEN_MIN);
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
-        let header = ShortHeader { to: self.peer.conversation.remote };
-        header.encode(self.peer.conversation.phase(), truncated, &mut writer).map_err(|_| Broken)?;
+        let number = self.begin_datagram(&mut writer).sound()?;
         let (closer, code) = match closing.code {
             Code::Protocol(code) => (Closer::Protocol, code.code()),
             Code::Application(code) => (Closer::Application, code),

@@ -19,6 +19,17 @@ pub(super) struct Built {
     pub(super) ecn: Ecn,
 }
 
+/// What a datagram says without asking for an acknowledgement.
+#[derive(Default)]
+struct Quiet {
+    /// The largest number that it acknowledges.
+    acknowledges: Option<u64>,
+    /// The watermark that it announces, or 0.
+    low: u64,
+    /// Whether that is worth a datagram of its own.
+    is_news: bool,
+}
+
 /// What came of the attempt to add something to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
@@ -63,35 +74,21 @@ impl Scope<'_, '_> {
         let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
         // What the window has left is not worth a piece of a message; what a probe has is.
         let may_cut = limit == self.datagram_len_max(out.len()) || self.peer.conversation.probes_due > 0;
-        let Some(number) = self.peek_number() else { return Ok(None) };
-        let Some(truncated) = self.truncate(number) else { return Ok(None) };
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
-        let header = ShortHeader { to: self.peer.conversation.remote };
-        if header.encode(self.peer.conversation.phase(), truncated, &mut writer).is_err() {
-            return Ok(None);
-        }
-        let header_len = writer.len();
+        let Some(number) = self.begin_datagram(&mut writer) else { return Ok(None) };
         if has_work {
             self.make_record_room()?;
         }
         // Without a record nothing can be in flight; acknowledgements still go out.
         let record = self.memory.datagrams.insert(new_record(number, now)).map(|key| key.index);
-        let acknowledges = self.write_ack(&mut writer);
-        let acked_len = writer.len();
-        // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
-        let is_ack_news = is_ack_due && acked_len > header_len;
-        let is_untold = !self.peer.is_undecided && self.watermark().0 > self.peer.session.low_sent;
-        let is_news = is_ack_news || (has_work && is_untold);
-        // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
-        let tells = !self.peer.is_undecided && (has_work || is_untold);
-        let low = if tells { self.write_retired(&mut writer) } else { 0 };
+        let quiet = self.write_quiet(&mut writer, has_work);
         let quiet_len = writer.len();
         if let Some(record) = record
             && has_work
         {
             self.write_work(record, &mut writer, may_cut)?;
         }
-        if writer.len() == quiet_len && (!is_news || self.is_asking()) {
+        if writer.len() == quiet_len && (!quiet.is_news || self.is_asking()) {
             // A gap in the numbers would look like a loss to both sides.
             self.peer.conversation.return_number(number);
             self.forget_record(record)?;
@@ -104,14 +101,10 @@ impl Scope<'_, '_> {
             self.forget_record(record)?;
         }
         self.seal(number, &mut out[..len])?;
-        let record = record.filter(|_| is_eliciting);
-        if let Some(record) = record {
-            self.memory.datagrams.at_mut(record).sound()?.low = low;
-        }
-        if let Some(largest) = acknowledges {
+        let ecn = self.book(record.filter(|_| is_eliciting), &quiet, len)?;
+        if let Some(largest) = quiet.acknowledges {
             self.peer.conversation.on_ack_sent(largest);
         }
-        let ecn = self.book(record, acknowledges, len)?;
         Ok(Some(Built { len, ecn }))
     }
 
@@ -129,7 +122,7 @@ impl Scope<'_, '_> {
     }
 
     /// Enters an ack-eliciting datagram into the books, and returns the mark that it goes out with.
-    fn book(&mut self, record: Option<u32>, acknowledges: Option<u64>, len: usize) -> Result<Ecn, Broken> {
+    fn book(&mut self, record: Option<u32>, quiet: &Quiet, len: usize) -> Result<Ecn, Broken> {
         let now = self.now;
         let Some(record) = record else { return Ok(Ecn::NotEct) };
         let ecn = match self.config.ecn {
@@ -154,7 +147,8 @@ impl Scope<'_, '_> {
         datagram.is_eliciting = true;
         datagram.is_marked = ecn != Ecn::NotEct;
         datagram.is_app_limited = is_app_limited;
-        datagram.acknowledges = acknowledges;
+        datagram.acknowledges = quiet.acknowledges;
+        datagram.low = quiet.low;
         self.path.is_filled |= len + FRAGMENT_LEN_MIN >= self.path.mtu.current();
         self.peer.awaiting_since.get_or_insert(now);
         Ok(ecn)
@@ -182,17 +176,12 @@ impl Scope<'_, '_> {
         let Some(record) = self.memory.datagrams.insert(new_record(self.peer.conversation.next_number, now)) else {
             return Ok(None);
         };
-        let number = self.peer.conversation.take_number(self.random);
-        let Some(truncated) = self.truncate(number) else { return Err(Broken) };
         let mut writer = Writer::new(&mut out[..len - tag_len]);
-        let header = ShortHeader { to: self.peer.conversation.remote };
-        let encoded = header
-            .encode(self.peer.conversation.phase(), truncated, &mut writer)
-            .and_then(|()| Frame::Ping.encode(&mut writer))
-            .and_then(|()| Frame::Padding { len: writer.room() }.encode(&mut writer));
-        encoded.map_err(|_| Broken)?;
+        let number = self.begin_datagram(&mut writer).sound()?;
+        Frame::Ping.encode(&mut writer).map_err(|_| Broken)?;
+        Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
         self.seal(number, &mut out[..len])?;
-        let ecn = self.book(Some(record.index), None, len)?;
+        let ecn = self.book(Some(record.index), &Quiet::default(), len)?;
         let datagram = self.memory.datagrams.at_mut(record.index).sound()?;
         datagram.number = number;
         datagram.is_mtu_probe = true;
@@ -253,15 +242,29 @@ impl Scope<'_, '_> {
             || self.peer.conversation.probes_due > 0
     }
 
-    fn peek_number(&mut self) -> Option<u64> {
-        let number = self.peer.conversation.take_number(self.random);
+    /// Writes the header of the next datagram, and returns its number; `None` where the peer could not tell it from others
+    /// (protocol §3.2.7).
+    pub(super) fn begin_datagram(&mut self, writer: &mut Writer<'_>) -> Option<u64> {
+        let conversation = &mut self.peer.conversation;
+        let number = conversation.take_number(self.random);
+        let unacked = conversation.largest_acked.map_or(0, |largest| largest + 1);
+        let truncated = TruncatedNumber::new(number, unacked.min(number))?;
+        ShortHeader { to: conversation.remote }.encode(conversation.phase(), truncated, writer).ok()?;
         // Below 2^62 for ever: at ten million datagrams a second that is fourteen thousand years.
         (number < 1 << 62).then_some(number)
     }
 
-    fn truncate(&self, number: u64) -> Option<TruncatedNumber> {
-        let unacked = self.peer.conversation.largest_acked.map_or(0, |largest| largest + 1);
-        TruncatedNumber::new(number, unacked.min(number))
+    /// Writes what asks for no acknowledgement: what has arrived, and which of our exchanges are retired.
+    fn write_quiet(&mut self, writer: &mut Writer<'_>, has_work: bool) -> Quiet {
+        // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
+        let is_ack_due = self.peer.conversation.ack.is_due(self.now);
+        let acknowledges = self.write_ack(writer);
+        let is_untold = !self.peer.is_undecided && self.watermark().0 > self.peer.session.low_sent;
+        // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
+        let tells = !self.peer.is_undecided && (has_work || is_untold);
+        let low = if tells { self.write_retired(writer) } else { 0 };
+        let is_news = (is_ack_due && acknowledges.is_some()) || (has_work && is_untold);
+        Quiet { acknowledges, low, is_news }
     }
 
     pub(super) fn write_ack(&mut self, writer: &mut Writer<'_>) -> Option<u64> {
