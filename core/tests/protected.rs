@@ -12,11 +12,11 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use pair::{Fate, Pair, SERVER, answer};
+use pair::{Fate, Flying, Pair, SERVER, answer};
 use posthaste_core::crypto::{FakeCrypto, Limits};
 use posthaste_core::endpoint::{Answer, Event, Request};
 use posthaste_core::random::Random;
-use posthaste_core::{Config, Outcome};
+use posthaste_core::{Config, IncomingCallId, Outcome, PeerId};
 
 fn protected(limits: Limits, hello_len: usize) -> Pair {
     let crypto = |seed, identity: &[u8]| {
@@ -218,100 +218,136 @@ enum Death {
     Overtaken,
 }
 
-/// Three calls are open, each at another point, when a session is resumed on a conversation that ends before it has got far, and then
-/// on another one. Returns how many datagrams the first took, were it left alone.
+/// Resumes a session on a conversation that ends before it has got far, and then on another one. Returns how many datagrams the first
+/// took, were it left alone.
 fn resume_again(death: Death, survivor_count: usize) -> usize {
-    let mut pair = protected(GENEROUS, 200);
-    let peer = pair.dial_to(b"server");
-    pair.client.endpoint.connect(pair.now, peer).unwrap();
-    pair.run(SECOND);
-    let call = |pair: &mut Pair, arguments| {
-        let request = Request { timeout: None, ..Request::new(1, 1, 7, arguments) };
-        pair.client.endpoint.call(pair.now, peer, request).unwrap();
-    };
-    let take_call = |pair: &mut Pair| {
-        let taken = |event: &Event| if let Event::CallReceived { call } = event { Some(*call) } else { None };
-        assert!(pair.run_until(SECOND, |pair| pair.server.events.iter().any(|event| taken(event).is_some())));
-        pair.server.take(taken).unwrap()
-    };
-    call(&mut pair, b"runs");
-    let runs = take_call(&mut pair);
-    let known_as = pair.server.endpoint.incoming_call(runs).unwrap().peer;
-    pair.server.endpoint.begin(pair.now, runs).unwrap();
-    call(&mut pair, b"done");
-    let done = take_call(&mut pair);
-    pair.server.endpoint.begin(pair.now, done).unwrap();
-    pair.flush();
-    pair.server.endpoint.reply(pair.now, done, Answer::Ok, b"done", &[]).unwrap();
-    call(&mut pair, b"sent");
-    pair.fate = Box::new(|_| Fate::Lose);
-    pair.flush();
-
-    let (count, held) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(vec![])));
-    let (counted, holding) = (count.clone(), held.clone());
-    pair.fate = Box::new(move |flying| {
-        counted.set(counted.get() + 1);
-        if counted.get() <= survivor_count {
-            return Fate::Arrive;
-        }
-        holding.borrow_mut().push((flying.from, flying.to, flying.octets.clone()));
-        Fate::Lose
-    });
-    pair.client.endpoint.handle_address_change(pair.now);
-    match death {
-        Death::Silence => pair.run(5 * SECOND),
-        Death::Leaving | Death::Overtaken => pair.run(Duration::from_millis(300)),
-    }
-    let first_count = count.get();
-    let is_connected = |event: &&Event| matches!(event, Event::Connected { .. });
-    let first_connected_count = pair.client.events.iter().filter(is_connected).count();
-    pair.fate = Box::new(|_| Fate::Arrive);
-    if !matches!(death, Death::Silence) {
-        pair.client.endpoint.handle_address_change(pair.now);
-    }
-    let mut executed = 2;
-    let run = |pair: &mut Pair, executed: &mut usize| {
-        pair.run_until(5 * SECOND, |pair| {
-            *executed += pair.server.echo(pair.now);
-            false
-        });
-    };
-    if matches!(death, Death::Overtaken) {
-        pair.run(Duration::from_millis(100));
-        for (from, to, octets) in held.take() {
-            pair.network.push_back(pair::Flying { at: pair.now, from, to, octets });
-        }
-    }
-    run(&mut pair, &mut executed);
-    assert_eq!(pair.server.endpoint.incoming_call(runs).unwrap().peer, known_as);
-    pair.server.endpoint.reply(pair.now, runs, Answer::Ok, b"runs", &[]).unwrap();
-    run(&mut pair, &mut executed);
-
-    let mut replies = vec![];
-    while let Some(outcome) = pair.client.take(|event| match event {
-        Event::CallEnded { outcome, .. } => Some(*outcome),
-        _ => None,
-    }) {
-        let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}: {death:?} after {survivor_count}") };
-        replies.push(pair.client.endpoint.payload(reply).unwrap().to_vec());
-        pair.client.endpoint.release(pair.now, reply).unwrap();
-    }
-    replies.sort();
-    assert_eq!(replies, [b"done", b"runs", b"sent"], "{death:?} after {survivor_count}");
-    assert_eq!(executed, 3, "{death:?} after {survivor_count}");
+    let context = format!("{death:?} after {survivor_count}");
+    let mut session = Interrupted::new();
+    let (sent_count, late) = session.resume_in_vain(death, survivor_count);
+    let connected_count = session.connected_count();
+    let executed_count = session.resume(death, late);
+    assert_eq!(session.take_replies(&context), [b"done", b"runs", b"sent"], "{context}");
+    assert_eq!(executed_count, 3, "{context}");
     // What was held back of the first conversation takes the session back from nobody.
-    let connected_count = pair.client.events.iter().filter(is_connected).count();
-    assert!(connected_count <= first_connected_count + 1, "{death:?} after {survivor_count}");
-    let is_over = |event: &Event| matches!(event, Event::SessionLost { .. } | Event::Closed { .. });
-    for host in [&pair.client, &pair.server] {
-        assert!(!host.events.iter().any(is_over), "{death:?} after {survivor_count}: {:?}", host.events);
-        let counters = host.endpoint.counters();
-        assert_eq!((counters.violations, counters.broken), (0, 0), "{death:?} after {survivor_count}");
+    assert!(session.connected_count() <= connected_count + 1, "{context}");
+    session.assert_goes_on(&context);
+    sent_count
+}
+
+/// A session whose conversation is lost while three of its calls are open, each at another point.
+struct Interrupted {
+    pair: Pair,
+    /// The call whose handler runs, and as whom the server knows its caller.
+    runs: IncomingCallId,
+    caller: PeerId,
+}
+
+impl Interrupted {
+    /// One handler runs, one has ended and its reply was not sent, and one request was lost.
+    fn new() -> Self {
+        let mut pair = protected(GENEROUS, 200);
+        let peer = pair.dial_to(b"server");
+        pair.client.endpoint.connect(pair.now, peer).unwrap();
+        pair.run(SECOND);
+        let call = |pair: &mut Pair, arguments| {
+            pair.call(peer, Request { timeout: None, ..Request::new(1, 1, 7, arguments) });
+        };
+        let begin = |pair: &mut Pair| {
+            let is_called = |event: &Event| matches!(event, Event::CallReceived { .. });
+            assert!(pair.run_until(SECOND, |pair| pair.server.heard(is_called)));
+            let begun = pair.server.take_call().unwrap();
+            pair.server.endpoint.begin(pair.now, begun).unwrap();
+            begun
+        };
+        call(&mut pair, b"runs");
+        let runs = begin(&mut pair);
+        call(&mut pair, b"done");
+        let done = begin(&mut pair);
+        pair.flush();
+        pair.server.endpoint.reply(pair.now, done, Answer::Ok, b"done", &[]).unwrap();
+        call(&mut pair, b"sent");
+        pair.cut();
+        pair.flush();
+        let caller = pair.server.endpoint.incoming_call(runs).unwrap().peer;
+        Self { pair, runs, caller }
     }
-    pair.run(20 * SECOND);
-    let (client, server) = (pair.client.endpoint.usage(), pair.server.endpoint.usage());
-    assert_eq!((client.peers, server.peers), (1, 1), "{death:?} after {survivor_count}");
-    first_count
+
+    /// Resumes it on a conversation of which the first datagrams survive; returns how many there were, and those that did not.
+    fn resume_in_vain(&mut self, death: Death, survivor_count: usize) -> (usize, Vec<Flying>) {
+        let pair = &mut self.pair;
+        let (count, held) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(vec![])));
+        let (counted, holding) = (count.clone(), held.clone());
+        pair.fate = Box::new(move |flying| {
+            counted.set(counted.get() + 1);
+            if counted.get() <= survivor_count {
+                return Fate::Arrive;
+            }
+            holding.borrow_mut().push(Flying { octets: flying.octets.clone(), ..*flying });
+            Fate::Lose
+        });
+        pair.client.endpoint.handle_address_change(pair.now);
+        match death {
+            Death::Silence => pair.run(5 * SECOND),
+            Death::Leaving | Death::Overtaken => pair.run(Duration::from_millis(300)),
+        }
+        pair.mend();
+        (count.get(), held.take())
+    }
+
+    /// Resumes it on a conversation that lasts, and lets all handlers end; returns how many have run.
+    fn resume(&mut self, death: Death, late: Vec<Flying>) -> usize {
+        let pair = &mut self.pair;
+        if !matches!(death, Death::Silence) {
+            pair.client.endpoint.handle_address_change(pair.now);
+        }
+        if matches!(death, Death::Overtaken) {
+            pair.run(Duration::from_millis(100));
+            let now = pair.now;
+            pair.network.extend(late.into_iter().map(|flying| Flying { at: now, ..flying }));
+        }
+        // Those that ran when the conversation was lost.
+        let mut executed_count = 2;
+        let mut run = |pair: &mut Pair| {
+            pair.run_until(5 * SECOND, |pair| {
+                executed_count += pair.server.echo(pair.now);
+                false
+            });
+        };
+        run(pair);
+        assert_eq!(pair.server.endpoint.incoming_call(self.runs).unwrap().peer, self.caller);
+        pair.server.endpoint.reply(pair.now, self.runs, Answer::Ok, b"runs", &[]).unwrap();
+        run(pair);
+        executed_count
+    }
+
+    fn connected_count(&self) -> usize {
+        self.pair.client.events.iter().filter(|event| matches!(event, Event::Connected { .. })).count()
+    }
+
+    fn take_replies(&mut self, context: &str) -> Vec<Vec<u8>> {
+        let Pair { client, now, .. } = &mut self.pair;
+        let mut replies = vec![];
+        while let Some(outcome) = client.take_outcome() {
+            let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}: {context}") };
+            replies.push(client.endpoint.payload(reply).unwrap().to_vec());
+            client.endpoint.release(*now, reply).unwrap();
+        }
+        replies.sort();
+        replies
+    }
+
+    /// Nobody has lost or broken anything, and the conversations before are gone.
+    fn assert_goes_on(mut self, context: &str) {
+        let is_over = |event: &Event| matches!(event, Event::SessionLost { .. } | Event::Closed { .. });
+        for host in [&self.pair.client, &self.pair.server] {
+            assert!(!host.heard(is_over), "{context}: {:?}", host.events);
+            let counters = host.endpoint.counters();
+            assert_eq!((counters.violations, counters.broken), (0, 0), "{context}");
+        }
+        self.pair.run(20 * SECOND);
+        let (client, server) = (self.pair.client.endpoint.usage(), self.pair.server.endpoint.usage());
+        assert_eq!((client.peers, server.peers), (1, 1), "{context}");
+    }
 }
 
 #[test]
