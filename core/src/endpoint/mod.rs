@@ -15,6 +15,7 @@ mod runs;
 mod scope;
 mod securing;
 mod sending;
+mod stateless;
 mod streams;
 mod timers;
 mod transmit;
@@ -86,7 +87,7 @@ pub struct Endpoint<'s> {
     crowded: List<peer::Ready>,
     eventful: List<peer::Eventful>,
     starved: List<peer::Starved>,
-    answers: input::Answers,
+    answers: stateless::Answers,
     counters: Counters,
     sweep: timers::Sweep,
     rate_free_at: Instant,
@@ -251,7 +252,7 @@ impl<'s> Endpoint<'s> {
             crowded: List::new(),
             eventful: List::new(),
             starved: List::new(),
-            answers: input::Answers::new(),
+            answers: stateless::Answers::new(),
             counters: Counters::default(),
             rate_free_at: now,
             is_draining: false,
