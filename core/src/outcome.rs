@@ -12,7 +12,7 @@ pub enum Outcome {
     Ok(MessageId),
     /// The handler ran and answered with an error, whose octets are the message.
     ApplicationError(MessageId),
-    /// A one-way call has arrived at the peer, which will execute it; there is no reply to wait for.
+    /// A one-way call has arrived at the peer; there is no reply to wait for, nor word of a refusal. Its streams go on.
     Delivered,
     /// The call was not executed and never will be; it is safe to call again.
     NotExecuted(NotExecuted),

@@ -7,7 +7,7 @@ mod pair;
 use core::time::Duration;
 
 use pair::{Host, Pair, answer};
-use posthaste_core::endpoint::{Answer, Event, Request, StreamError, Streamed, Streams};
+use posthaste_core::endpoint::{Answer, Event, Reply, Request, StreamError, Streamed, Streams};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, IncomingCallId, StreamId};
 
@@ -123,6 +123,59 @@ fn a_call_whose_outcome_nobody_wants_ends_its_streams() {
     is_tidy(pair);
 }
 
+/// It is delivered as soon as it has arrived, and its stream is what its caller waits for.
+#[test]
+fn the_stream_down_of_a_one_way_call_goes_on_after_its_delivery() {
+    let mut pair = Pair::new();
+    let (call, down) = post(&mut pair);
+    let served = arrived(&mut pair);
+    let server_down = pair.server.endpoint.incoming_call(served).unwrap().downward.unwrap();
+    pair.server.endpoint.begin(pair.now, served).unwrap();
+    assert!(pair.run_until(Duration::from_secs(5), |pair| ended(pair, call)));
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.server.endpoint.write(pair.now, server_down, b"at work"), Ok(7));
+    pair.server.endpoint.reply(pair.now, served, Answer::Ok, b"nobody waits for this", &[]).unwrap();
+    assert_eq!(pair.server.endpoint.write(pair.now, server_down, b", done"), Ok(6));
+    pair.server.endpoint.finish(pair.now, server_down).unwrap();
+    assert_eq!(read_to_end(&mut pair, client, down), Ok(b"at work, done".to_vec()));
+    is_tidy(pair);
+}
+
+/// Nothing but the end of the stream tells its caller: whether the application refuses it, or the endpoint at once.
+#[test]
+fn the_stream_down_of_a_one_way_call_that_is_refused_ends_at_its_reader() {
+    for is_draining in [false, true] {
+        let mut pair = Pair::new();
+        let peer = pair.dial();
+        pair.client.endpoint.connect(pair.now, peer).unwrap();
+        pair.run(Duration::from_secs(1));
+        if is_draining {
+            pair.server.endpoint.drain(pair.now);
+        }
+        let (call, down) = post(&mut pair);
+        if !is_draining {
+            let served = arrived(&mut pair);
+            pair.server.endpoint.refuse(pair.now, served, NotExecuted::Busy).unwrap();
+        }
+        assert!(pair.run_until(Duration::from_secs(5), |pair| ended(pair, call)));
+        assert_eq!(read_to_end(&mut pair, client, down), Err(StreamError::Abandoned), "draining: {is_draining}");
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.client.endpoint.usage().exchanges, 0);
+    }
+}
+
+#[test]
+fn a_handler_of_a_one_way_call_that_fails_ends_its_stream_down() {
+    let mut pair = Pair::new();
+    let (call, down) = post(&mut pair);
+    let served = arrived(&mut pair);
+    pair.server.endpoint.begin(pair.now, served).unwrap();
+    assert!(pair.run_until(Duration::from_secs(5), |pair| ended(pair, call)));
+    pair.server.endpoint.reply(pair.now, served, Answer::HandlerFailed, &[], &[]).unwrap();
+    assert_eq!(read_to_end(&mut pair, client, down), Err(StreamError::Abandoned));
+    is_tidy(pair);
+}
+
 /// A call with both streams whose handler has begun.
 struct Called {
     call: CallId,
@@ -175,6 +228,15 @@ fn begin(pair: &mut Pair) -> (CallId, StreamId, StreamId) {
     (call, up.unwrap(), down.unwrap())
 }
 
+/// Makes a one-way call with a stream down.
+fn post(pair: &mut Pair) -> (CallId, StreamId) {
+    let peer = pair.dial();
+    let request = Request { reply: Reply::Never, streams: Streams::Downward, ..Request::new(1, 1, 7, b"go") };
+    let call = pair.call(peer, request);
+    let (_, down) = pair.client.endpoint.call_streams(call).unwrap();
+    (call, down.unwrap())
+}
+
 fn arrived(pair: &mut Pair) -> IncomingCallId {
     let mut served = None;
     assert!(pair.run_until(Duration::from_secs(5), |pair| {
@@ -212,7 +274,7 @@ fn read(host: &mut Host, now: posthaste_core::Instant, stream: StreamId) -> Resu
     host.endpoint.read(now, stream, &mut [0; 64])
 }
 
-/// Reads once, and then when an event says so, and returns how the stream ended.
+/// Reads what is there, and then when an event says that there is more, and returns how the stream ended.
 fn read_to_end(pair: &mut Pair, side: fn(&mut Pair) -> &mut Host, stream: StreamId) -> Result<Vec<u8>, StreamError> {
     let (mut octets, mut end, mut has_begun) = (Vec::new(), None, false);
     let is_over = pair.run_until(Duration::from_secs(5), |pair| {
@@ -221,11 +283,13 @@ fn read_to_end(pair: &mut Pair, side: fn(&mut Pair) -> &mut Host, stream: Stream
         if core::mem::replace(&mut has_begun, true) && !is_told {
             return false;
         }
-        match side(pair).endpoint.read(now, stream, &mut buffer) {
-            Ok(Streamed::Octets(len)) => octets.extend_from_slice(&buffer[..len]),
-            Ok(Streamed::Pending) => {}
-            Ok(Streamed::End) => end = Some(Ok(())),
-            Err(error) => end = Some(Err(error)),
+        while end.is_none() {
+            match side(pair).endpoint.read(now, stream, &mut buffer) {
+                Ok(Streamed::Octets(len)) => octets.extend_from_slice(&buffer[..len]),
+                Ok(Streamed::Pending) => break,
+                Ok(Streamed::End) => end = Some(Ok(())),
+                Err(error) => end = Some(Err(error)),
+            }
         }
         end.is_some()
     });

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use posthaste_std::{
-    Answer, CallError, Client, Config, Execution, Handler, Incoming, NotExecuted, Request, Server, StreamWriter,
+    Answer, CallError, Client, Config, Execution, Handler, Incoming, NotExecuted, Reply, Request, Server, StreamWriter,
     Streams, wire,
 };
 
@@ -101,18 +101,20 @@ fn a_refused_call_ends_its_streams() {
 }
 
 #[test]
-fn a_stream_down_may_outlast_its_reply() {
-    let (client, _server, writers) = pair();
-    let mut call = client.start(&request(OUTLAST, Streams::Downward)).unwrap();
-    let mut downward = call.take_downward().unwrap();
-    assert!(call.take_upward().is_none());
-    assert_eq!(call.wait().unwrap(), b"");
-    let mut writer = writers.recv().unwrap();
-    writer.write_all(b"later").unwrap();
-    writer.finish().unwrap();
-    let mut text = String::new();
-    downward.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "later");
+fn a_stream_down_may_outlast_the_reply_or_the_delivery_of_its_call() {
+    for reply in [Reply::Expected, Reply::Never] {
+        let (client, _server, writers) = pair();
+        let mut call = client.start(&Request { reply, ..request(OUTLAST, Streams::Downward) }).unwrap();
+        let mut downward = call.take_downward().unwrap();
+        assert!(call.take_upward().is_none());
+        assert_eq!(call.wait().unwrap(), b"");
+        let mut writer = writers.recv().unwrap();
+        writer.write_all(b"later").unwrap();
+        writer.finish().unwrap();
+        let mut text = String::new();
+        downward.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "later", "{reply:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::outgoing::{Body, Kind, Outgoing};
 use crate::storage::Key;
 use crate::time::Instant;
 use crate::wire::checksum::crc32c;
-use crate::wire::{self, Metadata, ResetReason, Role, Semantics, Status, Writer};
+use crate::wire::{self, Metadata, Options, ResetReason, Role, Semantics, Status, Writer};
 
 impl Scope<'_, '_> {
     /// Counts one open call of ours more; with the first one, the silence that makes us ask begins.
@@ -39,7 +39,7 @@ impl Scope<'_, '_> {
             return self.tell(index, News::ENDED);
         }
         exchange.enter(Stage::Over, now);
-        if !matches!(outcome, Outcome::Ok(_) | Outcome::NotExecuted(_)) && exchange.awaits(Lane::Downward) {
+        if matches!(outcome, Outcome::ApplicationError(_) | Outcome::ReplyLost) && exchange.awaits(Lane::Downward) {
             // What its callee may have begun to send is of no use.
             self.stop_incoming(index, Lane::Downward, ResetReason::NotWanted)?;
         }
@@ -211,13 +211,18 @@ impl Scope<'_, '_> {
         }
         let exchange = self.exchange(index)?;
         exchange.enter(Stage::Over, now);
-        let is_one_way = exchange.procedure.is_some_and(|procedure| procedure.options.is_one_way());
-        let is_maybe = exchange.procedure.is_some_and(|procedure| procedure.options.semantics() == Semantics::Maybe);
+        let options = exchange.procedure.map(|procedure| procedure.options);
+        let is_one_way = options.is_some_and(Options::is_one_way);
+        let is_maybe = options.is_some_and(|options| options.semantics() == Semantics::Maybe);
         let is_wanted = !exchange.is_retired && !is_one_way;
         let stopped_reply = exchange.reasons[Lane::Backward as usize] != 0;
         if !is_wanted || stopped_reply {
             self.let_go(body);
             self.let_go(metadata.map_or(Body::Empty, Body::Held));
+            if status != Status::Ok && is_one_way && options.is_some_and(Options::has_downward) {
+                // Without a reply, nothing else tells the caller that its stream does not come; it may have none here yet.
+                self.notice(index, Notices::RESET << Lane::Downward as u16)?;
+            }
             return self.finish(index);
         }
         let outgoing = Outgoing {
