@@ -199,6 +199,12 @@ impl Exchange {
         self.procedure.is_some()
     }
 
+    /// Says whether it is a call that has no reply.
+    #[must_use]
+    pub fn is_one_way(&self) -> bool {
+        self.procedure.is_some_and(|procedure| procedure.options.is_one_way())
+    }
+
     /// Says whether a flow from the peer is still to come on a lane on which none has begun.
     #[must_use]
     pub fn awaits(&self, lane: Lane) -> bool {

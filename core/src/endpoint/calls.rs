@@ -211,8 +211,8 @@ impl Scope<'_, '_> {
         }
         let exchange = self.exchange(index)?;
         exchange.enter(Stage::Over, now);
+        let is_one_way = exchange.is_one_way();
         let options = exchange.procedure.map(|procedure| procedure.options);
-        let is_one_way = options.is_some_and(Options::is_one_way);
         let is_maybe = options.is_some_and(|options| options.semantics() == Semantics::Maybe);
         let is_wanted = !exchange.is_retired && !is_one_way;
         let stopped_reply = exchange.reasons[Lane::Backward as usize] != 0;

@@ -6,11 +6,12 @@ use crate::exchange::{Exchange, News, Notices, Party, Stage};
 use crate::incoming::{Incoming, Refused};
 use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
+use crate::outcome::{NotExecuted, Outcome};
 use crate::outgoing::Kind;
 use crate::session::{ChannelUse, OpenList};
 use crate::storage::Key;
 use crate::wire::checksum::crc32c;
-use crate::wire::{CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
+use crate::wire::{self, CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
 
 impl Scope<'_, '_> {
     /// Takes the octets of a flow.
@@ -529,7 +530,7 @@ impl Scope<'_, '_> {
             }
             (Stage::Open, Lane::Backward) => {
                 self.remove_incoming(index, lane)?;
-                self.end_call(index, crate::Outcome::ReplyLost)?;
+                self.end_call(index, Outcome::ReplyLost)?;
             }
             _ => self.remove_incoming(index, lane)?,
         }
@@ -568,15 +569,20 @@ impl Scope<'_, '_> {
             exchange.reasons[lane as usize] = ResetReason::NotWanted.code() as u8;
             return Ok(self.notice(index, Notices::RESET << lane as u16)?);
         }
-        let (begun_by, stage, is_call) = (exchange.begun_by, exchange.stage, exchange.is_call());
+        let is_our_first = exchange.begun_by == Party::Us && lane == Lane::Forward && exchange.stage == Stage::Open;
+        let (is_call, is_one_way) = (exchange.is_call(), exchange.is_one_way());
         self.reset_outgoing(index, lane, ResetReason::from_code(reason))?;
         if self.exchange(index)?.flow(lane).is_none() {
             // Nothing of it was sent; the peer waits for its end all the same.
             self.notice(index, Notices::RESET << lane as u16)?;
         }
-        if begun_by == Party::Us && lane == Lane::Forward && stage == Stage::Open && !is_call {
+        if is_our_first && !is_call {
             self.exchange(index)?.stage = Stage::Over;
             self.tell(index, News::FAILED)?;
+        } else if is_our_first && is_one_way && reason == ResetReason::ProgressTimeout.code() {
+            // Its callee has refused it (protocol §6.5.3), and no reply says so.
+            let why = NotExecuted::Refused(wire::NotExecuted::DeadlinePassed);
+            self.end_call(index, Outcome::NotExecuted(why))?;
         }
         Ok(self.finish(index)?)
     }

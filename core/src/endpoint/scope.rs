@@ -374,12 +374,11 @@ impl Scope<'_, '_> {
         self.remove_outgoing(index, lane)?;
         let exchange = self.exchange(index)?;
         let is_message = !exchange.is_call();
-        let is_one_way = exchange.procedure.is_some_and(|procedure| procedure.options.is_one_way());
         if exchange.begun_by == Party::Us && lane == Lane::Forward && exchange.stage == Stage::Open {
             if is_message {
                 exchange.stage = Stage::Over;
                 self.tell(index, News::ACKNOWLEDGED)?;
-            } else if is_one_way {
+            } else if exchange.is_one_way() {
                 self.end_call(index, Outcome::Delivered)?;
             }
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use posthaste_core::endpoint::{Event, Request, Usage};
+use posthaste_core::endpoint::{Event, Reply, Request, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
 use posthaste_core::{Config, Outcome};
 
@@ -114,26 +114,28 @@ fn a_request_that_comes_again_is_answered_again() {
     assert_eq!(pair.now.saturating_since(asked_again_at), Duration::from_millis(20));
 }
 
-/// The server stops the request for want of progress; whoever waits for its reply, without a deadline, is told.
+/// The server stops the request for want of progress; whoever waits without a deadline is told, whether a reply tells or nothing but
+/// the stop.
 #[test]
 fn a_call_whose_request_made_no_progress_is_refused() {
-    let mut config = Config::internet();
-    config.progress_timeout = SECOND;
-    let (mut pair, peer) = Pair::open_with(Config::internet(), config);
-    let mut is_first = true;
-    pair.fate = Box::new(move |_| if core::mem::take(&mut is_first) { Fate::Arrive } else { Fate::Lose });
-    let request = Request { timeout: None, ..Request::new(1, 1, 7, &[7; 5000]) };
-    pair.call(peer, request);
-    pair.run(2 * SECOND);
-    pair.mend();
-    let refused = |event: &Event| match event {
-        Event::CallEnded { outcome: Outcome::NotExecuted(why), .. } => Some(*why),
-        _ => None,
-    };
-    let mut why = None;
-    pair.run_until(30 * SECOND, |pair| {
-        why = pair.client.take(refused);
-        why.is_some()
-    });
-    assert_eq!(why, Some(posthaste_core::NotExecuted::Refused(NotExecuted::DeadlinePassed)));
+    for reply in [Reply::Expected, Reply::Never] {
+        let mut config = Config::internet();
+        config.progress_timeout = SECOND;
+        let (mut pair, peer) = Pair::open_with(Config::internet(), config);
+        let mut is_first = true;
+        pair.fate = Box::new(move |_| if core::mem::take(&mut is_first) { Fate::Arrive } else { Fate::Lose });
+        let request = Request { timeout: None, reply, ..Request::new(1, 1, 7, &[7; 5000]) };
+        pair.call(peer, request);
+        pair.run(2 * SECOND);
+        pair.mend();
+        let mut outcome = None;
+        pair.run_until(30 * SECOND, |pair| {
+            outcome = pair.client.take_outcome();
+            outcome.is_some()
+        });
+        let why = posthaste_core::NotExecuted::Refused(NotExecuted::DeadlinePassed);
+        assert_eq!(outcome, Some(Outcome::NotExecuted(why)), "{reply:?}");
+        pair.run(10 * SECOND);
+        assert_eq!(pair.client.endpoint.usage().exchanges, 0, "{reply:?}");
+    }
 }
