@@ -102,6 +102,9 @@ fn keys_that_wear_out_are_replaced_without_a_lost_call() {
         pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, &[7; 32])).unwrap();
         assert_eq!(answer(&mut pair).1, [7; 32]);
     }
+    // Both sides follow each of them, and keys wear out after half of what they may seal.
+    let counts = [&pair.client, &pair.server].map(|host| host.endpoint.counters().key_updates);
+    assert!(counts[0] >= 1000 / 64 && counts[0].abs_diff(counts[1]) <= 1, "{counts:?}");
 }
 
 /// No acknowledgement comes that allows other keys.

@@ -95,6 +95,8 @@ pub struct Counters {
     pub violations: u64,
     /// Retries, version answers and resets sent.
     pub stateless_answers: u64,
+    /// Times that the keys of a conversation gave way to the next ones, on our side's initiative or the peer's.
+    pub key_updates: u64,
     /// Conversations closed because our own books did not agree.
     pub broken: u64,
 }
@@ -359,7 +361,7 @@ impl Scope<'_, '_> {
             keys.on_opened(now, pto, generation, number).map_err(|_| Rejected::Violation(CloseCode::Crypto))?;
         }
         if generation == Generation::Next {
-            self.crypto.update(self.route);
+            self.update_keys();
         }
         self.confirm_handshake().map_err(internal)?;
         let sender = self.peer.side.other();

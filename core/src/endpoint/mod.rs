@@ -361,6 +361,7 @@ impl<'s> Endpoint<'s> {
             memory: &mut self.memory,
             random: &mut self.random,
             crypto: self.crypto.get(),
+            counters: &mut self.counters,
         })
     }
 

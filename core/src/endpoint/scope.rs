@@ -1,5 +1,6 @@
 //! One peer at work: the parts of the endpoint that concern it, and the life of its exchanges.
 
+use super::Counters;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, News, Notices, Party, Stage};
@@ -26,6 +27,7 @@ pub(super) struct Scope<'a, 's> {
     pub(super) memory: &'a mut Memory<'s>,
     pub(super) random: &'a mut Random,
     pub(super) crypto: &'a mut dyn Crypto,
+    pub(super) counters: &'a mut Counters,
 }
 
 /// Why a frame could not be applied.

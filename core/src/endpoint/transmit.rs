@@ -113,12 +113,17 @@ impl Scope<'_, '_> {
         if let Some(keys) = &mut self.peer.conversation.keys
             && keys.begin_seal(self.now, number).map_err(|_| Broken)? == KeyUpdate::Due
         {
-            self.crypto.update(self.route);
+            self.update_keys();
             // The header was written with the phase before.
             datagram[0] ^= KEY_PHASE_BIT;
         }
         seal_datagram(self.crypto, self.route, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
             .map_err(|_| Broken)
+    }
+
+    pub(super) fn update_keys(&mut self) {
+        self.crypto.update(self.route);
+        self.counters.key_updates += 1;
     }
 
     /// Enters an ack-eliciting datagram into the books, and returns the mark that it goes out with.

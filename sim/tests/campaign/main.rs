@@ -98,6 +98,7 @@ fn scenario(schedule: &Schedule) -> Trace {
     sometimes!(counters.repeated > 0, "a datagram came twice");
     sometimes!(counters.no_room > 0, "there was no room for what a datagram brought");
     sometimes!(counters.not_authentic > 0, "a damaged datagram was found out");
+    sometimes!(counters.key_updates > 0, "keys were updated");
     sometimes!(book.borrow().count() > 0, "something was sent at all");
     world.trace()
 }
@@ -211,7 +212,7 @@ const ONCE_FAILED: [u64; 26] = [
 ];
 
 /// What 2 000 seeds have to reach, or the campaign proves less than it seems to.
-const OFTEN: [&str; 19] = [
+const OFTEN: [&str; 20] = [
     "a call was cancelled",
     "a call was never sent",
     "a callee told its progress",
@@ -228,6 +229,7 @@ const OFTEN: [&str; 19] = [
     "a stream was abandoned under its reader",
     "an address was proven by a retry",
     "an unknown call was resolved",
+    "keys were updated",
     "messages of a channel were taken",
     "something was sent at all",
     "the deadline passed before the handler began",
