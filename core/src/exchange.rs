@@ -1,5 +1,7 @@
 //! Exchanges: messages and calls, each with its flows, from acceptance to retirement.
 
+use core::time::Duration;
+
 use crate::lane::Lane;
 use crate::outcome::{Outcome, Unknown};
 use crate::storage::{Key, Links};
@@ -23,13 +25,15 @@ pub struct Exchange {
     pub role: Option<Role>,
     /// Which procedure it calls; `None` for a message.
     pub procedure: Option<Description>,
+    /// How long the caller waits: from the beginning, or from the last progress of a stream of the call.
+    pub timeout: Option<Duration>,
     /// When the caller gives up.
     pub deadline: Option<Instant>,
     /// What our call came to, once it is over or unknown.
     pub outcome: Outcome,
     /// CRC32C of the request, to tell a repetition from another request with the same number.
     pub fingerprint: u32,
-    /// When its stage was entered, or a stream of our call last made progress; what PROGRESS tells.
+    /// When its stage was entered; what PROGRESS tells.
     pub since: Instant,
     /// What the handler says of its progress, plus 1; or what the callee said. 0 is nothing.
     pub progress: u64,
@@ -156,6 +160,7 @@ impl Exchange {
             flows: [None; 4],
             role: None,
             procedure: None,
+            timeout: None,
             deadline: None,
             outcome: Self::UNANSWERED,
             fingerprint: 0,
@@ -224,6 +229,12 @@ impl Exchange {
     #[must_use]
     pub fn is_resolving(&self) -> bool {
         self.stage == Stage::Open && self.outcome != Self::UNANSWERED
+    }
+
+    /// Lets its caller wait for so long from here on.
+    pub fn set_timeout(&mut self, now: Instant, timeout: Option<Duration>) {
+        self.timeout = timeout;
+        self.deadline = timeout.map(|timeout| now.saturating_add(timeout));
     }
 
     /// Enters a stage.

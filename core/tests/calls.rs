@@ -191,6 +191,35 @@ fn a_call_with_streams_has_its_timeout_from_the_last_progress_of_any_of_them() {
 }
 
 #[test]
+fn a_callee_too_counts_the_timeout_from_the_last_progress_of_a_stream() {
+    let mut pair = Pair::new();
+    let peer = pair.dial();
+    let timeout = Duration::from_secs(30);
+    let request = Request { streams: Streams::Both, timeout: Some(timeout), ..Request::new(1, 1, 7, b"go") };
+    let call = pair.call(peer, request);
+    let up = pair.client.endpoint.call_streams(call).unwrap().0.unwrap();
+    let (mut served, mut begun) = (None, None);
+    for round in 0..10 {
+        // Octets that arrive, and an acknowledgement of those that were sent.
+        if let Some(down) = begun {
+            assert_eq!(pair.server.endpoint.write(pair.now, down, b"on"), Ok(2));
+        } else {
+            assert_eq!(pair.client.endpoint.write(pair.now, up, b"on"), Ok(2));
+        }
+        let progress_at = pair.now;
+        pair.run(Duration::from_secs(12));
+        served = served.or_else(|| pair.server.take_call());
+        let incoming = pair.server.endpoint.incoming_call(served.unwrap()).unwrap();
+        let waits = incoming.deadline.unwrap().saturating_since(progress_at);
+        assert!(waits.abs_diff(timeout) < Duration::from_millis(200), "{waits:?} in round {round}");
+        if round == 4 {
+            begun = incoming.downward;
+            pair.server.endpoint.begin(pair.now, served.unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_server_keeps_nothing_for_a_client_that_has_its_reply_and_calls_no_more() {
     let mut pair = Pair::new();
     let peer = pair.dial();

@@ -62,10 +62,12 @@ impl Incoming {
         &self.procedure
     }
 
-    /// Returns when the caller gives up.
+    /// Returns when the caller gives up; each progress of a stream puts it off.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
-        self.deadline.map(|deadline| self.node.clock().to_std(deadline))
+        // A call that is over keeps the one that it began with.
+        let known = self.node.lock().endpoint.incoming_call(self.call).map(|call| call.deadline);
+        known.unwrap_or(self.deadline).map(|deadline| self.node.clock().to_std(deadline))
     }
 
     /// Returns the caller, for calls and messages to it.

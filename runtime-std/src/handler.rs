@@ -134,10 +134,12 @@ impl<'a> Incoming<'a> {
         self.downward.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns when the caller gives up.
+    /// Returns when the caller gives up; each progress of a stream puts it off.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
-        self.node.clock.to_std(self.deadline?)
+        // A call that is over keeps the one that it began with.
+        let known = self.node.lock().endpoint.incoming_call(self.id).map(|call| call.deadline);
+        self.node.clock.to_std(known.unwrap_or(self.deadline)?)
     }
 
     /// Says whether the caller wants no answer any more; what the handler returns is dropped then.

@@ -27,7 +27,9 @@ impl Handler for Service {
             COPY => {
                 let (mut upward, mut downward) = (call.take_upward().unwrap(), call.take_downward().unwrap());
                 assert!(call.take_upward().is_none());
+                let deadline = call.deadline().unwrap();
                 let count = io::copy(&mut upward, &mut downward).unwrap();
+                assert!(call.deadline().unwrap() > deadline, "progress puts it off");
                 downward.finish().unwrap();
                 reply.extend(count.to_le_bytes());
             }

@@ -1,5 +1,7 @@
 //! Calls: how ours end, and how those of peers begin and are answered (semantics).
 
+use core::time::Duration;
+
 use super::scope::{Fault, Scope};
 use crate::exchange::{Exchange, News, Notices, Party, Stage};
 use crate::ids::MessageId;
@@ -8,7 +10,6 @@ use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::{Body, Kind, Outgoing};
 use crate::storage::Key;
-use crate::time::Instant;
 use crate::wire::checksum::crc32c;
 use crate::wire::{self, Metadata, Options, ResetReason, Role, Semantics, Status, Writer};
 
@@ -129,8 +130,8 @@ impl Scope<'_, '_> {
             Some(micros) => micros.saturating_mul(1000),
             None => u64::from(procedure.timeout_millis) * 1_000_000,
         };
-        exchange.deadline = (timeout > 0)
-            .then(|| now.saturating_add(core::time::Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS))));
+        let timeout = (timeout > 0).then(|| Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS)));
+        exchange.set_timeout(now, timeout);
         exchange.fingerprint = fingerprint;
         exchange.enter(Stage::Queued, now);
         if !is_understood {
@@ -320,23 +321,23 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Takes note that a stream of an exchange made progress: the deadline of a call of ours counts from here (semantics S35).
+    /// Takes note that a stream of an exchange made progress: the timeout of a call counts from here, on either side (semantics S35).
     pub(super) fn put_off_deadline(&mut self, index: u32) -> Result<(), Broken> {
         let now = self.now;
         let exchange = self.exchange(index)?;
-        if let (Party::Us, Stage::Open, Some(deadline)) = (exchange.begun_by, exchange.stage, exchange.deadline) {
-            let timeout = deadline.saturating_since(exchange.since);
-            exchange.since = now;
-            // The timer still stands earlier, and is moved when it fires: that is rarer than progress.
-            exchange.deadline = Some(now.saturating_add(timeout));
+        if matches!(exchange.stage, Stage::Open | Stage::Queued | Stage::Running) {
+            // The timer of a call of ours still stands earlier, and is moved when it fires: that is rarer than progress.
+            exchange.set_timeout(now, exchange.timeout);
         }
         Ok(())
     }
 
-    /// Sets when a call of ours gives up.
-    pub(super) fn set_deadline(&mut self, index: u32, deadline: Option<Instant>) -> Result<(), Broken> {
-        self.exchange(index)?.deadline = deadline;
-        match deadline {
+    /// Sets how long a call of ours waits from here on.
+    pub(super) fn set_timeout(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Broken> {
+        let now = self.now;
+        let exchange = self.exchange(index)?;
+        exchange.set_timeout(now, timeout);
+        match exchange.deadline {
             Some(at) => self.memory.call_deadlines.set(index, at),
             None => self.memory.call_deadlines.clear(index),
         }

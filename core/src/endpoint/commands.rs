@@ -216,7 +216,7 @@ impl Endpoint<'_> {
             let now = scope.now;
             scope.exchange(call.0.index)?.enter(ExchangeStage::Open, now);
             scope.count_open_call();
-            scope.set_deadline(call.0.index, Some(now.saturating_add(timeout)))?;
+            scope.set_timeout(call.0.index, Some(timeout))?;
             scope.notice(call.0.index, Notices::RESOLVE)
         });
         Ok(())

@@ -224,7 +224,7 @@ pub struct IncomingCall<'a> {
     pub peer: PeerId,
     /// What is called, and how.
     pub procedure: Description,
-    /// When the caller gives up.
+    /// When the caller gives up; put off by each progress of a stream (semantics S35).
     pub deadline: Option<Instant>,
     /// Encoded metadata items.
     pub metadata: &'a [u8],

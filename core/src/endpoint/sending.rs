@@ -162,8 +162,7 @@ impl Scope<'_, '_> {
             self.add_outgoing(stream, Lane::Upward)?;
         }
         let timeout = request.timeout.map(|timeout| if timeout.is_zero() { self.config.call_timeout } else { timeout });
-        let now = self.now;
-        self.set_deadline(key.index, timeout.map(|timeout| now.saturating_add(timeout)))?;
+        self.set_timeout(key.index, timeout)?;
         self.count_open_call();
         Ok(Ok(key))
     }
