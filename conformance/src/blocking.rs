@@ -78,7 +78,7 @@ impl Server for BlockingServer {
     fn start(addr: SocketAddr, config: Config) -> Self {
         let record = Arc::new(Record::default());
         // As many calls as one client may have in flight.
-        let options = adapter::Options { config, queue_len_max: 4096, ..adapter::Options::default() };
+        let options = adapter::Options { config, queued_count_max: 4096, ..adapter::Options::default() };
         let server = adapter::Server::serve_insecure(addr, options, Service(Arc::clone(&record)));
         let server = Arc::new(server.expect("a server on the loopback"));
         let is_over = Arc::new(AtomicBool::new(false));

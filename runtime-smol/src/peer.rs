@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 
-use posthaste_core::endpoint::{OpenError, Remote, SendError};
+use posthaste_core::endpoint::{Remote, SendError};
 use posthaste_core::{Instant, PeerId};
 
 use crate::node::Node;
@@ -29,10 +29,7 @@ pub(crate) enum Target {
 impl Target {
     pub(crate) fn find(self, state: &mut State, now: Instant) -> Result<PeerId, SendError> {
         match self {
-            Self::Address(address) => {
-                let opened = state.endpoint.peer(now, &Remote { address, identity: &[] });
-                opened.map_err(|error| if error == OpenError::Full { SendError::Full } else { SendError::Closed })
-            }
+            Self::Address(address) => Ok(state.endpoint.peer(now, &Remote { address, identity: &[] })?),
             Self::Known(peer) => Ok(peer),
         }
     }

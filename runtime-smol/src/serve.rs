@@ -228,8 +228,8 @@ impl Alert {
     }
 }
 
-/// Calls that begin before what they gave is sent, so that both sides stay awake (design: measured 4 times the calls of one
-/// datagram at a time).
+/// Calls that begin before what they gave is sent, so that both sides stay awake; our choice, from a measurement: 4 times the calls
+/// of one datagram at a time.
 const CALL_COUNT_MAX: usize = 16;
 
 /// Times that one poll may answer before other tasks get their turn; our choice.

@@ -99,7 +99,7 @@ impl Peer {
 /// A call under way. Dropping it cancels the call.
 ///
 /// The streams that its request asked for are taken from it, and live on without it: they may outlast a reply that says
-/// "ok". Whatever else ends the call ends them.
+/// "ok", and the delivery of a one-way call. Whatever else ends the call ends them.
 #[must_use = "a call that nobody waits for is cancelled"]
 pub struct Pending {
     node: Arc<Node>,

@@ -19,7 +19,7 @@ pub struct Options {
     /// The threads that run handlers, unless a handler runs inline. At least 1 where there is a handler.
     pub worker_count: usize,
     /// Calls that wait for a worker; one more is refused as busy.
-    pub queue_len_max: usize,
+    pub queued_count_max: usize,
 }
 
 impl Default for Options {
@@ -29,7 +29,7 @@ impl Default for Options {
             socket: posthaste_udp::Options::default(),
             connect_timeout: Duration::from_secs(3),
             worker_count: 4,
-            queue_len_max: 256,
+            queued_count_max: 256,
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 
-use posthaste_core::endpoint::{OpenError, Remote, SendError};
+use posthaste_core::endpoint::{Remote, SendError};
 use posthaste_core::{Instant, PeerId};
 
 use crate::node::Node;
@@ -46,12 +46,7 @@ impl Peer {
         }
         match self.target {
             Target::Known(id) => Ok(id),
-            Target::Address(address) => {
-                state.endpoint.peer(now, &Remote { address, identity: &[] }).map_err(|error| match error {
-                    OpenError::Full => SendError::Full,
-                    OpenError::Address | OpenError::Identity | _ => SendError::Stale,
-                })
-            }
+            Target::Address(address) => Ok(state.endpoint.peer(now, &Remote { address, identity: &[] })?),
         }
     }
 

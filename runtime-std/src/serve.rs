@@ -10,7 +10,7 @@ use std::sync::MutexGuard;
 use std::thread;
 
 use posthaste_core::IncomingCallId;
-use posthaste_core::endpoint::{Answer, Arrival, ReplyError};
+use posthaste_core::endpoint::{Answer, ReplyError};
 use posthaste_udp::RecvBatch;
 
 use crate::handler::{Handler, Incoming};
@@ -23,7 +23,7 @@ use crate::state::{State, Watch};
 pub(crate) fn open(address: SocketAddr, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
     let worker_count = options.worker_count.max(1);
     let chooser = Arc::clone(handler);
-    let service = Service::new(move |it| chooser.execution(it), options.queue_len_max, worker_count);
+    let service = Service::new(move |it| chooser.execution(it), options.queued_count_max, worker_count);
     let mut threads = Threads::new(Node::open(address, options, Some(service))?);
     let receiver = Arc::clone(handler);
     threads.spawn("posthaste", move |node| Serving { node, handler: &*receiver }.receive())?;
@@ -63,9 +63,7 @@ impl<'t> Serving<'t> {
             }
             let now = node.clock.now();
             while let Some(datagram) = wheel.next_datagram() {
-                let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
-                // As for a driver.
-                let _ = state.endpoint.handle_datagram(now, arrival, datagram.payload);
+                state.handle_datagram(now, datagram);
                 state = self.answer_inline(state);
             }
         }

@@ -28,7 +28,7 @@ pub(crate) struct Service {
     inline: VecDeque<IncomingCallId>,
     /// Calls for the workers.
     pool: VecDeque<IncomingCallId>,
-    pool_len_max: usize,
+    pooled_count_max: usize,
     /// Calls whose handlers run, each with the flag that tells its handler to stop.
     running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
     /// Desks at which no handler runs.
@@ -46,17 +46,17 @@ pub(crate) struct Desk {
 }
 
 impl Service {
-    /// `execution` says of each call who runs its handler; at most `pool_len_max` wait for one of `worker_count` workers.
+    /// `execution` says of each call who runs its handler; at most `pooled_count_max` wait for one of `worker_count` workers.
     pub(crate) fn new(
         execution: impl Fn(&Description) -> Execution + Send + 'static,
-        pool_len_max: usize,
+        pooled_count_max: usize,
         worker_count: usize,
     ) -> Self {
         Self {
             execution: Box::new(execution),
             inline: VecDeque::new(),
-            pool: VecDeque::with_capacity(pool_len_max.min(1024)),
-            pool_len_max,
+            pool: VecDeque::with_capacity(pooled_count_max.min(1024)),
+            pooled_count_max,
             // One more for the thread that receives.
             running: Vec::with_capacity(worker_count + 1),
             desks: Vec::with_capacity(worker_count + 1),
@@ -71,7 +71,7 @@ impl Service {
     pub(crate) fn queue(&mut self, call: IncomingCallId, procedure: &Description) -> Result<(), NotExecuted> {
         match (self.execution)(procedure) {
             Execution::Inline => self.inline.push_back(call),
-            Execution::Pool if self.pool.len() < self.pool_len_max => {
+            Execution::Pool if self.pool.len() < self.pooled_count_max => {
                 self.pool.push_back(call);
                 if let Some(worker) = self.idle.pop() {
                     worker.unpark();

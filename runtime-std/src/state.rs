@@ -9,7 +9,7 @@ use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Arrival, Event};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
-use posthaste_udp::{RecvBatch, SendBatch, Socket};
+use posthaste_udp::{Datagram, RecvBatch, SendBatch, Socket};
 
 use crate::ledger::Ledger;
 use crate::service::Service;
@@ -140,10 +140,15 @@ impl State {
     /// Hands what was received to the endpoint.
     pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut RecvBatch) {
         while let Some(datagram) = wheel.next_datagram() {
-            let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
-            // What is rejected is counted, and nothing can be done about it.
-            let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+            self.handle_datagram(now, datagram);
         }
+    }
+
+    /// Hands one datagram to the endpoint.
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
+        // What is rejected is counted, and nothing can be done about it.
+        let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
     }
 
     /// Says whether the peer owes something: an acknowledgement, or the outcome of a call.
@@ -345,8 +350,7 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
     }
 }
 
-/// Calls that leave together at most while their starter is busy; our choice, as in the core's design: with so few, both
-/// sides stay awake.
+/// Calls that leave together at most while their starter is busy; our choice: with so few, both sides stay awake.
 const HELD_COUNT_MAX: usize = 16;
 
 /// How long a started call is held at most; our choice. Only who never waits notices.

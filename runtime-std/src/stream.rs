@@ -111,7 +111,7 @@ impl StreamReader {
         Self { received, stream, read_timeout: None, is_over: false }
     }
 
-    /// Sets how long a read waits at most; `None`, as at the begin, is without end.
+    /// Sets how long a read waits at most; `None`, as at first, is without end.
     ///
     /// A writer that has nothing to write and one that is gone look the same from here.
     pub const fn set_read_timeout(&mut self, timeout: Option<Duration>) {

@@ -176,7 +176,7 @@ fn a_call_beyond_the_queue_is_refused_as_busy_and_never_runs() {
         let _ = gate.lock().unwrap().recv();
         echo(call, reply)
     };
-    let options = Options { worker_count: 1, queue_len_max: 1, ..Config::lan().into() };
+    let options = Options { worker_count: 1, queued_count_max: 1, ..Config::lan().into() };
     let server = Server::serve_insecure("127.0.0.1:0", options, handler).unwrap();
     let client = connect(&server);
     let running = client.start(&Request::new(1, 1, 7, b"running")).unwrap();

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::OpenError;
 use crate::ids::{PeerId, StreamId};
 use crate::time::Instant;
 use crate::wire::{Description, Semantics};
@@ -152,6 +153,16 @@ pub enum SendError {
     Closed,
     /// Its channel or key is 2^62 or more, for which the wire has no room.
     OutOfRange,
+}
+
+/// For a command to a peer that is opened for it: where there can be none, it is gone.
+impl From<OpenError> for SendError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Full => Self::Full,
+            OpenError::Address | OpenError::Identity => Self::Stale,
+        }
+    }
 }
 
 /// Why a call was not accepted. Nothing has changed.
