@@ -18,17 +18,7 @@ impl Scope<'_, '_> {
     pub(super) fn on_data(&mut self, data: &Data<'_>) -> Result<(), Fault> {
         let role = data.flow.role();
         let (Some(lane), Some(seq)) = (Lane::of(role), data.flow.seq()) else { return self.on_unreliable(data) };
-        let index = if leads_forward(role) {
-            if self.peer.session.is_retired(seq.0) {
-                return Ok(());
-            }
-            let index = self.find_or_add(seq.0)?;
-            self.fix_role(index, role)?;
-            index
-        } else {
-            let Some(index) = self.find_called(seq.0)? else { return Ok(()) };
-            index
-        };
+        let Some(index) = self.find_sent(role, seq.0)? else { return Ok(()) };
         if let Flow::Request { opening: Some(opening), .. } = data.flow {
             self.on_opening(index, opening.procedure)?;
         }
@@ -43,6 +33,19 @@ impl Scope<'_, '_> {
         let first = if role == Role::Upward { Role::Request } else { role };
         let known = *self.exchange(index)?.role.get_or_insert(first);
         if known == first { Ok(()) } else { Err(Fault::Violation(CloseCode::Fragment)) }
+    }
+
+    /// Finds the exchange of a flow that the peer sends, and adds it if the peer begins it; `None` if it is over.
+    fn find_sent(&mut self, role: Role, seq: u64) -> Result<Option<u32>, Fault> {
+        if !leads_forward(role) {
+            return self.find_called(seq);
+        }
+        if self.peer.session.is_retired(seq) {
+            return Ok(None);
+        }
+        let index = self.find_or_add(seq)?;
+        self.fix_role(index, role)?;
+        Ok(Some(index))
     }
 
     /// Finds a call of ours that the peer answers; `None` if it is over. What was never sent has no answer.
@@ -473,17 +476,7 @@ impl Scope<'_, '_> {
         place: Option<(u64, u64)>,
     ) -> Result<(), Fault> {
         let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
-        let index = if leads_forward(role) {
-            if self.peer.session.is_retired(seq) {
-                return Ok(());
-            }
-            let index = self.find_or_add(seq)?;
-            self.fix_role(index, role)?;
-            index
-        } else {
-            let Some(index) = self.find_called(seq)? else { return Ok(()) };
-            index
-        };
+        let Some(index) = self.find_sent(role, seq)? else { return Ok(()) };
         let exchange = self.memory.exchanges.at(index).sound()?;
         let known = exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
         if known.is_some() && known != place {
