@@ -21,13 +21,7 @@ fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
     let mut victim = server(config);
     let (mut greedy, many) = open(&mut victim, 1);
     let (mut modest, few) = open(&mut victim, 2);
-    // Past the delayed acknowledgements.
-    let mut now = START;
-    while let Some(at) = victim.poll_timeout() {
-        now = at;
-        victim.handle_timeout(now);
-        greedy.drain(&mut victim, now);
-    }
+    let now = run_until_idle(&mut victim);
     for _ in 0..4 {
         send(&mut victim, now, many, &[1; 4000]);
     }
@@ -43,6 +37,30 @@ fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
     let mut out = [0; 1500];
     let first = victim.poll_transmit(now, &mut out).expect("there is room");
     assert_eq!(first.to, modest.address);
+}
+
+/// As above, but nothing is ever acknowledged. Each probe gives the record of an older datagram up, for who has waited.
+#[test]
+fn a_probe_makes_room_for_others_first() {
+    let mut config = Config::bare();
+    config.sent_datagram_count_max = 4;
+    let mut victim = server(config);
+    let (mut greedy, many) = open(&mut victim, 1);
+    let (mut modest, few) = open(&mut victim, 2);
+    let mut now = run_until_idle(&mut victim);
+    for _ in 0..4 {
+        send(&mut victim, now, many, &[1; 4000]);
+    }
+    assert_eq!(greedy.drain(&mut victim, now).len(), 4, "the whole pool");
+    send(&mut victim, now, few, &[2; 100]);
+    assert!(modest.drain(&mut victim, now).is_empty(), "no record is left for it");
+
+    now = victim.poll_timeout().expect("the probe is to come");
+    victim.handle_timeout(now);
+    let mut out = [0; 1500];
+    let first = victim.poll_transmit(now, &mut out).expect("there is room");
+    assert_eq!(first.to, modest.address);
+    assert!(!greedy.drain(&mut victim, now).is_empty(), "and the probe");
 }
 
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
@@ -89,11 +107,27 @@ fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) ->
 }
 
 fn open(victim: &mut Endpoint<'_>, host: u8) -> (Forger, PeerId) {
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 2, host)), 9);
-    let forger = Forger::open(victim, START, address, &Parameters { credit: 1 << 20, ..Parameters::default() });
-    let connected = |event| if let Event::Connected { peer } = event { Some(peer) } else { None };
-    let peer = core::iter::from_fn(|| victim.poll_event()).find_map(connected).expect("a peer");
+    let mut forger = Forger::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 2, host)), 9));
+    let peer = open_as(&mut forger, victim);
     (forger, peer)
+}
+
+fn open_as(forger: &mut Forger, victim: &mut Endpoint<'_>) -> PeerId {
+    forger.reopen(victim, START, &Parameters { credit: 1 << 20, ..Parameters::default() });
+    let connected = |event| if let Event::Connected { peer } = event { Some(peer) } else { None };
+    core::iter::from_fn(|| victim.poll_event()).find_map(connected).expect("a peer")
+}
+
+/// Lets what is delayed go out, as acknowledgements are; returns when the last did.
+fn run_until_idle(victim: &mut Endpoint<'_>) -> Instant {
+    let mut now = START;
+    let mut out = [0; 1500];
+    while let Some(at) = victim.poll_timeout() {
+        now = at;
+        victim.handle_timeout(now);
+        while victim.poll_transmit(now, &mut out).is_some() {}
+    }
+    now
 }
 
 fn server(config: Config) -> Endpoint<'static> {

@@ -439,7 +439,8 @@ impl Scope<'_, '_> {
         conversation.probes_due = conversation.loss.probe_count(address, &self.path.rtt);
         // The timer runs from here: were there nothing to send, it would fire without end.
         conversation.eliciting_sent_at = self.now;
-        Ok(())
+        // Before its turn: who waits for a record goes first, or each probe would take the one that it has given up.
+        Ok(self.make_record_room()?)
     }
 
     /// Queues what of a flow has waited for an acknowledgement for longer than a round trip.
