@@ -63,6 +63,34 @@ fn a_probe_makes_room_for_others_first() {
     assert!(!greedy.drain(&mut victim, now).is_empty(), "and the probe");
 }
 
+/// Two conversations share a path, and what the one has in flight fills the window of both. It may be that the peer has no room for
+/// it before it hears what the other one has to say.
+#[test]
+fn who_finds_the_window_full_of_what_others_sent_probes() {
+    let mut config = Config::bare();
+    (config.sent_datagram_count_max, config.exchange_count_max) = (64, 64);
+    let mut victim = server(config);
+    let (mut greedy, many) = open(&mut victim, 1);
+    let mut modest = Forger::new(greedy.address);
+    modest.ours.0[0] = 1;
+    let few = open_as(&mut modest, &mut victim);
+    let mut now = run_until_idle(&mut victim);
+    for _ in 0..4 {
+        send(&mut victim, now, many, &[1; 4000]);
+    }
+    let first = greedy.drain(&mut victim, now);
+    assert!(first.iter().all(|datagram| greedy.read(datagram).is_some()), "the whole window");
+    send(&mut victim, now, few, &[2; 100]);
+    let begun_at = now;
+    let mut is_sent = false;
+    while !is_sent {
+        is_sent = greedy.drain(&mut victim, now).iter().any(|datagram| modest.read(datagram).is_some());
+        now = victim.poll_timeout().expect("the probe is to come");
+        victim.handle_timeout(now);
+    }
+    assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
+}
+
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
 #[test]
 fn what_was_sent_to_a_lost_client_ends_with_its_lease() {

@@ -385,7 +385,7 @@ impl<'s> Endpoint<'s> {
     fn settle(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index) else { return };
         let has_news = peer.news != 0;
-        let (has_turn, is_eventful) = (peer.ready.is_linked() && !peer.is_crowded, peer.eventful.is_linked());
+        let is_eventful = peer.eventful.is_linked();
         let (is_hungry, is_starved) = (peer.is_starved, peer.starved.is_linked());
         if has_news && !is_eventful {
             self.eventful.push_back(&mut self.peers, index);
@@ -393,11 +393,7 @@ impl<'s> Endpoint<'s> {
         if is_hungry && !is_starved {
             self.starved.push_back(&mut self.peers, index);
         }
-        if !has_turn && self.wants_to_send(index) {
-            // What needs no room, as an acknowledgement, goes out although the rest waits for some.
-            self.leave_turns(index);
-            self.ready.push_back(&mut self.peers, index);
-        }
+        self.give_turn(index);
         self.move_deadline(index);
         if let Some(path) = self.peers.at(index).map(|peer| peer.path) {
             self.wake_path(path);

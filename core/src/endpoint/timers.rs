@@ -63,7 +63,10 @@ impl Endpoint<'_> {
         }
         let Ok(mut scope) = self.scope(index) else { return };
         match scope.on_timeout() {
-            Ok(()) => self.settle(index),
+            Ok(()) => {
+                self.settle(index);
+                self.share_probes(index);
+            }
             Err(Fault::NoRoom) => self.settle(index),
             Err(Fault::Violation(code)) => self.close_with(index, Code::Protocol(code)),
         }

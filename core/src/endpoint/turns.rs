@@ -122,10 +122,38 @@ impl Endpoint<'_> {
         let mut place = entry.peers.front();
         while let Some(index) = place {
             place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
-            let is_ready = self.peers.at(index).is_some_and(|peer| peer.ready.is_linked());
-            if !is_ready && self.wants_to_send(index) {
-                self.ready.push_back(&mut self.peers, index);
-            }
+            self.give_turn(index);
+        }
+    }
+
+    /// Gives a peer a turn if it has none and wants one: what needs no room, as an acknowledgement, goes out although the rest waits
+    /// for some.
+    pub(super) fn give_turn(&mut self, index: u32) {
+        let has_turn = self.peers.at(index).is_some_and(|peer| peer.ready.is_linked() && !peer.is_crowded);
+        if !has_turn && self.wants_to_send(index) {
+            self.leave_turns(index);
+            self.ready.push_back(&mut self.peers, index);
+        }
+    }
+
+    /// Lets others probe with a peer: those who wait for the window of its path. What fills it may stay unacknowledged for want of the
+    /// very credit that waits.
+    pub(super) fn share_probes(&mut self, index: u32) {
+        let Some(peer) = self.peers.at(index).filter(|peer| peer.conversation.probes_due > 0) else { return };
+        let path = peer.path;
+        let mut place = self.paths.at(path).filter(|entry| entry.is_full).and_then(|entry| entry.peers.front());
+        while let Some(index) = place {
+            place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
+            self.grant_probe(index);
+        }
+    }
+
+    /// Gives a peer a turn whatever it waits for, if it has something to send, and nothing in flight whose timer would do so.
+    fn grant_probe(&mut self, index: u32) {
+        let Ok(scope) = self.scope(index) else { return };
+        if scope.peer.stage == Stage::Open && scope.peer.conversation.eliciting_count == 0 && scope.has_work() {
+            scope.peer.conversation.probes_due = 1;
+            self.give_turn(index);
         }
     }
 
