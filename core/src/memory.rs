@@ -107,7 +107,13 @@ impl Memory<'_> {
     /// Says whether one datagram more, with a frame, can be booked as in flight.
     #[must_use]
     pub fn has_room_in_flight(&self) -> bool {
-        self.datagrams.len() < self.datagrams.capacity() && self.frames.len() < self.frames.capacity()
+        self.datagrams.len() < self.datagrams.capacity() && self.has_frame_room()
+    }
+
+    /// Says whether one frame more can be booked: the pool is the endpoint's, and any peer may have filled it.
+    #[must_use]
+    pub fn has_frame_room(&self) -> bool {
+        self.frames.len() < self.frames.capacity()
     }
 
     /// Finds an exchange by its number.

@@ -1,5 +1,6 @@
 //! What waits goes on, or ends, without a word of the peer that it is for.
 #![cfg(feature = "alloc")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
 
 #[path = "support/forger.rs"]
 mod forger;
@@ -8,8 +9,8 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use forger::Forger;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message};
-use posthaste_core::wire::Parameters;
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Streamed};
+use posthaste_core::wire::{Data, Extent, Flow, Form, Frame, Parameters, Seq};
 use posthaste_core::{Config, Endpoint, Instant, PeerId, SendId, Storage};
 
 /// One peer's messages hold all records of what is in flight. The other's wait without a clock, and go out when they are
@@ -91,6 +92,49 @@ fn who_finds_the_window_full_of_what_others_sent_probes() {
     assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
 }
 
+/// One peer's messages hold all frames that can be booked, and are never acknowledged: it may be that their receiver has no room for
+/// them before it hears what there is to announce, be it on that conversation or on another one.
+#[test]
+fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
+    let mut config = Config::bare();
+    (config.sent_frame_count_max, config.stream_window) = (4, 1024);
+    let mut victim = server(config);
+    let (mut greedy, many) = open(&mut victim, 1);
+    let mut modest = Forger::new(greedy.address);
+    modest.ours.0[0] = 1;
+    open_as(&mut modest, &mut victim);
+    let mut now = run_until_idle(&mut victim);
+    for _ in 0..4 {
+        send(&mut victim, now, many, &[1; 1000]);
+    }
+    assert_eq!(greedy.drain(&mut victim, now).len(), 4, "a frame in each");
+    take_two_messages(&mut victim, now, &mut modest);
+    victim.drain(now);
+    assert!(greedy.drain(&mut victim, now).is_empty(), "no frame is left");
+
+    let all = ["drain", "taken", "credit"];
+    let begun_at = now;
+    let (mut told, mut heard) = (Vec::new(), Vec::new());
+    while told.is_empty() {
+        now = victim.poll_timeout().expect("the probe is to come");
+        victim.handle_timeout(now);
+        let datagrams = greedy.drain(&mut victim, now);
+        told = announcements(&mut modest, &datagrams);
+        heard = announcements(&mut greedy, &datagrams);
+    }
+    assert_eq!(told, all);
+    assert_eq!(heard, ["drain", "data"], "beside what the probe is for");
+    assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
+
+    modest.acknowledge(&mut victim, now).unwrap();
+    greedy.acknowledge(&mut victim, now).unwrap();
+    let datagrams = greedy.drain(&mut victim, now);
+    assert_eq!(announcements(&mut modest, &datagrams), all, "booked");
+    modest.acknowledge(&mut victim, now).unwrap();
+    greedy.acknowledge(&mut victim, now).unwrap();
+    assert!(greedy.drain(&mut victim, now).is_empty());
+}
+
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
 #[test]
 fn what_was_sent_to_a_lost_client_ends_with_its_lease() {
@@ -132,6 +176,38 @@ fn what_is_due_stays_due_however_much_is_asked_for() {
 fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) -> SendId {
     let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(octets) };
     victim.send(now, peer, message).unwrap()
+}
+
+/// Lets a peer send a message on a channel, and a part of a stream, and the victim take both.
+fn take_two_messages(victim: &mut Endpoint<'_>, now: Instant, peer: &mut Forger) {
+    let data = |flow, form| Frame::Data(Data { flow, form, extent: Extent::Counted, data: &[7; 1024] });
+    let message = data(Flow::Ordered { seq: Seq(0), channel: 5, position: 0 }, Form::Entire);
+    let stream = data(Flow::Message { seq: Seq(1) }, Form::Stream { offset: 0 });
+    peer.say(victim, now, &[message, stream]).unwrap();
+    let mut out = [0; 1024];
+    while let Some(event) = victim.poll_event() {
+        match event {
+            Event::MessageReceived { message, .. } => victim.release(now, message).unwrap(),
+            Event::StreamReceived { stream, .. } => {
+                assert_eq!(victim.read(now, stream, &mut out), Ok(Streamed::Octets(1024)))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Lets a peer hear what arrived for it, and returns what was announced, and where there was data.
+fn announcements(peer: &mut Forger, datagrams: &[Vec<u8>]) -> Vec<&'static str> {
+    datagrams.iter().for_each(|datagram| peer.hear(datagram));
+    let frames = datagrams.iter().filter_map(|datagram| peer.read(datagram)).flat_map(|(_, frames)| frames);
+    let name = |frame| match frame {
+        Frame::Drain => Some("drain"),
+        Frame::Taken { .. } => Some("taken"),
+        Frame::StreamCredit { .. } => Some("credit"),
+        Frame::Data(_) => Some("data"),
+        _ => None,
+    };
+    frames.map(Result::unwrap).filter_map(name).collect()
 }
 
 fn open(victim: &mut Endpoint<'_>, host: u8) -> (Forger, PeerId) {

@@ -18,7 +18,7 @@ impl Scope<'_, '_> {
         if self.peer.is_undecided {
             wanted &= peer::Notices::OF_NO_SESSION;
         }
-        if !self.has_frame_room() {
+        if !self.may_announce() {
             wanted &= !(peer::Notices::RELIABLE | peer::Notices::TAKEN);
         }
         let mut sent = 0;
@@ -58,9 +58,9 @@ impl Scope<'_, '_> {
         if wanted & peer::Notices::PING != 0 && Frame::Ping.encode(writer).is_ok() {
             self.peer.notices &= !peer::Notices::PING;
         }
-        self.peer.notices &= !sent;
-        if sent & peer::Notices::RELIABLE != 0 {
-            self.add_frame(record, Content::Peer { notices: sent & peer::Notices::RELIABLE })?;
+        if sent != 0 && self.memory.has_frame_room() {
+            self.peer.notices &= !sent;
+            self.add_frame(record, Content::Peer { notices: sent })?;
         }
         if wanted & peer::Notices::TAKEN != 0 && self.write_taken(record, writer)? {
             self.peer.notices &= !peer::Notices::TAKEN;
@@ -68,8 +68,9 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    /// Writes TAKEN of the channels that are marked; says whether all of them fitted.
+    /// Writes TAKEN of the channels that are marked; says whether none is left.
     fn write_taken(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+        let mut is_done = true;
         let mut place = self.peer.session.channels.front();
         while let Some(index) = place {
             place = self.peer.session.channels.next(&self.memory.channels, index);
@@ -79,13 +80,17 @@ impl Scope<'_, '_> {
                 continue;
             }
             let frame = Frame::Taken { channel: channel.name, limit: channel.taken };
-            if !self.has_frame_room() || frame.encode(writer).is_err() {
+            if !self.may_announce() || frame.encode(writer).is_err() {
                 return Ok(false);
+            }
+            if !self.memory.has_frame_room() {
+                is_done = false;
+                continue;
             }
             self.memory.channels.at_mut(index).sound()?.is_noticed = false;
             self.add_frame(record, Content::Channel { channel: key })?;
         }
-        Ok(true)
+        Ok(is_done)
     }
 
     pub(super) fn write_exchange_notices(
@@ -94,7 +99,7 @@ impl Scope<'_, '_> {
         index: u32,
         writer: &mut Writer<'_>,
     ) -> Result<Added, Broken> {
-        if !self.has_frame_room() {
+        if !self.may_announce() {
             return Ok(Added::Blocked);
         }
         let wanted = self.notices_due(index)?;
@@ -130,17 +135,24 @@ impl Scope<'_, '_> {
             }
         }
         let key = self.memory.exchanges.key_of(index).sound()?;
+        let is_booked = self.memory.has_frame_room();
         let exchange = self.exchange(index)?;
-        exchange.notices &= !wanted;
+        exchange.notices &= if is_booked { !wanted } else { !wanted | sent & Notices::RELIABLE };
         let is_over = exchange.notices == 0;
         self.peer.noticed.remove(&mut self.memory.exchanges, index);
         if !is_over {
             self.peer.noticed.push_back(&mut self.memory.exchanges, index);
         }
-        if sent & Notices::RELIABLE != 0 {
+        if is_booked && sent & Notices::RELIABLE != 0 {
             self.add_frame(record, Content::Exchange { exchange: key, notices: sent & Notices::RELIABLE })?;
         }
         Ok(Added::Yes)
+    }
+
+    /// Says whether what must arrive may be announced. Where it cannot be booked it goes with each probe, and remains due: what holds
+    /// the frames may stay unacknowledged until it has arrived.
+    fn may_announce(&self) -> bool {
+        self.memory.has_frame_room() || self.peer.conversation.probes_due > 0
     }
 
     /// Returns what the peer may be told of an exchange: of one of ours nothing while its number lies beyond the peer's window, and

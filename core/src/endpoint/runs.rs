@@ -25,7 +25,7 @@ impl Scope<'_, '_> {
         writer: &mut Writer<'_>,
         may_cut: bool,
     ) -> Result<Added, Broken> {
-        if !self.has_frame_room() {
+        if !self.memory.has_frame_room() {
             return Ok(Added::Full);
         }
         let outgoing = self.memory.outgoing.at(flow).sound()?;
@@ -80,7 +80,7 @@ impl Scope<'_, '_> {
         };
         let run = writer.whole(|writer| match self.write_run(flow, offset, len, last, true, writer) {
             // The rest would need a frame of its own.
-            Ok(Ok((written, ended, _))) if (written, ended) != (len, last) && !self.has_frame_room() => {
+            Ok(Ok((written, ended, _))) if (written, ended) != (len, last) && !self.memory.has_frame_room() => {
                 Err(Ok(Added::Full))
             }
             Ok(Ok(run)) => Ok(run),

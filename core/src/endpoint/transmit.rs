@@ -325,6 +325,10 @@ impl Scope<'_, '_> {
             self.peer.notices |= peer::Notices::RESUMED;
         }
         let len = writer.len();
+        if self.peer.conversation.probes_due > 0 && !self.memory.has_frame_room() {
+            // What cannot be booked goes along, but its acknowledgement would say nothing of what is in flight, and end the back-off.
+            self.prepare_probe()?;
+        }
         self.write_ready(record, writer, may_cut)?;
         // What is queued may wait for credit that is to come with the very acknowledgement that the probe asks for.
         if writer.len() == len && self.peer.conversation.probes_due > 0 {
@@ -437,11 +441,6 @@ impl Scope<'_, '_> {
             self.peer.notices |= peer::Notices::PING;
         }
         Ok(())
-    }
-
-    /// Says whether one frame more can be booked: the pool is the endpoint's, and any peer may have filled it.
-    pub(super) fn has_frame_room(&self) -> bool {
-        self.memory.frames.len() < self.memory.frames.capacity()
     }
 
     /// Books a frame that must arrive, as part of a datagram; there is room for it.

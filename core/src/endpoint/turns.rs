@@ -136,11 +136,17 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Lets others probe with a peer: those who wait for the window of its path. What fills it may stay unacknowledged for want of the
-    /// very credit that waits.
+    /// Lets others probe with a peer: those who wait for the window of its path, and who has waited longest for a frame to be booked.
+    /// What fills the window or holds the frames may stay unacknowledged for want of the very credit that waits.
     pub(super) fn share_probes(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index).filter(|peer| peer.conversation.probes_due > 0) else { return };
         let path = peer.path;
+        if let Some(index) = self.crowded.front()
+            && !self.memory.has_frame_room()
+        {
+            self.end_turns(index);
+            self.grant_probe(index);
+        }
         let mut place = self.paths.at(path).filter(|entry| entry.is_full).and_then(|entry| entry.peers.front());
         while let Some(index) = place {
             place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
