@@ -135,6 +135,19 @@ fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
     assert!(greedy.drain(&mut victim, now).is_empty());
 }
 
+/// All frames that can be booked are pieces of a message, each longer than a probe: none can be cut without one more.
+#[test]
+fn a_probe_goes_out_although_nothing_fits_into_it() {
+    let mut victim = server(with_four_frames());
+    let (mut greedy, many) = open(&mut victim, 1);
+    let mut now = send_four_long_pieces(&mut victim, many, &mut greedy);
+    for _ in 0..3 {
+        now = now.max(victim.poll_timeout().expect("the probe is to come"));
+        victim.handle_timeout(now);
+        assert!(!greedy.drain(&mut victim, now).is_empty());
+    }
+}
+
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
 #[test]
 fn what_was_sent_to_a_lost_client_ends_with_its_lease() {
@@ -178,6 +191,30 @@ fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) ->
     victim.send(now, peer, message).unwrap()
 }
 
+fn with_four_frames() -> Config {
+    let mut config = Config::lan();
+    config.sent_frame_count_max = 4;
+    config
+}
+
+/// Finds out that the path takes long datagrams, and sends as many as there are frames; returns when.
+fn send_four_long_pieces(victim: &mut Endpoint<'_>, peer: PeerId, forger: &mut Forger) -> Instant {
+    let mut now = START;
+    let mut len_max = 0;
+    while len_max <= 1400 {
+        send(victim, now, peer, &[1; 20_000]);
+        while victim.has_transmit() {
+            len_max = forger.drain(victim, now).iter().map(Vec::len).max().unwrap_or(len_max);
+            now = now.saturating_add(Duration::from_millis(1));
+            forger.acknowledge(victim, now).unwrap();
+        }
+    }
+    send(victim, now, peer, &[1; 20_000]);
+    let datagrams = forger.drain(victim, now);
+    assert_eq!(datagrams.iter().filter(|datagram| datagram.len() > 1400).count(), 4);
+    now
+}
+
 /// Lets a peer send a message on a channel, and a part of a stream, and the victim take both.
 fn take_two_messages(victim: &mut Endpoint<'_>, now: Instant, peer: &mut Forger) {
     let data = |flow, form| Frame::Data(Data { flow, form, extent: Extent::Counted, data: &[7; 1024] });
@@ -217,7 +254,7 @@ fn open(victim: &mut Endpoint<'_>, host: u8) -> (Forger, PeerId) {
 }
 
 fn open_as(forger: &mut Forger, victim: &mut Endpoint<'_>) -> PeerId {
-    forger.reopen(victim, START, &Parameters { credit: 1 << 20, ..Parameters::default() });
+    forger.reopen(victim, START, &Parameters { credit: 1 << 20, datagram_len_max: 1500, ..Parameters::default() });
     let connected = |event| if let Event::Connected { peer } = event { Some(peer) } else { None };
     core::iter::from_fn(|| victim.poll_event()).find_map(connected).expect("a peer")
 }

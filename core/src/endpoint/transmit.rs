@@ -334,6 +334,12 @@ impl Scope<'_, '_> {
         if writer.len() == len && self.peer.conversation.probes_due > 0 {
             self.prepare_probe()?;
             self.write_ready(record, writer, may_cut)?;
+            // What is sent only once is not sent again, and what does not fit may not be cut: a probe may have nothing to carry, and
+            // is one all the same.
+            if writer.len() == len {
+                self.peer.notices |= peer::Notices::PING;
+                self.write_peer_notices(record, writer)?;
+            }
         }
         Ok(())
     }
@@ -424,7 +430,6 @@ impl Scope<'_, '_> {
     /// Lets a probe carry what has waited longest for an acknowledgement: nothing else may be sent (RFC 9002 §6.2.4).
     fn prepare_probe(&mut self) -> Result<(), Broken> {
         if self.peer.is_undecided {
-            self.peer.notices |= peer::Notices::PING;
             return Ok(());
         }
         let oldest = self.peer.conversation.sent.iter(&self.memory.datagrams).find(|index| {
@@ -435,10 +440,6 @@ impl Scope<'_, '_> {
         });
         if let Some(index) = oldest {
             self.queue_runs(index)?;
-        }
-        // What is sent only once is not sent again: a probe may have nothing to carry, and is one all the same.
-        if self.peer.lost.is_empty() && self.peer.noticed.is_empty() && self.peer.notices == 0 {
-            self.peer.notices |= peer::Notices::PING;
         }
         Ok(())
     }
