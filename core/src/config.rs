@@ -53,7 +53,8 @@ pub struct Config {
     pub hole_count_max: usize,
     /// Datagrams in flight to all peers together. At most 2^24.
     pub sent_datagram_count_max: usize,
-    /// Frames in flight to all peers together; one datagram of small calls holds many. At most 2^24.
+    /// Frames in flight to all peers together; one datagram of small calls holds many. The last one serves to cut what has become
+    /// too long for its path. 2 to 2^24.
     pub sent_frame_count_max: usize,
     /// Ordered channels that one peer may use here. At most 65 536.
     pub channel_count_max: usize,

@@ -111,9 +111,12 @@ impl Memory<'_> {
     }
 
     /// Says whether one frame more can be booked: the pool is the endpoint's, and any peer may have filled it.
+    ///
+    /// The last one stays free for the rest of a piece that has become too long for its path: else a pool full of such pieces would
+    /// never have room again.
     #[must_use]
     pub fn has_frame_room(&self) -> bool {
-        self.frames.len() < self.frames.capacity()
+        self.frames.len() + 1 < self.frames.capacity()
     }
 
     /// Finds an exchange by its number.

@@ -97,7 +97,7 @@ fn who_finds_the_window_full_of_what_others_sent_probes() {
 #[test]
 fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
     let mut config = Config::bare();
-    (config.sent_frame_count_max, config.stream_window) = (4, 1024);
+    (config.sent_frame_count_max, config.stream_window) = (4 + 1, 1024);
     let mut victim = server(config);
     let (mut greedy, many) = open(&mut victim, 1);
     let mut modest = Forger::new(greedy.address);
@@ -148,6 +148,29 @@ fn a_probe_goes_out_although_nothing_fits_into_it() {
     }
 }
 
+/// As above, and the path takes no datagrams any more that are as long.
+#[test]
+fn pieces_that_have_become_too_long_for_the_path_are_cut_though_all_frames_are_in_use() {
+    let mut victim = server(with_four_frames());
+    let (mut greedy, many) = open(&mut victim, 1);
+    let mut now = send_four_long_pieces(&mut victim, many, &mut greedy);
+    greedy.received.clear();
+    let begun_at = now;
+    while victim.usage().outgoing > 0 {
+        let datagrams = greedy.drain(&mut victim, now);
+        if datagrams.is_empty() {
+            now = now.max(victim.poll_timeout().expect("it is to be sent again"));
+            victim.handle_timeout(now);
+        }
+        for datagram in datagrams.iter().filter(|datagram| datagram.len() > 1200) {
+            let (number, _) = greedy.read(datagram).unwrap();
+            greedy.received.retain(|received| *received != number);
+        }
+        greedy.acknowledge(&mut victim, now).unwrap();
+    }
+    assert!(now < begun_at.saturating_add(victim.config().silence_timeout), "{now:?}");
+}
+
 /// A client that was lost for longer than its lease owes an end to what was sent to it, whether or not anybody else says a word.
 #[test]
 fn what_was_sent_to_a_lost_client_ends_with_its_lease() {
@@ -193,7 +216,7 @@ fn send(victim: &mut Endpoint<'_>, now: Instant, peer: PeerId, octets: &[u8]) ->
 
 fn with_four_frames() -> Config {
     let mut config = Config::lan();
-    config.sent_frame_count_max = 4;
+    config.sent_frame_count_max = 4 + 1;
     config
 }
 

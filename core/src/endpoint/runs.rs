@@ -80,7 +80,9 @@ impl Scope<'_, '_> {
         };
         let run = writer.whole(|writer| match self.write_run(flow, offset, len, last, true, writer) {
             // The rest would need a frame of its own.
-            Ok(Ok((written, ended, _))) if (written, ended) != (len, last) && !self.memory.has_frame_room() => {
+            Ok(Ok((written, ended, _)))
+                if (written, ended) != (len, last) && self.memory.frames.vacancy().is_none() =>
+            {
                 Err(Ok(Added::Full))
             }
             Ok(Ok(run)) => Ok(run),
