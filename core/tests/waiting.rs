@@ -64,6 +64,28 @@ fn a_probe_makes_room_for_others_first() {
     assert!(!greedy.drain(&mut victim, now).is_empty(), "and the probe");
 }
 
+/// The record that a probe gives up may be that of a message which is sent only once, and ends with it.
+#[test]
+fn a_probe_that_ends_a_message_tells_so_before_it_is_sent() {
+    let mut config = Config::bare();
+    config.sent_datagram_count_max = 2;
+    let mut victim = server(config);
+    let (mut greedy, many) = open(&mut victim, 1);
+    let mut now = run_until_idle(&mut victim);
+    for _ in 0..2 {
+        let message = Message { delivery: Delivery::Unreliable, priority: 1, body: Body::Copied(&[1; 1000]) };
+        victim.send(now, many, message).unwrap();
+    }
+    assert_eq!(greedy.drain(&mut victim, now).len(), 2, "the whole pool");
+    now = victim.poll_timeout().expect("the probe is to come");
+    victim.handle_timeout(now);
+    let failed =
+        core::iter::from_fn(|| victim.poll_event()).filter(|event| matches!(event, Event::MessageFailed { .. }));
+    assert_eq!(failed.count(), 2);
+    assert!(!greedy.drain(&mut victim, now).is_empty(), "a probe all the same");
+    assert_eq!(victim.poll_event(), None);
+}
+
 /// Two conversations share a path, and what the one has in flight fills the window of both. It may be that the peer has no room for
 /// it before it hears what the other one has to say.
 #[test]

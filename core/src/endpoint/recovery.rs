@@ -395,7 +395,19 @@ impl Scope<'_, '_> {
         let is_full = self.memory.datagrams.vacancy().is_none();
         let Some(oldest) = self.peer.conversation.sent.front().filter(|_| is_full) else { return Ok(()) };
         let is_lost = self.memory.datagrams.at(oldest).sound()?.fate == Fate::Lost;
-        if is_lost || self.peer.conversation.probes_due > 0 { self.give_up_datagram(oldest) } else { Ok(()) }
+        if is_lost { self.give_up_datagram(oldest) } else { Ok(()) }
+    }
+
+    /// As [`Scope::make_record_room`], for each probe, and for one who waits for a record and goes first, at the cost of what is in
+    /// flight. Not when they are built: the end of what is sent only once is an event, and sending makes none.
+    fn make_probe_room(&mut self) -> Result<(), Broken> {
+        let wanted = self.peer.conversation.probes_due + 1;
+        while self.memory.datagrams.capacity() - self.memory.datagrams.len() < wanted
+            && let Some(oldest) = self.peer.conversation.sent.front()
+        {
+            self.give_up_datagram(oldest)?;
+        }
+        Ok(())
     }
 
     /// Takes everything in flight for lost: the conversation that carried it is gone.
@@ -439,8 +451,7 @@ impl Scope<'_, '_> {
         conversation.probes_due = conversation.loss.probe_count(address, &self.path.rtt);
         // The timer runs from here: were there nothing to send, it would fire without end.
         conversation.eliciting_sent_at = self.now;
-        // Before its turn: who waits for a record goes first, or each probe would take the one that it has given up.
-        Ok(self.make_record_room()?)
+        Ok(self.make_probe_room()?)
     }
 
     /// Queues what of a flow has waited for an acknowledgement for longer than a round trip.
