@@ -129,6 +129,7 @@ impl Node {
         mut attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         state.waiters.quiet(waiter.key);
+        let mut has_woken = false;
         for _ in 0..TURN_COUNT_MAX {
             if state.failure().is_some() {
                 return Poll::Ready(Err(Failed));
@@ -137,10 +138,14 @@ impl Node {
                 return Poll::Ready(Ok(value));
             }
             let now = self.clock.now();
-            match self.part(state, waiter) {
+            // Those whom the last turn has woken ask before more is taken in: so both sides stay awake.
+            let part = if has_woken { Part::Yield } else { self.part(state, waiter) };
+            match part {
                 Part::Drive => {
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
-                    if self.turn(state, now) == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
+                    let turn = self.turn(state, now);
+                    has_woken = state.waiters.woken_count() > 0;
+                    if turn == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
                         continue;
                     }
                 }

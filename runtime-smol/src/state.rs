@@ -367,8 +367,8 @@ impl State {
 /// than an executor is busy between two polls, shorter than a peer's patience.
 pub(crate) const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);
 
-/// Datagrams that one turn takes in; our choice, measured in other systems: some microseconds of work.
-const TURN_DATAGRAM_COUNT_MAX: usize = 16;
+/// Datagrams that one turn takes in. Our choice: measured, with 64 calls in flight a sixth more calls than with all that waits.
+const TURN_DATAGRAM_COUNT_MAX: usize = 2;
 
 /// Buffers of one receive; our choice.
 const RECV_BUFFER_COUNT: usize = 8;
