@@ -5,14 +5,13 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::time;
 
 use mio::event::{self, Source as _};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use posthaste_core::endpoint::{Arrival, Event};
 use posthaste_core::{Config, ConfigError, Instant, Storage};
-use posthaste_udp::{Options, RecvBatch, Report, SendBatch, Socket, Waiting};
+use posthaste_udp::{Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 
 /// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
 ///
@@ -22,7 +21,7 @@ use posthaste_udp::{Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 pub struct Endpoint {
     pub(crate) core: posthaste_core::Endpoint<'static>,
     socket: Socket,
-    origin: time::Instant,
+    clock: Clock,
     incoming: RecvBatch,
     outgoing: SendBatch,
     /// Readiness is told once, when it begins; it lasts until the socket would block.
@@ -58,7 +57,7 @@ impl Endpoint {
         Ok(Self {
             core: posthaste_core::Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
             socket,
-            origin: time::Instant::now(),
+            clock: Clock::start(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT),
             outgoing,
             is_readable: false,
@@ -131,7 +130,7 @@ impl Endpoint {
     /// Returns the time on the clock of this endpoint, which began when it was bound.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::ORIGIN.saturating_add(self.origin.elapsed())
+        self.clock.now()
     }
 
     /// Returns the address that the socket is bound to.

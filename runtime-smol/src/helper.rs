@@ -82,7 +82,7 @@ impl Future for Helper {
                 let alarm = [asked, late, promised].into_iter().flatten().min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
-                if this.alarm.poll_until(alarm.map(|alarm| node.clock().to_std(alarm)), cx).is_pending() {
+                if this.alarm.poll_until(alarm.and_then(|alarm| node.clock().to_std(alarm)), cx).is_pending() {
                     return Poll::Pending;
                 }
                 continue;

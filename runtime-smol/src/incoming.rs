@@ -67,7 +67,7 @@ impl Incoming {
     pub fn deadline(&self) -> Option<time::Instant> {
         // A call that is over keeps the one that it began with.
         let known = self.node.lock().endpoint.incoming_call(self.call).map(|call| call.deadline);
-        known.unwrap_or(self.deadline).map(|deadline| self.node.clock().to_std(deadline))
+        known.unwrap_or(self.deadline).and_then(|deadline| self.node.clock().to_std(deadline))
     }
 
     /// Returns the caller, for calls and messages to it.

@@ -52,7 +52,6 @@ mod arrivals;
 mod bell;
 mod call;
 mod client;
-mod clock;
 mod error;
 mod helper;
 mod incoming;

@@ -10,11 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_io::Async;
 use posthaste_core::Instant;
-use posthaste_udp::{Socket, Waiting};
+use posthaste_udp::{Clock, Socket, Waiting};
 
 use crate::alarm::Alarm;
 use crate::bell::Bell;
-use crate::clock::Clock;
 use crate::error::{BindError, Failed};
 use crate::options::Options;
 use crate::state::{State, Turn};
@@ -204,7 +203,7 @@ impl Node {
     /// its own, which wakes it whoever drives by then.
     pub(crate) fn poll_sleep(&self, state: &mut State, cx: &mut Context<'_>, alarm: Option<&mut Alarm>) -> Poll<()> {
         let sleep = Sleep { until: state.endpoint.poll_timeout(), awaits_writable: state.is_send_blocked };
-        let until = sleep.until.map(|until| self.clock.to_std(until));
+        let until = sleep.until.and_then(|until| self.clock.to_std(until));
         self.bell.hang(cx.waker());
         let ringing = &mut Context::from_waker(&self.ringer);
         let alarmed = match alarm {

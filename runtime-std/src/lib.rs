@@ -34,7 +34,6 @@ extern crate alloc;
 
 mod call;
 mod client;
-mod clock;
 mod error;
 mod handler;
 mod helper;

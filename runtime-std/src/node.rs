@@ -14,9 +14,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::{Config, Endpoint, Instant, Storage};
-use posthaste_udp::{RecvBatch, Socket, Waiting};
+use posthaste_udp::{Clock, RecvBatch, Socket, Waiting};
 
-use crate::clock::Clock;
 use crate::error::Vain;
 use crate::options::Options;
 use crate::service::Service;

@@ -2,7 +2,7 @@
 //!
 //! One place for what every adapter needs: segmentation offload both ways (GSO and GRO), ECN codepoints, the
 //! local address of each datagram, buffer sizes asked for and read back, fragmentation forbidden, and socket
-//! errors told apart from the end of the socket. A [`Socket`] is driven by whoever owns the loop: it is a file
+//! errors told apart from the end of the socket; and the [`Clock`] that the core does not have. A [`Socket`] is driven by whoever owns the loop: it is a file
 //! descriptor to wait for, [`Socket::send`] and [`Socket::recv`].
 //!
 //! ```
@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod clock;
 mod error;
 mod recv;
 mod report;
@@ -51,6 +52,7 @@ mod send;
 mod socket;
 mod wait;
 
+pub use clock::Clock;
 pub use error::Loss;
 pub use recv::{Datagram, RecvBatch};
 pub use report::{Buffer, Counters, OffReason, Offload, Report};

@@ -10,6 +10,7 @@ use std::net::UdpSocket;
 
 use polling::{Events, Poller};
 use posthaste_core::Instant;
+use posthaste_udp::Clock;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::delay_line::DelayLine;
@@ -41,7 +42,7 @@ pub(crate) struct Proxy {
     poller: Arc<Poller>,
     stopped: Arc<AtomicBool>,
     /// The origin of the links' clock.
-    started: std::time::Instant,
+    clock: Clock,
     listener: WatchedSocket,
     clients: HashMap<ClientNumber, Client>,
     numbers: HashMap<SocketAddr, ClientNumber>,
@@ -117,7 +118,7 @@ impl Proxy {
         Ok(Self {
             poller,
             stopped: Arc::new(AtomicBool::new(false)),
-            started: std::time::Instant::now(),
+            clock: Clock::start(),
             listener,
             clients: HashMap::new(),
             numbers: HashMap::new(),
@@ -222,7 +223,7 @@ impl Proxy {
         upstream.connect(self.config.to)?;
         let [up, down] = fault_seeds(self.config.seed, number).map(Faults::new);
         let upstream = WatchedSocket::new(upstream, &self.poller, number)?;
-        self.clients.insert(number, Client { address, upstream, up, down, heard_at: self.now() });
+        self.clients.insert(number, Client { address, upstream, up, down, heard_at: self.clock.now() });
         self.numbers.insert(address, number);
         self.counters.client_count += 1;
         Ok(number)
@@ -240,7 +241,7 @@ impl Proxy {
 
     /// Puts a datagram on its link.
     fn pass(&mut self, number: ClientNumber, direction: Direction, octets: &mut [u8]) {
-        let now = self.now();
+        let now = self.clock.now();
         let Some(client) = self.clients.get_mut(&number) else { return };
         client.heard_at = now;
         let (link, faults, header_len) = match direction {
@@ -259,7 +260,7 @@ impl Proxy {
     }
 
     fn send_due(&mut self) {
-        let now = self.now();
+        let now = self.clock.now();
         while let Some(held) = self.under_way.pop_due(now) {
             let (number, direction) = held.key;
             let sent = self.clients.get(&number).is_some_and(|client| match direction {
@@ -272,11 +273,7 @@ impl Proxy {
     }
 
     fn time_to_next(&self) -> Option<Duration> {
-        self.under_way.next_at().map(|at| at.saturating_since(self.now()))
-    }
-
-    fn now(&self) -> Instant {
-        Instant::ORIGIN.saturating_add(self.started.elapsed())
+        self.under_way.next_at().map(|at| at.saturating_since(self.clock.now()))
     }
 }
 
