@@ -5,10 +5,9 @@ use core::net::{IpAddr, SocketAddr};
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
 use crate::outgoing::{Outgoing, Queued};
-use crate::path::Path;
 use crate::sent::InLost;
 use crate::session::Session;
-use crate::storage::{Block, Linked, Links, List, Slots};
+use crate::storage::{Block, Linked, Links, List};
 use crate::time::Instant;
 use crate::wire::{CloseCode, Parameters, SessionOutcome, Side};
 
@@ -359,11 +358,6 @@ impl Peer {
         &mut queues[usize::from(flow.priority)]
     }
 }
-
-/// The peers of an endpoint and the paths they use.
-pub type Peers<'s> = Slots<'s, Peer>;
-/// The paths of an endpoint.
-pub type Paths<'s> = Slots<'s, Path>;
 
 macro_rules! linked {
     ($type:ty, $($marker:ty => $field:ident),*) => {
