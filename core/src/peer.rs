@@ -80,8 +80,8 @@ pub struct Peer {
     /// answer, and a server for the first datagram, which asks or does not. Nothing of any session is said until then
     /// (protocol §4.16).
     pub is_undecided: bool,
-    /// Server: whether the client may not know yet what became of the session that it asked for on a protected conversation. Each
-    /// datagram says so until then (protocol §4.16).
+    /// Server: whether the client may not know yet which session a protected conversation serves. Each datagram says so until then
+    /// (protocol §4.16).
     pub is_untold: bool,
     /// Whether we refuse calls, because we drain.
     pub is_refusing: bool,
@@ -284,13 +284,13 @@ impl Notices {
     pub const ANSWER: u16 = 1 << 4;
     /// BUSY; not repeated when lost, what finds no room again asks for it again.
     pub const BUSY: u16 = 1 << 5;
-    /// SESSION, in a protected conversation.
+    /// SESSION, in a protected conversation, before it is known whether the client asks for another one.
     pub const SESSION: u16 = 1 << 6;
     /// ACK_FREQUENCY.
     pub const ACK_FREQUENCY: u16 = 1 << 7;
     /// RESUME, in a protected conversation.
     pub const RESUME: u16 = 1 << 8;
-    /// SESSION, as the answer to RESUME.
+    /// SESSION, once that is known.
     pub const RESUMED: u16 = 1 << 9;
     /// Those that must arrive.
     pub const RELIABLE: u16 =

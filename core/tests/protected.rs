@@ -479,6 +479,32 @@ fn a_session_that_a_restarted_server_does_not_know_is_lost_and_another_one_begin
     assert_eq!(answer(&mut pair).1, b"after");
 }
 
+/// The first datagram that tells of the session is lost; the next one tells of it, too.
+#[test]
+fn a_client_that_has_heard_of_its_server_knows_its_session() {
+    let mut pair = protected(GENEROUS, 200);
+    let from_server_count = Rc::new(Cell::new(0));
+    let count = Rc::clone(&from_server_count);
+    pair.fate = Box::new(move |flying| {
+        let is_data = flying.from == SERVER && flying.octets[0] & 0xe0 == 0x40;
+        count.set(count.get() + u32::from(is_data));
+        if is_data && count.get() != 2 { Fate::Lose } else { Fate::Arrive }
+    });
+    let peer = pair.dial_to(b"server");
+    pair.client.endpoint.call(pair.now, peer, Request::new(1, 1, 7, b"hello")).unwrap();
+    let has_sent_twice = |pair: &mut Pair| {
+        pair.server.echo(pair.now);
+        from_server_count.get() >= 2
+    };
+    assert!(pair.run_until(2 * SECOND, has_sent_twice));
+    pair.run(pair.delay);
+
+    pair.fate = Box::new(|_| Fate::Arrive);
+    pair.client.endpoint.handle_address_change(pair.now);
+    assert_eq!(answer(&mut pair).1, b"hello");
+    assert!(!pair.client.heard(|event| matches!(event, Event::SessionLost { .. })));
+}
+
 /// A quarter of all datagrams is lost, and the client comes from elsewhere again and again.
 #[test]
 fn no_call_is_executed_twice_or_lost_when_a_protected_session_is_resumed_under_loss() {

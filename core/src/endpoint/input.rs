@@ -410,6 +410,7 @@ impl Scope<'_, '_> {
         });
         if asked.is_none() {
             self.peer.is_undecided = false;
+            self.peer.is_untold = true;
             self.peer.news |= peer::News::CONNECTED;
         }
         asked
