@@ -411,6 +411,7 @@ impl Scope<'_, '_> {
         if asked.is_none() {
             self.peer.is_undecided = false;
             self.peer.is_untold = true;
+            self.peer.notices |= peer::Notices::RESUMED;
             self.peer.news |= peer::News::CONNECTED;
         }
         asked

@@ -321,9 +321,20 @@ impl Scope<'_, '_> {
         if self.is_asking() {
             self.peer.notices |= peer::Notices::RESUME;
         }
-        if self.peer.is_untold {
-            self.peer.notices |= peer::Notices::RESUMED;
+        if !self.peer.is_untold || self.peer.notices & peer::Notices::RESUMED != 0 {
+            return self.write_news(record, writer, may_cut);
         }
+        // Beside news only: alone, it would be sent without end.
+        let written = writer.whole(|writer| {
+            let is_told = Frame::Session(self.granted_session()).encode(writer).is_ok();
+            let len = writer.len();
+            self.write_news(record, writer, may_cut).map_err(Err)?;
+            if is_told && writer.len() == len { Err(Ok(())) } else { Ok(()) }
+        });
+        written.or_else(|nothing| nothing)
+    }
+
+    fn write_news(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         let len = writer.len();
         if self.peer.conversation.probes_due > 0 && !self.memory.has_frame_room() {
             // What cannot be booked goes along, but its acknowledgement would say nothing of what is in flight, and end the back-off.
