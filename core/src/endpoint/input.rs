@@ -374,6 +374,7 @@ impl Scope<'_, '_> {
             self.on_elsewhere(arrival, is_newest, len);
         }
         let asked = self.hear_asked(number, frames);
+        let mut has_room = true;
         for frame in Frames::new(frames) {
             let frame = frame?;
             if self.peer.is_undecided && is_of_session(&frame) {
@@ -381,9 +382,13 @@ impl Scope<'_, '_> {
             }
             match self.on_frame(arrival, frame, generation) {
                 Ok(()) => {}
-                Err(Fault::NoRoom) => return Err(Rejected::NoRoom),
+                // What stands behind it may be the end of something that has room, and perhaps always comes behind it.
+                Err(Fault::NoRoom) => has_room = false,
                 Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
             }
+        }
+        if !has_room {
+            return Err(Rejected::NoRoom);
         }
         let eliciting = if !summary.is_ack_eliciting {
             AckEliciting::No
