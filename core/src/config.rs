@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::congestion::Algorithm;
+use crate::memory::payload_memory_min;
 
 /// Limits and timing of an [`Endpoint`](crate::Endpoint): start from a preset, change fields, hand it over.
 ///
@@ -48,6 +49,12 @@ pub struct Config {
     pub stream_count_max: usize,
     /// Octets of memory for payloads of all peers: accepted for sending and not yet acknowledged, or arrived and not yet released;
     /// and for what is kept of each peer beside its slot: identity and token. At most 2^37.
+    ///
+    /// What we begin takes no more than half of it, what peers begin no more than seven eighths; and however the free memory is cut
+    /// up, there is room left for so many messages of [`Self::message_len_max`], rounded up to a power of two: beside what we begin
+    /// for four, beside what peers begin and beside our replies for three. So one thing that a peer begins and one reply to a call of
+    /// ours always find room, unless the application holds what came before, and two endpoints never wait for each other. At least
+    /// five times that length.
     pub payload_memory: usize,
     /// Runs of octets beyond a hole, for one message in reassembly. 1 to 1024; the peer is made to send again what finds no place.
     pub hole_count_max: usize,
@@ -289,8 +296,9 @@ impl Config {
         if self.credit < 4096 || self.credit < self.message_len_max as u64 || self.credit > 1 << 40 {
             return Err(ConfigError { field: "credit" });
         }
-        // Memory for one message each way, or nothing could ever be exchanged.
-        if (self.payload_memory as u64) < 2 * self.message_len_max as u64 || self.payload_memory as u64 > 1 << 37 {
+        if (self.payload_memory as u64) < payload_memory_min(self.message_len_max)
+            || self.payload_memory as u64 > 1 << 37
+        {
             return Err(ConfigError { field: "payload_memory" });
         }
         if let PathMtuDiscovery::Known(len) = self.path_mtu_discovery

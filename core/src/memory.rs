@@ -10,7 +10,8 @@ use crate::sent::{Content, InDatagram, InFlow, SentDatagram, SentFrame};
 use crate::session::Channel;
 use crate::siphash::{self, siphash_1_3};
 use crate::storage::{
-    Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, RangeNode, RangePool, Slot, Slots, Store,
+    Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, Places, RangeNode, RangePool, Slot, Slots,
+    Store,
 };
 
 /// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`].
@@ -33,6 +34,10 @@ pub struct Memory<'s> {
     pub moves: Slots<'s, Moving>,
     /// Octets of messages.
     pub arena: Arena<'s>,
+    /// The longest message that arrives in one piece: of such places some stay free.
+    pub message_len_max: usize,
+    /// What is in the place that is kept for what peers begin; see [`Memory::admit`].
+    pub last: Option<Block>,
     /// Runs of octets beyond holes.
     pub ranges: RangePool<'s>,
     /// Exchanges by peer, beginner and seq.
@@ -67,14 +72,42 @@ impl<T> Sound<T> for Option<T> {
 }
 
 /// For whom octets are reserved; the later ones may use what the earlier ones may not, so that what was accepted can finish.
+///
+/// What is sent waits for room at the peer, and may hold all frames and all credit meanwhile; so what arrives must find room in the end,
+/// whatever is sent: two endpoints would wait for each other. And a reply waits for nobody but its application. Octets that are free do
+/// not suffice for that, as they may be in pieces: each purpose leaves places for a longest message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Something that we begin: up to half of the memory.
     Begin,
     /// Something that the peer begins: up to seven eighths.
     Arrive,
-    /// The reply to a call that was accepted: all of it.
+    /// The reply to a call that was accepted.
     Finish,
+    /// One thing that the peer begins, where there is no more room for such.
+    Last,
+    /// The reply to a call of ours.
+    Take,
+    /// The metadata of what has found a place that was kept for it.
+    Complete,
+}
+
+impl Purpose {
+    /// Returns how many places for a longest message it leaves free.
+    const fn spare_count(self) -> u32 {
+        match self {
+            Self::Begin => 4,
+            Self::Arrive | Self::Finish => 3,
+            Self::Last => 2,
+            Self::Take => 1,
+            Self::Complete => 0,
+        }
+    }
+}
+
+/// Returns how many octets an endpoint has to have for payloads: so that something can begin.
+pub(crate) const fn payload_memory_min(message_len_max: usize) -> u64 {
+    (message_len_max as u64).next_power_of_two() * (Purpose::Begin.spare_count() as u64 + 1)
 }
 
 impl Memory<'_> {
@@ -87,12 +120,36 @@ impl Memory<'_> {
         let limit = match purpose {
             Purpose::Begin => capacity / 2,
             Purpose::Arrive => capacity - capacity / 8,
-            Purpose::Finish => capacity,
+            Purpose::Finish | Purpose::Last | Purpose::Take | Purpose::Complete => capacity,
         };
         if self.arena.used().saturating_add(len) > limit {
             return None;
         }
-        self.arena.alloc(len).map(Some)
+        let spare = Places { len: self.message_len_max, count: purpose.spare_count() };
+        self.arena.alloc_beside(len, spare).map(Some)
+    }
+
+    /// Reserves `len` octets of something that a peer begins, and that nothing but its rest keeps from the application.
+    ///
+    /// Where there is no room, one at a time has the place that nothing else takes, and `beside` says which block it has already: so
+    /// whatever peers send arrives in the end, one after the other.
+    pub fn admit(&mut self, len: usize, beside: Option<Block>) -> Option<Option<Block>> {
+        if let Some(block) = self.alloc(len, Purpose::Arrive) {
+            return Some(block);
+        }
+        if self.last.is_some() {
+            return if self.last == beside { self.alloc(len, Purpose::Complete) } else { None };
+        }
+        self.last = self.alloc(len, Purpose::Last)?;
+        Some(self.last)
+    }
+
+    /// Gives back a block of something that arrived.
+    pub fn free_arrived(&mut self, block: Block) {
+        if self.last == Some(block) {
+            self.last = None;
+        }
+        self.arena.free(block);
     }
 
     /// Copies octets into the arena.
@@ -253,7 +310,7 @@ impl Memory<'_> {
         let mut incoming = self.incoming.remove(key).sound()?;
         incoming.beyond.clear(&mut self.ranges);
         for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
-            self.arena.free(block);
+            self.free_arrived(block);
         }
         Ok(incoming)
     }
@@ -349,7 +406,7 @@ impl Storage<'_> {
             && self.exchange_buckets.len().is_power_of_two()
             && self.used_ticket_buckets.len().is_power_of_two()
             && self.payload_tree.len() >= Arena::tree_len(self.payload.len())
-            && self.payload.len() >= 2 * config.message_len_max
+            && self.payload.len() as u64 >= payload_memory_min(config.message_len_max)
             && self.peers.len() <= 1 << 24;
         if fits { Ok(()) } else { Err(ConfigError { field: "storage" }) }
     }

@@ -209,7 +209,9 @@ fn a_session_that_is_not_resumed_begins_with_the_credit_of_a_beginning() {
 #[test]
 fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
     let mut config = small();
-    config.payload_memory = 200 * 1024;
+    config.message_len_max = 4096;
+    config.credit = 8192;
+    config.payload_memory = 160 * 1024;
     config.stream_window = 128 * 1024;
     let (mut pair, peer) = open(config);
     let parameters = Parameters { credit: 1 << 20, ..Parameters::default() };
@@ -217,8 +219,8 @@ fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
     let last = Form::Last { offset: 0 };
     let data = Data { flow: Flow::Message { seq: Seq(0) }, form: last, extent: Extent::Counted, data: &[7] };
     forger.say(&mut pair.server.endpoint, pair.now, &[Frame::Data(data)]).unwrap();
-    for len in [30_000, 8000, 30_000] {
-        pair.send(peer, Delivery::Reliable, &[7; 30_000][..len]);
+    for len in [4000, 1000, 4000] {
+        pair.send(peer, Delivery::Reliable, &[7; 4000][..len]);
     }
     pair.run(SECOND);
     let arrived = |event: &Event| match event {
@@ -226,7 +228,7 @@ fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
         _ => None,
     };
     for message in [pair.server.take(arrived).unwrap(), pair.server.take(arrived).unwrap()] {
-        if pair.server.endpoint.payload(message).unwrap().len() == 8000 {
+        if pair.server.endpoint.payload(message).unwrap().len() == 1000 {
             pair.server.endpoint.release(pair.now, message).unwrap();
         }
     }
@@ -241,7 +243,7 @@ fn memory_that_a_stream_gives_back_is_granted_to_whoever_waits_for_it() {
 #[test]
 fn a_peer_that_there_is_no_room_for_is_asked_to_come_back_later() {
     let mut config = small();
-    config.payload_memory = 64 * 1024;
+    config.payload_memory = 160 * 1024;
     let now = Instant::from_nanos(1_000_000_000);
     let mut victim = Endpoint::new_insecure(config.clone(), Storage::owned(&config), [3; 32], now).unwrap();
     let mut forger = Forger::open(&mut victim, now, FORGER, &Parameters::default());
@@ -255,6 +257,32 @@ fn a_peer_that_there_is_no_room_for_is_asked_to_come_back_later() {
     let datagrams = forger.drain(&mut victim, now);
     let frames = || datagrams.iter().filter_map(|datagram| forger.read(datagram)).flat_map(|(_, frames)| frames);
     assert_eq!(frames().filter(|frame| matches!(frame, Ok(Frame::Busy { after_millis: 100 }))).count(), 1);
+}
+
+/// The rest of what has its room may always come behind something that has none.
+#[test]
+fn the_rest_of_a_message_is_taken_though_it_stands_behind_what_found_no_room() {
+    let mut config = small();
+    config.payload_memory = 160 * 1024;
+    let now = Instant::from_nanos(1_000_000_000);
+    let mut victim = Endpoint::new_insecure(config.clone(), Storage::owned(&config), [3; 32], now).unwrap();
+    let mut forger = Forger::open(&mut victim, now, FORGER, &Parameters::default());
+    let octets = [7; 20_000];
+    let data = |seq, form, data| {
+        Frame::Data(Data { flow: Flow::Message { seq: Seq(seq) }, form, extent: Extent::Counted, data })
+    };
+    let half = |offset| data(0, Form::Fragment { offset, total: 20_000 }, &octets[..10_000]);
+    forger.say(&mut victim, now, &[half(0)]).unwrap();
+    let _ = forger.say(&mut victim, now, &[data(1, Form::Entire, &octets)]);
+    let result = forger.say(&mut victim, now, &[data(2, Form::Entire, &octets), half(10_000)]);
+    assert_eq!(result, Err(Rejected::NoRoom));
+    let arrived = core::iter::from_fn(|| victim.poll_event()).filter_map(|event| match event {
+        Event::MessageReceived { message, .. } => Some(message),
+        _ => None,
+    });
+    let last = arrived.last().expect("it has arrived");
+    assert_eq!(victim.payload(last).map(<[u8]>::len), Ok(20_000));
+    assert_eq!(victim.usage().incoming, 2);
 }
 
 /// Whoever waits does so for as long as it was asked to, and not for more than half of that again.

@@ -23,7 +23,7 @@ fn work_that_found_the_pools_full_goes_out_when_others_leave_room() {
     let (mut greedy, many) = open(&mut victim, 1);
     let (mut modest, few) = open(&mut victim, 2);
     let now = run_until_idle(&mut victim);
-    for _ in 0..4 {
+    for _ in 0..3 {
         send(&mut victim, now, many, &[1; 4000]);
     }
     assert_eq!(greedy.drain(&mut victim, now).len(), 4, "the whole pool");
@@ -49,7 +49,7 @@ fn a_probe_makes_room_for_others_first() {
     let (mut greedy, many) = open(&mut victim, 1);
     let (mut modest, few) = open(&mut victim, 2);
     let mut now = run_until_idle(&mut victim);
-    for _ in 0..4 {
+    for _ in 0..3 {
         send(&mut victim, now, many, &[1; 4000]);
     }
     assert_eq!(greedy.drain(&mut victim, now).len(), 4, "the whole pool");
@@ -98,7 +98,7 @@ fn who_finds_the_window_full_of_what_others_sent_probes() {
     modest.ours.0[0] = 1;
     let few = open_as(&mut modest, &mut victim);
     let mut now = run_until_idle(&mut victim);
-    for _ in 0..4 {
+    for _ in 0..3 {
         send(&mut victim, now, many, &[1; 4000]);
     }
     let first = greedy.drain(&mut victim, now);

@@ -56,7 +56,7 @@ fn config() -> Config {
     let mut config = Config::internet();
     config.peer_count_max = 4;
     config.exchange_count_max = 128;
-    config.payload_memory = 4 << 20;
+    config.payload_memory = 8 << 20;
     config.sent_datagram_count_max = 1024;
     config.sent_frame_count_max = 2048;
     config.used_ticket_count_max = 16;

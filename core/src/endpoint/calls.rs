@@ -174,6 +174,8 @@ impl Scope<'_, '_> {
 
     /// Ends a call of the peer with a reply, and frees what the request held.
     pub(super) fn answer(&mut self, index: u32, status: Status, octets: &[u8], metadata: &[u8]) -> Result<(), Broken> {
+        // The reply has at least the room of its request.
+        self.drop_request(index)?;
         let kept = self.memory.keep(octets, Purpose::Finish);
         let metadata = self.memory.keep(metadata, Purpose::Finish);
         let (body, metadata, len, status) = match (kept, metadata) {
@@ -191,6 +193,17 @@ impl Scope<'_, '_> {
         self.answer_held(index, status, body.map_or(Body::Empty, Body::Held), len, metadata)
     }
 
+    /// Frees what the request of a call held, and wants no more of its stream.
+    fn drop_request(&mut self, index: u32) -> Result<(), Broken> {
+        for lane in [Lane::Forward, Lane::Upward] {
+            let exchange = self.exchange(index)?;
+            if exchange.flow(lane).is_some() || (lane == Lane::Upward && exchange.awaits(lane)) {
+                self.stop_incoming(index, lane, ResetReason::NotWanted)?;
+            }
+        }
+        Ok(())
+    }
+
     /// As [`Scope::answer`], with octets that are held already.
     pub(super) fn answer_held(
         &mut self,
@@ -201,12 +214,6 @@ impl Scope<'_, '_> {
         metadata: Option<crate::storage::Block>,
     ) -> Result<(), Broken> {
         let now = self.now;
-        for lane in [Lane::Forward, Lane::Upward] {
-            let exchange = self.exchange(index)?;
-            if exchange.flow(lane).is_some() || (lane == Lane::Upward && exchange.awaits(lane)) {
-                self.stop_incoming(index, lane, ResetReason::NotWanted)?;
-            }
-        }
         if status != Status::Ok {
             self.reset_outgoing(index, Lane::Downward, ResetReason::Cancelled)?;
         }

@@ -121,7 +121,12 @@ impl Scope<'_, '_> {
         if is_counted && usize::from(self.peer.stream_count) >= self.config.stream_count_max {
             return self.refuse_stream(index, lane);
         }
-        let body = match (self.memory.alloc(len, Purpose::Arrive), kind) {
+        let room = match (kind, lane) {
+            (Kind::Whole, Lane::Backward) => self.memory.alloc(len, Purpose::Take),
+            (Kind::Whole, _) if self.is_next(index)? => self.memory.admit(len, None),
+            _ => self.memory.alloc(len, Purpose::Arrive),
+        };
+        let body = match (room, kind) {
             (Some(body), Kind::Whole) => body,
             (Some(body @ Some(_)), Kind::Stream) => body,
             (None, Kind::Whole) => return Err(self.no_room()),
@@ -133,6 +138,12 @@ impl Scope<'_, '_> {
         self.memory.incoming.at_mut(flow).sound()?.is_counted = is_counted;
         self.peer.stream_count += u16::from(is_counted);
         Ok(Some(flow))
+    }
+
+    /// Says whether an exchange of the peer waits for no predecessor on its channel.
+    fn is_next(&self, index: u32) -> Result<bool, Broken> {
+        let Some((channel, position)) = self.memory.exchanges.at(index).sound()?.channel else { return Ok(true) };
+        Ok(self.memory.channels.get(channel).sound()?.next == position)
     }
 
     /// Asks for the end of a stream that there is no room for. It stays unacknowledged, or its sender would take it for delivered.
@@ -168,7 +179,7 @@ impl Scope<'_, '_> {
         let body = incoming.body;
         let Some(Key { index: flow, .. }) = self.memory.incoming.insert(incoming) else {
             if let Some(block) = body {
-                self.memory.arena.free(block);
+                self.memory.free_arrived(block);
             }
             return Err(Fault::NoRoom);
         };
@@ -186,8 +197,17 @@ impl Scope<'_, '_> {
         if octets.len() > self.config.metadata_len_max {
             return Err(Fault::Violation(CloseCode::NotAllowed));
         }
-        if self.memory.incoming.at(flow).sound()?.metadata.is_none() {
-            let Some(block) = self.memory.keep(octets, Purpose::Arrive) else { return Err(self.no_room()) };
+        let incoming = self.memory.incoming.at(flow).sound()?;
+        if incoming.metadata.is_none() {
+            let room = if head.role() == Role::Reply {
+                self.memory.alloc(octets.len(), Purpose::Complete)
+            } else {
+                self.memory.admit(octets.len(), incoming.body)
+            };
+            let Some(block) = room else { return Err(self.no_room()) };
+            if let Some(block) = block {
+                self.memory.arena.bytes_mut(block).copy_from_slice(octets);
+            }
             self.memory.incoming.at_mut(flow).sound()?.metadata = block;
         }
         Ok(())

@@ -253,7 +253,7 @@ impl Scope<'_, '_> {
             self.peer.run_count -= incoming.beyond.count();
             incoming.beyond.clear(&mut self.memory.ranges);
             for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
-                self.memory.arena.free(block);
+                self.memory.free_arrived(block);
             }
         }
         self.notice(index, Notices::STOP << lane as u16)

@@ -18,6 +18,8 @@ use super::Store;
 ///   a freed block waits on a list of its size for the next request of that size. How many wait at most, the caller
 ///   decides.
 /// - Otherwise they are O(log u): one way down a tree and one up, each at most log2(u) + 1 steps.
+/// - [`alloc_beside`](Self::alloc_beside) costs no more while one vacant block holds all that is to be left. Otherwise it
+///   looks for each place, in at most log2(u) steps.
 /// - A request that finds no room first has all waiting blocks put back, each in O(log u), and then tries once more.
 ///   Each of these steps was saved by the `free` that let the block wait.
 /// - [`bytes`](Self::bytes) is a slice operation.
@@ -30,8 +32,9 @@ use super::Store;
 /// A block of at most N units is in one place, so at least u / N requests of N units succeed, less one for each live
 /// block of at most N units and less the places that larger blocks fill; whatever happened before. For requests of one
 /// size this means that at least half of the arena is usable, all of it for powers of two. In the worst case, small
-/// blocks spread by chance over all places leave no room for a large one: who mixes sizes and must not fail keeps small
-/// and large blocks in two arenas. Requests go to the fullest part of the arena where they fit, which makes this rare.
+/// blocks spread by chance over all places leave no room for a large one: who mixes sizes and must not fail takes the
+/// small ones by [`alloc_beside`](Self::alloc_beside), which keeps places for the large ones. Requests go to the fullest
+/// part of the arena where they fit, which makes this rare.
 pub struct Arena<'s> {
     region: Store<'s, u8>,
     /// A complete binary tree: node 1 is the root, nodes 2n and 2n + 1 are the halves of node n, the last level are
@@ -53,6 +56,18 @@ pub struct Block {
     /// First unit.
     start: u32,
     len: u32,
+}
+
+/// Room for blocks to come, whatever else is in the arena: for `count` of `len` octets each.
+///
+/// A place is a vacant power of two of units, at a multiple of its size. A block of at most `len` octets takes one or is
+/// within one; so where `count` places are left, `count` such blocks find room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Octets that each of them holds.
+    pub len: usize,
+    /// How many there are.
+    pub count: u32,
 }
 
 /// Freed blocks that the tree still counts as used: a stack for each size up to `WAITING_SIZE_MAX`.
@@ -130,14 +145,21 @@ impl<'s> Arena<'s> {
     /// `None` if there is no contiguous room for it. A block of no octets takes no room.
     #[must_use]
     pub fn alloc(&mut self, len: usize) -> Option<Block> {
+        self.alloc_beside(len, Places { len: 0, count: 0 })
+    }
+
+    /// As [`alloc`](Self::alloc), but leaves places vacant: `None` if fewer than `spare` would be left.
+    #[must_use]
+    pub fn alloc_beside(&mut self, len: usize, spare: Places) -> Option<Block> {
         let block = Block { start: 0, len: u32::try_from(len).ok()? };
         let count = block.unit_count();
         if count == 0 {
             return Some(block);
         }
-        let start = self.waiting.pop(count).or_else(|| self.take(count)).or_else(|| {
+        let start = self.waiting.pop(count).or_else(|| self.take(count));
+        let start = start.and_then(|start| self.leaving(spare, count, start)).or_else(|| {
             self.flush();
-            self.take(count)
+            self.take(count).and_then(|start| self.leaving(spare, count, start))
         })?;
         self.used_unit_count += count;
         Some(Block { start, ..block })
@@ -186,6 +208,31 @@ impl<'s> Arena<'s> {
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.unit_count as usize * UNIT_LEN
+    }
+
+    /// Returns `start`, or puts the `count` units that were taken there back if too little is left beside them.
+    fn leaving(&mut self, spare: Places, count: u32, start: u32) -> Option<u32> {
+        let order = spare.len.div_ceil(UNIT_LEN).next_power_of_two().ilog2();
+        // Mostly all of it is in one vacant block.
+        let is_left = self.vacancies[1] >= vacancy(order + order_of(spare.count))
+            || self.count_vacant(1, self.height, order, spare.count) >= spare.count;
+        if !is_left {
+            self.mark(start, count, Use::Vacant);
+        }
+        is_left.then_some(start)
+    }
+
+    /// Counts the vacant blocks of an order in a node of order `node_order`, up to `count_max`.
+    fn count_vacant(&self, node: usize, node_order: u32, order: u32, count_max: u32) -> u32 {
+        let largest = self.vacancies[node];
+        if count_max == 0 || largest < vacancy(order) {
+            return 0;
+        }
+        if largest == vacancy(node_order) {
+            return count_max.min(1 << (node_order - order).min(31));
+        }
+        let left = self.count_vacant(2 * node, node_order - 1, order, count_max);
+        left + self.count_vacant(2 * node + 1, node_order - 1, order, count_max - left)
     }
 
     /// Puts all waiting blocks back into the tree.
@@ -393,6 +440,35 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_places_is_refused_where_it_would_take_one_of_them() {
+        with_arena(64 * 16, |arena| {
+            let spare = Places { len: 64 * 4, count: 2 };
+            let blocks: Vec<_> = core::iter::from_fn(|| arena.alloc_beside(64 * 3, spare)).collect();
+            assert_eq!(blocks.len(), 2);
+            // Beside these there is room that is part of no place.
+            assert!(arena.alloc_beside(64, spare).is_some());
+            assert!(arena.alloc_beside(64, spare).is_some());
+            assert_eq!(arena.alloc_beside(64, spare), None);
+            assert_eq!(core::iter::from_fn(|| arena.alloc(64 * 4)).count(), 2);
+            arena.free(blocks[0]);
+            assert_eq!(arena.alloc_beside(64, spare), None, "the places are in use");
+        });
+    }
+
+    /// Each of them waits in another place, and is of no use to those who leave it free.
+    #[test]
+    fn blocks_that_wait_take_no_place() {
+        with_arena(64 * 64, |arena| {
+            let blocks: Vec<_> = (0..64).map(|_| arena.alloc(64).unwrap()).collect();
+            for block in blocks.into_iter().step_by(16) {
+                arena.free(block);
+            }
+            assert_eq!(arena.alloc_beside(64, Places { len: 64, count: 4 }), None);
+            assert!(arena.alloc_beside(64, Places { len: 64, count: 3 }).is_some());
+        });
+    }
+
+    #[test]
     fn requests_of_one_size_fill_all_places_in_which_no_block_is_left() {
         let mut random = Random::new([6; 32]);
         with_arena(64 * 256, |arena| {
@@ -455,7 +531,10 @@ mod tests {
                             1 => random.below(2_000),
                             _ => random.below(64 * 64),
                         };
-                        match arena.alloc(len as usize) {
+                        // Every second one leaves places, as a naive allocator would count them.
+                        let spare = Places { len: 64 * random.below(20) as usize, count: random.below(6) as u32 };
+                        let spare = if step % 2 == 0 { spare } else { Places { len: 0, count: 0 } };
+                        match arena.alloc_beside(len as usize, spare) {
                             Some(block) => {
                                 let mark = random.u64() as u8;
                                 arena.bytes_mut(block).fill(mark);
@@ -463,8 +542,14 @@ mod tests {
                                     assert!(!core::mem::replace(&mut is_used[unit], true), "{block:?} overlaps");
                                 }
                                 live.push((block, mark));
+                                let is_left = count_places(&is_used, spare.len) >= spare.count as usize;
+                                assert!(is_left || block.is_empty(), "{spare:?} are not left");
                             }
-                            None => assert!(!has_place(&is_used, len as usize), "{len} octets would fit"),
+                            None => {
+                                let more = Places { len: spare.len.max(len as usize), count: spare.count + 1 };
+                                let is_full = count_places(&is_used, more.len) < more.count as usize;
+                                assert!(is_full, "{len} octets would fit beside {spare:?}");
+                            }
                         }
                     } else if !live.is_empty() {
                         let (block, mark) = live.swap_remove(random.below(live.len() as u64) as usize);
@@ -490,10 +575,10 @@ mod tests {
         test(&mut Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut waiting)));
     }
 
-    /// Says whether an aligned run of vacant units is there for a request: what buddy allocation promises to find.
-    fn has_place(is_used: &[bool], len: usize) -> bool {
+    /// Counts the aligned runs of vacant units that hold `len` octets: what buddy allocation promises to find.
+    fn count_places(is_used: &[bool], len: usize) -> usize {
         let size = len.div_ceil(64).next_power_of_two();
-        is_used.chunks_exact(size).any(|place| !place.contains(&true))
+        is_used.chunks_exact(size).filter(|place| !place.contains(&true)).count()
     }
 
     /// Returns the length of the largest request that succeeds.

@@ -32,7 +32,7 @@ mod ranges;
 mod slots;
 mod store;
 
-pub use arena::{Arena, Block};
+pub use arena::{Arena, Block, Places};
 pub use deadlines::{DeadlineSlot, Deadlines};
 pub use index::Index;
 pub use list::{Linked, Links, List};

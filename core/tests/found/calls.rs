@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use posthaste_core::endpoint::{Event, Reply, Request, Usage};
+use posthaste_core::config::PathMtuDiscovery;
+use posthaste_core::endpoint::{Answer, Event, Reply, Request, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
 use posthaste_core::{Config, Outcome};
 
@@ -137,5 +138,55 @@ fn a_call_whose_request_made_no_progress_is_refused() {
         assert_eq!(outcome, Some(Outcome::NotExecuted(why)), "{reply:?}");
         pair.run(10 * SECOND);
         assert_eq!(pair.client.endpoint.usage().exchanges, 0, "{reply:?}");
+    }
+}
+
+/// Each endpoint calls the other, and a reply takes half of the place that a longest message has: as many as find a place leave none
+/// for those that are to arrive, though half of the memory is free.
+#[test]
+fn replies_that_fill_the_memory_of_both_leave_room_for_those_of_the_other() {
+    let mut config = Config::internet();
+    config.message_len_max = 4096;
+    config.payload_memory = 64 * 1024;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    for metadata in [&[][..], &[0x20, 1, 7]] {
+        let (mut pair, peer) = Pair::open_with(config.clone(), config.clone());
+        let connected = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
+        let caller = pair.server.take(connected).expect("the client has called");
+        pair.run(SECOND);
+        for _ in 0..20 {
+            let request = || Request { timeout: None, ..Request::new(1, 1, 7, b"call") };
+            pair.call(peer, request());
+            pair.server.endpoint.call(pair.now, caller, request()).unwrap();
+        }
+        pair.run(SECOND);
+        // No reply arrives before each of them has been given.
+        pair.cut();
+        for host in [&mut pair.client, &mut pair.server] {
+            while let Some(call) = host.take_call() {
+                host.endpoint.begin(pair.now, call).unwrap();
+                host.endpoint.reply(pair.now, call, Answer::Ok, &[7; 2200], metadata).unwrap();
+            }
+            assert!(host.endpoint.usage().payload_octets < config.payload_memory * 6 / 10);
+        }
+        pair.flush();
+        pair.mend();
+        let mut replied_count = 0;
+        let mut ended_count = 0;
+        let are_over = pair.run_until(60 * SECOND, |pair| {
+            for host in [&mut pair.client, &mut pair.server] {
+                while let Some(outcome) = host.take_outcome() {
+                    ended_count += 1;
+                    if let Outcome::Ok(reply) = outcome {
+                        replied_count += 1;
+                        assert_eq!(host.endpoint.payload(reply), Ok(&[7; 2200][..]));
+                        host.endpoint.release(pair.now, reply).unwrap();
+                    }
+                }
+            }
+            ended_count == 40
+        });
+        assert!(are_over, "{ended_count} have ended");
+        assert!(replied_count >= 24, "{replied_count} replies found room");
     }
 }
