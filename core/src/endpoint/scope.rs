@@ -176,17 +176,18 @@ impl Scope<'_, '_> {
     /// Takes what an incoming flow charged as done with, and grants it again when it is worth a frame.
     pub(super) fn return_credit(&mut self, octets: u64) {
         self.peer.session.returned = self.peer.session.returned.saturating_add(octets);
-        // Under pressure nothing is granted anew; what was granted is honoured.
-        let arena = &self.memory.arena;
-        self.peer.is_starved = arena.used() > arena.capacity() / 4 * 3;
-        if self.peer.is_starved {
-            return;
-        }
         let grant = self.peer.session.returned.saturating_add(self.config.credit);
         let session = &self.peer.session;
         // What is left must have room for any message that the peer may begin.
         let is_short =
             session.granted_by_us.saturating_sub(session.charged_by_them) < self.config.message_len_max as u64;
+        // Under pressure nothing is granted anew, except where a reply may wait for it: what was granted is honoured, and whoever
+        // holds nothing here may send one message.
+        let arena = &self.memory.arena;
+        self.peer.is_starved = arena.used() > arena.capacity() / 4 * 3;
+        if self.peer.is_starved && (!is_short || session.returned < session.charged_by_them) {
+            return;
+        }
         let more = grant.saturating_sub(session.granted_by_us);
         if more >= self.config.credit / 4 || (is_short && more > 0) {
             self.peer.notices |= peer::Notices::CREDIT;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use posthaste_core::config::PathMtuDiscovery;
-use posthaste_core::endpoint::{Answer, Event, Reply, Request, Usage};
+use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Reply, Request, Usage};
 use posthaste_core::wire::{NotExecuted, Semantics};
 use posthaste_core::{Config, Outcome};
 
@@ -189,4 +189,58 @@ fn replies_that_fill_the_memory_of_both_leave_room_for_those_of_the_other() {
         assert!(are_over, "{ended_count} have ended");
         assert!(replied_count >= 24, "{replied_count} replies found room");
     }
+}
+
+/// What each has granted the other is used up, and more than three quarters of both memories are replies.
+#[test]
+fn replies_that_fill_the_memory_of_both_find_credit() {
+    let mut config = Config::internet();
+    config.message_len_max = 4096;
+    config.credit = 8192;
+    config.payload_memory = 128 * 1024;
+    config.path_mtu_discovery = PathMtuDiscovery::Off;
+    let (mut pair, peer) = Pair::open_with(config.clone(), config.clone());
+    let connected = |event: &Event| if let Event::Connected { peer } = event { Some(*peer) } else { None };
+    let caller = pair.server.take(connected).expect("the client has called");
+    pair.run(SECOND);
+    let mut hosts = [(&mut pair.client, peer), (&mut pair.server, caller)];
+    for (host, peer) in &mut hosts {
+        for _ in 0..30 {
+            let request = Request { timeout: None, ..Request::new(1, 1, 7, b"call") };
+            host.endpoint.call(pair.now, *peer, request).unwrap();
+        }
+    }
+    pair.run(SECOND);
+    let mut hosts = [(&mut pair.client, peer), (&mut pair.server, caller)];
+    for (host, peer) in &mut hosts {
+        for _ in 0..2 {
+            let message = Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(&[7; 3900]) };
+            host.endpoint.send(pair.now, *peer, message).unwrap();
+        }
+    }
+    pair.run(SECOND);
+    pair.cut();
+    for host in [&mut pair.client, &mut pair.server] {
+        while let Some(call) = host.take_call() {
+            host.endpoint.begin(pair.now, call).unwrap();
+            host.endpoint.reply(pair.now, call, Answer::Ok, &[7; 4096], &[]).unwrap();
+        }
+        assert_eq!(host.release_messages(pair.now), 2);
+        assert!(host.endpoint.usage().payload_octets > config.payload_memory / 4 * 3);
+    }
+    pair.flush();
+    pair.mend();
+    let mut ended_count = 0;
+    let are_over = pair.run_until(60 * SECOND, |pair| {
+        for host in [&mut pair.client, &mut pair.server] {
+            while let Some(outcome) = host.take_outcome() {
+                ended_count += 1;
+                if let Outcome::Ok(reply) = outcome {
+                    host.endpoint.release(pair.now, reply).unwrap();
+                }
+            }
+        }
+        ended_count == 60
+    });
+    assert!(are_over, "{ended_count} have ended");
 }
