@@ -75,6 +75,9 @@ impl Scope<'_, '_> {
 
     /// Writes a frame that was lost again, or as much of it as fits.
     pub(super) fn write_lost(&mut self, record: u32, frame: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        if !self.memory.has_frame_room() {
+            self.rejoin(frame)?;
+        }
         let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(frame).sound()?.content else {
             return Err(Broken);
         };
@@ -108,6 +111,28 @@ impl Scope<'_, '_> {
         entry.datagram = record;
         self.link_to_datagram(record, frame)?;
         Ok(Added::Yes)
+    }
+
+    /// Joins a lost run with those that follow it and are lost as well: each time that something leaves less room for it, one is cut.
+    fn rejoin(&mut self, frame: u32) -> Result<(), Broken> {
+        loop {
+            let entry = self.memory.frames.at(frame).sound()?;
+            let Content::Run { flow, offset, len, last: Last::No, alias } = entry.content else { return Ok(()) };
+            let next = self.memory.outgoing.at(flow).sound()?.frames.next(&self.memory.frames, frame);
+            let Some((next, follower)) = next.and_then(|next| Some((next, self.memory.frames.at(next)?))) else {
+                return Ok(());
+            };
+            let is_lost = follower.in_lost.is_linked();
+            let Content::Run { offset: start, len: more, last, .. } = follower.content else { return Err(Broken) };
+            if !is_lost || start != offset + u64::from(len) {
+                return Ok(());
+            }
+            // An acknowledgement that comes late after all would be of one of them alone.
+            self.memory.leave_datagram(frame)?;
+            self.memory.drop_frame(&mut self.peer.lost, next)?;
+            self.memory.frames.at_mut(frame).sound()?.content =
+                Content::Run { flow, offset, len: len.saturating_add(more), last, alias };
+        }
     }
 
     /// Returns how many octets more of a flow the session's credit covers.
