@@ -50,11 +50,11 @@ pub struct Config {
     /// Octets of memory for payloads of all peers: accepted for sending and not yet acknowledged, or arrived and not yet released;
     /// and for what is kept of each peer beside its slot: identity and token. At most 2^37.
     ///
-    /// What we begin takes no more than half of it, what peers begin no more than seven eighths; and however the free memory is cut
-    /// up, there is room left for so many messages of [`Self::message_len_max`], rounded up to a power of two: beside what we begin
-    /// for four, beside what peers begin and beside our replies for three. So one thing that a peer begins and one reply to a call of
-    /// ours always find room, unless the application holds what came before, and two endpoints never wait for each other. At least
-    /// five times that length.
+    /// What we begin takes at most half of it, what peers begin at most seven eighths. Beside that, places for messages of
+    /// [`Self::message_len_max`], rounded up to a power of two, are kept free: four from what we begin, three from what peers begin
+    /// and from our replies to them. So one message or request of a peer, and one reply to a call of ours, find room even where the
+    /// free octets are in pieces, unless the application holds what came before: two endpoints never wait for each other. At least
+    /// five such places.
     pub payload_memory: usize,
     /// Runs of octets beyond a hole, for one message in reassembly. 1 to 1024; the peer is made to send again what finds no place.
     pub hole_count_max: usize,

@@ -37,7 +37,7 @@ pub struct Memory<'s> {
     /// The longest message that arrives in one piece: of such places some stay free.
     pub message_len_max: usize,
     /// What is in the place that is kept for what peers begin; see [`Memory::admit`].
-    pub last: Option<Block>,
+    pub admitted: Option<Block>,
     /// Runs of octets beyond holes.
     pub ranges: RangePool<'s>,
     /// Exchanges by peer, beginner and seq.
@@ -85,7 +85,7 @@ pub enum Purpose {
     /// The reply to a call that was accepted.
     Finish,
     /// One thing that the peer begins, where there is no more room for such.
-    Last,
+    Admit,
     /// The reply to a call of ours.
     Take,
     /// The metadata of what has found a place that was kept for it.
@@ -98,7 +98,7 @@ impl Purpose {
         match self {
             Self::Begin => 4,
             Self::Arrive | Self::Finish => 3,
-            Self::Last => 2,
+            Self::Admit => 2,
             Self::Take => 1,
             Self::Complete => 0,
         }
@@ -120,7 +120,7 @@ impl Memory<'_> {
         let limit = match purpose {
             Purpose::Begin => capacity / 2,
             Purpose::Arrive => capacity - capacity / 8,
-            Purpose::Finish | Purpose::Last | Purpose::Take | Purpose::Complete => capacity,
+            Purpose::Finish | Purpose::Admit | Purpose::Take | Purpose::Complete => capacity,
         };
         if self.arena.used().saturating_add(len) > limit {
             return None;
@@ -137,17 +137,17 @@ impl Memory<'_> {
         if let Some(block) = self.alloc(len, Purpose::Arrive) {
             return Some(block);
         }
-        if self.last.is_some() {
-            return if self.last == beside { self.alloc(len, Purpose::Complete) } else { None };
+        if self.admitted.is_some() {
+            return if self.admitted == beside { self.alloc(len, Purpose::Complete) } else { None };
         }
-        self.last = self.alloc(len, Purpose::Last)?;
-        Some(self.last)
+        self.admitted = self.alloc(len, Purpose::Admit)?;
+        Some(self.admitted)
     }
 
     /// Gives back a block of something that arrived.
     pub fn free_arrived(&mut self, block: Block) {
-        if self.last == Some(block) {
-            self.last = None;
+        if self.admitted == Some(block) {
+            self.admitted = None;
         }
         self.arena.free(block);
     }

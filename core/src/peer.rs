@@ -290,11 +290,11 @@ impl Notices {
     pub const ACK_FREQUENCY: u16 = 1 << 7;
     /// RESUME, in a protected conversation.
     pub const RESUME: u16 = 1 << 8;
-    /// SESSION, once that is known.
-    pub const RESUMED: u16 = 1 << 9;
+    /// SESSION, once that is settled (protocol §4.16).
+    pub const SETTLED: u16 = 1 << 9;
     /// Those that must arrive.
     pub const RELIABLE: u16 =
-        Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME | Self::RESUMED;
+        Self::CREDIT | Self::DRAIN | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME | Self::SETTLED;
     /// Those that are of no session.
     pub const OF_NO_SESSION: u16 = Self::PING | Self::SESSION | Self::ACK_FREQUENCY | Self::RESUME;
 }

@@ -220,7 +220,7 @@ impl<'s> Endpoint<'s> {
         peer.is_untold = true;
         peer.outcome = if known.is_some() { SessionOutcome::Resumed } else { SessionOutcome::Unknown };
         peer.hello_number = u32::try_from(asked.number).unwrap_or(u32::MAX);
-        peer.notices |= Notices::RESUMED;
+        peer.notices |= Notices::SETTLED;
         peer.news |= peer::News::CONNECTED;
         Ok(index)
     }

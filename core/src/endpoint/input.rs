@@ -416,7 +416,7 @@ impl Scope<'_, '_> {
         if asked.is_none() {
             self.peer.is_undecided = false;
             self.peer.is_untold = true;
-            self.peer.notices |= peer::Notices::RESUMED;
+            self.peer.notices |= peer::Notices::SETTLED;
             self.peer.news |= peer::News::CONNECTED;
         }
         asked

@@ -220,7 +220,7 @@ impl<'s> Endpoint<'s> {
             moves: Slots::new(storage.moves),
             arena: Arena::new(storage.payload, storage.payload_tree, storage.payload_waiting),
             message_len_max: config.message_len_max,
-            last: None,
+            admitted: None,
             ranges: RangePool::new(storage.ranges),
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
             call_deadlines: Deadlines::new(storage.call_deadlines),

@@ -32,7 +32,7 @@ impl Scope<'_, '_> {
             sent |= peer::Notices::RESUME;
         }
         // Before all else: it tells whose the rest is.
-        let session = wanted & (peer::Notices::SESSION | peer::Notices::RESUMED);
+        let session = wanted & (peer::Notices::SESSION | peer::Notices::SETTLED);
         if session != 0 && Frame::Session(self.granted_session()).encode(writer).is_ok() {
             sent |= session;
         }

@@ -195,7 +195,7 @@ impl Scope<'_, '_> {
                     self.on_notices_acked(exchange.index, notices)?;
                 }
             }
-            Content::Peer { notices } => self.peer.is_untold &= notices & peer::Notices::RESUMED == 0,
+            Content::Peer { notices } => self.peer.is_untold &= notices & peer::Notices::SETTLED == 0,
             Content::Channel { .. } => {}
         }
         Ok(())

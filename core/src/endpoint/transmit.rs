@@ -264,11 +264,11 @@ impl Scope<'_, '_> {
         // Alone, an acknowledgement leaves when it is due: it may be one of acknowledgements (RFC 9000 §13.2.1).
         let is_ack_due = self.peer.conversation.ack.is_due(self.now);
         let acknowledges = self.write_ack(writer);
-        let is_untold = !self.peer.is_undecided && self.watermark().0 > self.peer.session.low_sent;
+        let has_retired = !self.peer.is_undecided && self.watermark().0 > self.peer.session.low_sent;
         // An acknowledgement takes it along, so that a peer that hears nothing more keeps no record for us.
-        let tells = !self.peer.is_undecided && (has_work || is_untold);
+        let tells = !self.peer.is_undecided && (has_work || has_retired);
         let low = if tells { self.write_retired(writer) } else { 0 };
-        let is_news = (is_ack_due && acknowledges.is_some()) || (has_work && is_untold);
+        let is_news = (is_ack_due && acknowledges.is_some()) || (has_work && has_retired);
         Quiet { acknowledges, low, is_news }
     }
 
@@ -321,7 +321,7 @@ impl Scope<'_, '_> {
         if self.is_asking() {
             self.peer.notices |= peer::Notices::RESUME;
         }
-        if !self.peer.is_untold || self.peer.notices & peer::Notices::RESUMED != 0 {
+        if !self.peer.is_untold || self.peer.notices & peer::Notices::SETTLED != 0 {
             return self.write_news(record, writer, may_cut);
         }
         // Beside news only: alone, it would be sent without end.

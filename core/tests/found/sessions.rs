@@ -108,13 +108,7 @@ fn a_channel_goes_on_without_what_a_refused_hello_carried() {
     let peer = pair.dial();
     let delivery = Delivery::Ordered { channel: 1 };
     pair.send(peer, delivery, b"carried");
-    let mut count = 0;
-    pair.fate = Box::new(move |flying| {
-        count += u32::from(flying.from == pair::CLIENT);
-        if count > 1 { Fate::Lose } else { Fate::Arrive }
-    });
-    assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
-    pair.restart_server();
+    refuse_second_hello(&mut pair);
     pair.send(peer, delivery, b"next");
     pair.mend();
     pair.run(10 * SECOND);
@@ -128,13 +122,7 @@ fn what_a_refused_hello_carried_and_was_cancelled_is_not_charged_in_the_next_ses
     let mut pair = Pair::new();
     let peer = pair.dial();
     let send = pair.send(peer, Delivery::Reliable, b"cancelled");
-    let mut count = 0;
-    pair.fate = Box::new(move |flying| {
-        count += u32::from(flying.from == pair::CLIENT);
-        if count > 1 { Fate::Lose } else { Fate::Arrive }
-    });
-    assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
-    pair.restart_server();
+    refuse_second_hello(&mut pair);
     pair.client.endpoint.cancel_send(pair.now, send).unwrap();
     pair.mend();
     let before = pair.client.sent.len();
@@ -244,4 +232,15 @@ fn await_connected(pair: &mut Pair) -> PeerId {
         found.is_some()
     });
     found.expect("a client connects")
+}
+
+/// Lets the server restart between its retry and the hello that brings the token.
+fn refuse_second_hello(pair: &mut Pair) {
+    let mut count = 0;
+    pair.fate = Box::new(move |flying| {
+        count += u32::from(flying.from == pair::CLIENT);
+        if count > 1 { Fate::Lose } else { Fate::Arrive }
+    });
+    assert!(pair.run_until(SECOND, |pair| pair.client.sent.len() == 2));
+    pair.restart_server();
 }
