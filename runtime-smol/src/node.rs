@@ -136,22 +136,21 @@ impl Node {
             if let Poll::Ready(value) = attempt(state, waiter, self.clock) {
                 return Poll::Ready(Ok(value));
             }
-            let now = self.clock.now();
             // Those whom the last turn has woken ask before more is taken in: so both sides stay awake.
             let part = if has_woken { Part::Yield } else { self.part(state, waiter) };
             match part {
                 Part::Drive => {
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
-                    let turn = self.turn(state, now);
+                    let turn = self.turn(state, self.clock.now());
                     has_woken = state.waiters.woken_count() > 0;
                     if turn == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
                         continue;
                     }
                 }
-                Part::Send => state.settle(self.socket(), now),
+                Part::Send => state.settle(self.socket(), self.clock.now()),
                 Part::Wait => {}
                 Part::Yield => {
-                    state.promise(waiter.key, now);
+                    state.promise(waiter.key, self.clock.now());
                     break;
                 }
             }

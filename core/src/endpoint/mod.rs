@@ -79,7 +79,7 @@ pub struct Endpoint<'s> {
     peer_deadlines: Deadlines<'s>,
     /// Whose deadline is to be computed before anybody looks at it: a row of commands to one peer moves it at each.
     undated: Option<u32>,
-    /// When deadlines were acted on.
+    /// When deadlines were last acted on.
     timed_out_at: Instant,
     /// Who may have something to send.
     ready: List<peer::Ready>,
