@@ -1,4 +1,4 @@
-//! The task that acts on deadlines while no future is polled.
+//! The task that drives while no future is polled.
 
 use alloc::sync::{Arc, Weak};
 use core::future::{self, Future};
@@ -26,7 +26,7 @@ pub(crate) fn open(addr: SocketAddr, options: Options) -> Result<Arc<Node>, Bind
     Ok(node)
 }
 
-/// Sends delayed acknowledgements and repeats one-way messages when nobody waits for anything.
+/// Acknowledges what arrives, and repeats what got lost, when nobody waits for anything.
 ///
 /// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends
 /// with the last handle of the endpoint.

@@ -24,7 +24,7 @@ use crate::wheel::{Driver, Sleep};
 ///
 /// There is no task that owns it: the future that is polled takes in what arrived, tells the other futures, sends what is
 /// ready, and sleeps until the socket or a deadline wakes it. One future at a time does so, the *driver*; when it is done, it
-/// wakes another one to go on. A helper task acts on deadlines while no future is there.
+/// wakes another one to go on. A helper task drives while no future is there.
 pub(crate) struct Node {
     socket: Async<Socket>,
     clock: Clock,
@@ -260,7 +260,7 @@ impl Node {
         }
     }
 
-    /// Sees to it that somebody wakes for the next deadline, and for the socket if it has become full.
+    /// Sees to it that somebody wakes for the next deadline, and for the socket.
     pub(crate) fn rouse(&self, state: &mut State) {
         if state.wheel.is_with_somebody_awake() {
             return;
@@ -273,11 +273,8 @@ impl Node {
                 state.waiters.wake(key);
             }
             Some(Driver::Helper) => state.rouse_helper(Instant::ORIGIN),
-            // Most likely the next future drives in a moment.
-            None if deadline.is_some() || state.is_send_blocked => {
-                state.rouse_helper(self.clock.now().saturating_add(GRACE));
-            }
-            None => {}
+            // Most likely the next future drives in a moment; if not, somebody has to hear what the peers say.
+            None => state.rouse_helper(self.clock.now().saturating_add(GRACE)),
         }
     }
 }

@@ -1,15 +1,14 @@
-//! The thread that acts where calls are only made and nobody waits for one.
+//! The thread that acts where calls are only made, and nobody waits for one.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::io;
 use std::sync::MutexGuard;
 use std::thread;
 
-use posthaste_core::Instant;
-
 use crate::node::{Node, Threads};
 use crate::options::Options;
-use crate::state::{State, Watch};
+use crate::state::{State, Watch, earlier};
 
 /// Opens a node that only calls.
 pub(crate) fn open(address: SocketAddr, options: &Options) -> io::Result<Threads> {
@@ -19,68 +18,67 @@ pub(crate) fn open(address: SocketAddr, options: &Options) -> io::Result<Threads
 }
 
 impl Node {
-    /// Acts at the deadlines at which nobody else does, until the node is closed.
+    /// Takes in what nobody waits for, and acts at the deadlines at which nobody else does, until the node is closed.
     fn help(&self) {
         let mut state = self.lock();
-        let mut drive_count = 0;
-        let mut slept_to = None;
         while !state.is_closed {
-            // Whoever drove lately does so again: to take the wheel would cost each of its calls a hand-over.
-            if state.drive_count == drive_count {
-                state = self.drive_on(state, slept_to);
+            let has_received;
+            (state, has_received) = self.look(state);
+            if has_received {
+                continue;
             }
-            drive_count = state.drive_count;
             let now = self.clock.now();
-            state.handle_due(now);
-            if state.held_until.is_none_or(|until| until <= now) {
-                state.settle(now, &self.socket);
+            // Whoever drove lately does so again: woken by each datagram, this thread would cost each of its calls.
+            state.is_listening = state.wheel.is_some() && state.quiet_at.is_none_or(|at| at <= now);
+            if state.is_listening {
+                state.quiet_at = None;
             }
-            slept_to = state.deadline();
-            state.helper = Watch::Until(slept_to);
+            let until = earlier(state.deadline(), state.quiet_at);
+            state.helper = Watch::Until(until);
+            let is_listening = state.is_listening;
             drop(state);
-            match slept_to {
-                Some(until) => thread::park_timeout(until.saturating_since(now)),
-                None => thread::park(),
-            }
+            let failed = self.sleep_aside(is_listening, until.map(|until| until.saturating_since(now)));
             state = self.lock();
+            state.is_listening = false;
+            if failed.is_err() {
+                state.close();
+            }
         }
     }
 
-    /// Drives while nobody else does: as long as something arrives, and, if a deadline has passed meanwhile, as long as the peer
-    /// owes something. So what nobody waits for goes on, and who starts calls and waits for them at once finds the wheel free.
-    fn drive_on<'n>(&'n self, mut state: MutexGuard<'n, State>, slept_to: Option<Instant>) -> MutexGuard<'n, State> {
-        let Some(mut wheel) = state.wheel.take() else { return state };
-        state.driver = Watch::Awake;
-        drop(state);
-        let mut received = self.socket.recv(&mut wheel);
-        let mut state = self.lock();
-        let mut is_late = slept_to.is_some_and(|until| until <= self.clock.now());
-        loop {
-            let has_received = received.as_ref().is_ok_and(|count| *count > 0);
-            let now = self.clock.now();
-            state.handle_received(now, &mut wheel);
-            state.handle_due(now);
+    /// Looks once at the socket, unless somebody drives, and at the deadlines; says whether something arrived.
+    fn look<'n>(&'n self, mut state: MutexGuard<'n, State>) -> (MutexGuard<'n, State>, bool) {
+        let mut has_received = false;
+        if let Some(mut wheel) = state.wheel.take() {
+            state.driver = Watch::Awake;
+            drop(state);
+            let received = self.socket.recv(&mut wheel);
+            state = self.lock();
+            state.handle_received(self.clock.now(), &mut wheel);
+            has_received = received.as_ref().is_ok_and(|count| *count > 0);
             if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
                 state.close();
             }
-            if state.held_until.is_none_or(|until| until <= now) {
-                state.settle(now, &self.socket);
-            }
-            let deadline = state.deadline();
-            let goes_on = deadline.is_some() && (has_received || (is_late && state.is_owed()));
-            if state.is_closed || !state.waiters.is_empty() || !goes_on {
-                break;
-            }
-            state.driver = Watch::Until(deadline);
-            drop(state);
-            received = self.recv(&mut wheel, now, deadline);
-            is_late |= matches!(received, Ok(0));
-            state = self.lock();
+            state.driver = Watch::Absent;
+            state.wheel = Some(wheel);
         }
-        state.driver = Watch::Absent;
-        state.wheel = Some(wheel);
+        let now = self.clock.now();
+        state.handle_due(now);
+        if state.held_until.is_none_or(|until| until <= now) {
+            state.settle(now, &self.socket);
+        }
         state.hand_over();
-        state
+        (state, has_received)
+    }
+
+    /// Sleeps until somebody rouses this thread, or, if it listens, something arrives.
+    fn sleep_aside(&self, is_listening: bool, timeout: Option<Duration>) -> io::Result<()> {
+        match timeout {
+            _ if is_listening => return self.socket.wait(&self.interrupt, timeout),
+            Some(timeout) => thread::park_timeout(timeout),
+            None => thread::park(),
+        }
+        Ok(())
     }
 }
 

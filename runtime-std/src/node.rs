@@ -2,7 +2,8 @@
 //!
 //! Whoever waits for something drives: it takes the wheel, sleeps in the socket without the lock, and hands what arrives
 //! to the endpoint, for itself and for all others. Those who find the wheel taken sleep until what they wait for is there,
-//! or until the wheel is handed to them. Between calls nobody drives, and the helper thread sees to the deadlines.
+//! or until the wheel is handed to them. Between calls nobody drives, and the helper thread sees to the deadlines; when nobody has
+//! driven for a while, it listens at the socket, too.
 //!
 //! A node that answers calls keeps the wheel on its helper thread, which then sleeps in the socket.
 
@@ -14,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::{Config, Endpoint, Instant, Storage};
-use posthaste_udp::{Clock, RecvBatch, Socket, Waiting};
+use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 
 use crate::error::Vain;
 use crate::options::Options;
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     state: Mutex<State>,
     helper: OnceLock<Thread>,
+    /// For the helper while it listens.
+    pub(crate) interrupt: Interrupt,
 }
 
 /// The threads of a node; when this goes, they end.
@@ -50,7 +53,7 @@ impl Node {
         let endpoint = Endpoint::new_insecure(config, storage, seed, clock.now())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let state = Mutex::new(State::new(endpoint, service));
-        Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new() }))
+        Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new(), interrupt: Interrupt::new()? }))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -130,7 +133,7 @@ impl Node {
         until: Option<Instant>,
     ) -> MutexGuard<'n, State> {
         let until = earlier(state.deadline(), until);
-        state.drive_count += 1;
+        state.quiet_at = None;
         state.driver = Watch::Until(until);
         drop(state);
         let received = self.recv(&mut wheel, now, until);
@@ -152,6 +155,7 @@ impl Node {
         state.settle(now, &self.socket);
         state.driver = Watch::Absent;
         state.wheel = Some(wheel);
+        state.quiet_at = Some(now.saturating_add(QUIET_TIME));
         state
     }
 
@@ -196,7 +200,11 @@ impl Node {
             self.kick(state);
         } else if let Some(helper) = self.helper.get() {
             state.helper = Watch::Until(Some(deadline));
-            helper.unpark();
+            if state.is_listening {
+                self.interrupt.raise();
+            } else {
+                helper.unpark();
+            }
         }
     }
 
@@ -262,6 +270,10 @@ impl Drop for Threads {
         }
     }
 }
+
+/// How long nobody drives before the helper is woken by what arrives; our choice. Rare beside the calls of a row, short beside what
+/// a peer waits for before it takes us for dead.
+const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// Receives of one turn at the wheel; our choice: as many as replies that leave together.
 const RECV_COUNT_MAX: usize = 16;

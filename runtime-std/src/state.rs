@@ -21,12 +21,14 @@ pub(crate) struct State {
     outgoing: SendBatch,
     /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
     pub(crate) wheel: Option<RecvBatch>,
-    /// How often callers drove.
-    pub(crate) drive_count: u64,
+    /// When nobody will have driven for a while; `None` while somebody does, and when the helper thread knows.
+    pub(crate) quiet_at: Option<Instant>,
     /// What the driver does.
     pub(crate) driver: Watch,
     /// What the helper thread does.
     pub(crate) helper: Watch,
+    /// Whether the helper thread is woken by what arrives.
+    pub(crate) is_listening: bool,
     /// Calls of ours that somebody will ask about.
     pub(crate) calls: Ledger,
     /// When what was started and not sent must go.
@@ -90,9 +92,10 @@ impl State {
             outgoing,
             // A socket that is waited for in the receive call fills no more than one buffer.
             wheel: service.is_none().then(|| RecvBatch::new(1)),
-            drive_count: 0,
+            quiet_at: None,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
+            is_listening: false,
             calls: Ledger::default(),
             held_until: None,
             held_count: 0,
@@ -151,11 +154,6 @@ impl State {
         let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
     }
 
-    /// Says whether the peer owes something: an acknowledgement, or the outcome of a call.
-    pub(crate) fn is_owed(&self) -> bool {
-        self.calls.open_count() > 0 || self.endpoint.usage().datagrams > 0
-    }
-
     /// Tells the endpoint that time has passed, if it waits for that.
     pub(crate) fn handle_due(&mut self, now: Instant) {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
@@ -179,7 +177,7 @@ impl State {
 
     /// Returns the deadline if nobody would act then.
     pub(crate) fn unwatched_deadline(&mut self) -> Option<Instant> {
-        self.deadline().filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
+        earlier(self.deadline(), self.quiet_at).filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
     }
 
     /// Gives up a call that nobody will ask about any more.

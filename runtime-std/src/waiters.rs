@@ -71,10 +71,6 @@ impl Waiters {
         }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn wake_where(&mut self, is_meant: impl Fn(Interest) -> bool) {
         for waiter in self.0.iter_mut().filter(|waiter| is_meant(waiter.interest)) {
             waiter.wake();

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::io::{Read, Write};
+use std::sync::mpsc;
 use std::thread;
 
 use posthaste_std::{
@@ -33,6 +34,26 @@ fn a_message_goes_from_server_to_client_too() {
     received.peer.send(Delivery::Reliable, b"pong").unwrap();
     client.receive_into(&mut octets, TIMEOUT).unwrap();
     assert_eq!(octets, b"pong");
+}
+
+#[test]
+fn a_client_that_waits_for_nothing_acknowledges_what_it_is_sent() {
+    let server = serve();
+    let client = connect(&server);
+    client.send(Delivery::Reliable, b"ping").unwrap();
+    let received = server.receive_into(&mut Vec::new(), TIMEOUT).unwrap();
+    client.flush().unwrap();
+    // No timer of the client brings it to its socket.
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..100 {
+            received.peer.send(Delivery::Reliable, b"pong").unwrap();
+            received.peer.flush().unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(TIMEOUT.unwrap()).unwrap();
+    drop(client);
 }
 
 #[test]

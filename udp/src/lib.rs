@@ -58,3 +58,4 @@ pub use recv::{Datagram, RecvBatch};
 pub use report::{Buffer, Counters, OffReason, Offload, Report};
 pub use send::SendBatch;
 pub use socket::{Options, PortUse, Socket, TryOffload, Waiting};
+pub use wait::Interrupt;

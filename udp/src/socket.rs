@@ -18,7 +18,7 @@ use crate::error::may_refuse_segmentation;
 use crate::recv::RecvBatch;
 use crate::report::{Buffer, Counters, OffReason, Offload, Report, Tally};
 use crate::send::SendBatch;
-use crate::wait::{self, Wake};
+use crate::wait::{self, Interrupt, Wake};
 
 /// What to ask of the operating system. [`Socket::report`] tells what it granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,6 +233,17 @@ impl Socket {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Sleeps until a datagram can be received or `interrupt` is raised, at most `timeout`; without one, until then. It may end
+    /// early.
+    ///
+    /// Takes nothing: for a thread that looks after the socket while no other receives.
+    ///
+    /// # Errors
+    /// The end of the socket.
+    pub fn wait(&self, interrupt: &Interrupt, timeout: Option<Duration>) -> io::Result<()> {
+        wait::readable_or_raised(self.as_fd(), interrupt, timeout).map(drop)
     }
 
     /// Returns the address that the socket is bound to.

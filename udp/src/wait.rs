@@ -1,8 +1,9 @@
-//! Waits for a file descriptor, as finely as the operating system can.
+//! Waits for file descriptors, as finely as the operating system can.
 
 use core::time::Duration;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
@@ -15,10 +16,58 @@ pub(crate) enum Wake {
     NotReady,
 }
 
+/// Ends the sleep of a thread in [`Socket::wait`](crate::Socket::wait), from another thread.
+#[derive(Debug)]
+pub struct Interrupt {
+    raised: UnixStream,
+    raiser: UnixStream,
+}
+
+impl Interrupt {
+    /// Makes one that is not raised.
+    ///
+    /// # Errors
+    /// The operating system has no more file descriptors; it takes two.
+    pub fn new() -> io::Result<Self> {
+        let (raised, raiser) = UnixStream::pair()?;
+        raised.set_nonblocking(true)?;
+        raiser.set_nonblocking(true)?;
+        Ok(Self { raised, raiser })
+    }
+
+    /// Ends the sleep that is under way, or else the next one before it begins. Raised again before that, it is raised once.
+    pub fn raise(&self) {
+        // Where there is no room for another octet, it is raised.
+        let _ = (&self.raiser).write(&[0]);
+    }
+
+    fn lower(&self) {
+        while matches!((&self.raised).read(&mut [0; 64]), Ok(count) if count > 0) {}
+    }
+}
+
 /// Sleeps until `fd` is readable or has an error, at most `timeout`; without one, until then.
 pub(crate) fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<Wake> {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    match poll(&mut fds, timeout) {
+    any_readable(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout)
+}
+
+/// As [`readable`], or until `interrupt` is raised, which lowers it.
+pub(crate) fn readable_or_raised(
+    fd: BorrowedFd<'_>,
+    interrupt: &Interrupt,
+    timeout: Option<Duration>,
+) -> io::Result<Wake> {
+    let raised = PollFd::new(interrupt.raised.as_fd(), PollFlags::POLLIN);
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN), raised];
+    let wake = any_readable(&mut fds, timeout)?;
+    if fds[1].any() == Some(true) {
+        interrupt.lower();
+    }
+    Ok(wake)
+}
+
+fn any_readable(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<Wake> {
+    match poll(fds, timeout) {
         Ok(0) | Err(Errno::EINTR) => Ok(Wake::NotReady),
         Ok(_) => Ok(Wake::Ready),
         Err(errno) => Err(errno.into()),

@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use posthaste_core::ecn::Ecn;
-use posthaste_udp::{Loss, OffReason, Offload, Options, PortUse, RecvBatch, SendBatch, Socket, TryOffload, Waiting};
+use posthaste_udp::{
+    Interrupt, Loss, OffReason, Offload, Options, PortUse, RecvBatch, SendBatch, Socket, TryOffload, Waiting,
+};
 
 #[test]
 fn equal_datagrams_arrive_apart_and_in_order() {
@@ -337,6 +339,26 @@ fn a_sleeping_receiver_is_woken_by_a_datagram() {
             assert_eq!(woken.join().unwrap(), 1);
         });
     }
+}
+
+#[test]
+fn a_wait_ends_with_an_interrupt_or_a_datagram_and_takes_none() {
+    let pair = Pair::bind(LOCALHOST_V4, &Options::default());
+    let interrupt = Interrupt::new().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let waiting = scope.spawn(|| pair.server.wait(&interrupt, None));
+            interrupt.raise();
+            waiting.join().unwrap().unwrap();
+        }
+        // Raised before and more often than it is waited for, it ends one wait.
+        (0..10_000).for_each(|_| interrupt.raise());
+        pair.server.wait(&interrupt, None).unwrap();
+        let waiting = scope.spawn(|| pair.server.wait(&interrupt, None));
+        pair.send(&[vec![1]], Ecn::NotEct);
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(pair.received(1), [[1]]);
 }
 
 const LOCALHOST_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -1,0 +1,37 @@
+//! Messages over real sockets on loopback.
+
+use core::time::Duration;
+
+use posthaste_smol::{Body, Client, Config, Delivery, Message, Server};
+use smol::Timer;
+use smol::future::{FutureExt as _, poll_once};
+
+#[test]
+fn a_client_that_waits_for_nothing_acknowledges_what_it_is_sent() {
+    smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let talking = async {
+            let asking = async {
+                client.send(message(b"ping")).await.unwrap().await.unwrap();
+                client.flush().await.unwrap();
+            };
+            let (received, ()) = smol::future::zip(server.receive(), asking).await;
+            let peer = received.unwrap().peer();
+            for _ in 0..100 {
+                // Who waited last had the socket, and leaves it to nobody. No deadline brings the client back to it.
+                assert!(poll_once(client.accept_stream()).await.is_none());
+                peer.send(message(b"pong")).await.unwrap().await.unwrap();
+            }
+        };
+        let in_vain = async {
+            Timer::after(Duration::from_secs(20)).await;
+            panic!("the messages are not acknowledged");
+        };
+        talking.or(in_vain).await;
+    });
+}
+
+const fn message(octets: &[u8]) -> Message<'_> {
+    Message { delivery: Delivery::Reliable, priority: 1, body: Body::Copied(octets) }
+}
