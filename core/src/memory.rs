@@ -8,10 +8,9 @@ use crate::outgoing::{Body, Outgoing};
 use crate::peer::Moving;
 use crate::sent::{Content, InDatagram, InFlow, SentDatagram, SentFrame};
 use crate::session::Channel;
-use crate::siphash::{self, siphash_1_3};
 use crate::storage::{
-    Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, Places, RangeNode, RangePool, Slot, Slots,
-    Store,
+    Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, NumberHash, Places, RangeNode, RangePool,
+    Slot, Slots, Store,
 };
 
 /// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`].
@@ -46,8 +45,8 @@ pub struct Memory<'s> {
     pub call_deadlines: Deadlines<'s>,
     /// Exchanges of which the application is to be told, first come first told.
     pub eventful: List<Eventful>,
-    /// Keys the index against chosen collisions.
-    pub hash_key: siphash::Key,
+    /// Hashes what `by_seq` finds exchanges by.
+    pub seq_hash: NumberHash,
 }
 
 /// Marks the list of exchanges of which the application is to be told.
@@ -217,9 +216,7 @@ impl Memory<'_> {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
         self.call_deadlines.clear(index);
-        let key = self.exchanges.key_of(index).sound()?;
-        self.exchanges.remove(key).sound()?;
-        Ok(())
+        self.exchanges.vacate(index).sound()
     }
 
     /// Cuts an exchange off from its peer, whose session is gone: only the application still holds something of it.
@@ -289,9 +286,7 @@ impl Memory<'_> {
             let outgoing = self.outgoing.at_mut(flow).sound()?;
             <List<InFlow>>::remove(&mut outgoing.frames, &mut self.frames, index);
         }
-        let key = self.frames.key_of(index).sound()?;
-        self.frames.remove(key).sound()?;
-        Ok(())
+        self.frames.vacate(index).sound()
     }
 
     /// Takes a frame off the datagram that carried it last.
@@ -305,22 +300,28 @@ impl Memory<'_> {
     }
 
     /// Removes an incoming flow and its memory.
-    pub fn remove_incoming(&mut self, flow: u32) -> Result<Incoming, Broken> {
-        let key = self.incoming.key_of(flow).sound()?;
-        let mut incoming = self.incoming.remove(key).sound()?;
+    pub fn remove_incoming(&mut self, flow: u32) -> Result<(), Broken> {
+        self.drop_arrived(flow)?;
+        self.incoming.vacate(flow).sound()
+    }
+
+    /// Takes the memory of an incoming flow back; the flow remains, for its charge.
+    pub fn drop_arrived(&mut self, flow: u32) -> Result<(), Broken> {
+        let incoming = self.incoming.at_mut(flow).sound()?;
         incoming.beyond.clear(&mut self.ranges);
-        for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
+        let (body, metadata) = (incoming.body.take(), incoming.metadata.take());
+        if let Some(block) = body {
             self.free_arrived(block);
         }
-        Ok(incoming)
+        if let Some(block) = metadata {
+            self.free_arrived(block);
+        }
+        Ok(())
     }
 
     fn hash(&self, peer: u32, begun_by: Party, seq: u64) -> u64 {
-        let mut octets = [0; 13];
-        octets[..8].copy_from_slice(&seq.to_le_bytes());
-        octets[8..12].copy_from_slice(&peer.to_le_bytes());
-        octets[12] = begun_by as u8;
-        siphash_1_3(&self.hash_key, &octets)
+        // A seq has 62 bits.
+        self.seq_hash.hash(u128::from(peer) << 63 | u128::from(begun_by as u8) << 62 | u128::from(seq))
     }
 }
 

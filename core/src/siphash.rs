@@ -1,10 +1,9 @@
 //! SipHash: a short keyed function for tokens, ids and tables.
 //!
 //! SipHash-2-4 is a pseudo-random function: who has not got the key cannot foresee its value or find inputs that
-//! collide. Its 128-bit form makes tokens. Tables take SipHash-1-3, which is about half the work and, as the output
-//! never leaves the process, strong enough against chosen collisions (the choice of the Rust and Python standard
-//! libraries); a weaker mix would save some nanoseconds a lookup and let a peer that chooses its address find
-//! collisions. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, and their reference code for
+//! collide. Its 128-bit form makes tokens. The table of addresses takes SipHash-1-3, which is about half the work and, as
+//! the output never leaves the process, strong enough against chosen collisions (the choice of the Rust and Python
+//! standard libraries). Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, and their reference code for
 //! 128 bits.
 
 /// A secret of 128 bits, drawn from [`Random`](crate::random::Random).

@@ -49,8 +49,8 @@ use crate::pmtu::PathMtu;
 use crate::random::Random;
 use crate::routes::Routes;
 use crate::rtt::Rtt;
-use crate::siphash;
-use crate::storage::{Arena, Deadlines, Index, Key, Links, List, RangePool, Slots};
+use crate::siphash::{self, siphash_1_3};
+use crate::storage::{Arena, Deadlines, Index, Key, Links, List, NumberHash, RangePool, Slots};
 use crate::time::Instant;
 use crate::token::{TokenKeys, UsedTickets};
 use crate::wire::{CloseCode, ConversationId, Parameters, SessionOutcome, Side};
@@ -76,6 +76,8 @@ pub struct Endpoint<'s> {
     /// The peer that was asked for last: a client mostly has one.
     recent: Option<Key>,
     by_address: Index<'s>,
+    /// Keys `by_address` against chosen collisions.
+    hash_key: siphash::Key,
     peer_deadlines: Deadlines<'s>,
     /// Whose deadline is to be computed before anybody looks at it: a row of commands to one peer moves it at each.
     undated: Option<u32>,
@@ -225,7 +227,7 @@ impl<'s> Endpoint<'s> {
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
             call_deadlines: Deadlines::new(storage.call_deadlines),
             eventful: List::new(),
-            hash_key,
+            seq_hash: NumberHash::new(&hash_key),
         };
         let peers = Slots::new(storage.peers);
         Ok(Self {
@@ -247,6 +249,7 @@ impl<'s> Endpoint<'s> {
             routes: Routes::new(storage.routes),
             recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),
+            hash_key,
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
             undated: None,
             timed_out_at: now,
@@ -437,8 +440,8 @@ impl<'s> Endpoint<'s> {
 
     fn address_hash(&self, ip: IpAddr) -> u64 {
         match ip {
-            IpAddr::V4(ip) => siphash::siphash_1_3(&self.memory.hash_key, &ip.octets()),
-            IpAddr::V6(ip) => siphash::siphash_1_3(&self.memory.hash_key, &ip.octets()),
+            IpAddr::V4(ip) => siphash_1_3(&self.hash_key, &ip.octets()),
+            IpAddr::V6(ip) => siphash_1_3(&self.hash_key, &ip.octets()),
         }
     }
 
@@ -564,8 +567,7 @@ impl<'s> Endpoint<'s> {
         if entry.peers.is_empty() {
             let address = entry.remote;
             self.by_address.remove(self.address_hash(address.ip()), path);
-            let key = self.paths.key_of(path).sound()?;
-            self.paths.remove(key).sound()?;
+            self.paths.vacate(path).sound()?;
         } else {
             // What it had in flight there was given up.
             self.wake_path(path);
@@ -600,9 +602,7 @@ impl<'s> Endpoint<'s> {
         self.undated.take_if(|undated| *undated == index);
         self.peer_deadlines.clear(index);
         self.leave_path(index)?;
-        let key = self.peers.key_of(index).sound()?;
-        self.peers.remove(key).sound()?;
-        Ok(())
+        self.peers.vacate(index).sound()
     }
 
     const fn accepts(&self) -> bool {

@@ -117,9 +117,7 @@ impl Scope<'_, '_> {
     /// Ends a move, whether it came to its end or not.
     pub(super) fn stop_moving(&mut self) -> Result<(), Broken> {
         let Some(index) = self.peer.moving.take() else { return Ok(()) };
-        let key = self.memory.moves.key_of(index).sound()?;
-        self.memory.moves.remove(key).sound()?;
-        Ok(())
+        self.memory.moves.vacate(index).sound()
     }
 
     fn moving(&self) -> Option<&Moving> {

@@ -369,8 +369,7 @@ impl Scope<'_, '_> {
             place = self.peer.session.channels.next(&self.memory.channels, index);
             if self.memory.channels.at(index).sound()?.next == 0 {
                 self.peer.session.channels.remove(&mut self.memory.channels, index);
-                let key = self.memory.channels.key_of(index).sound()?;
-                self.memory.channels.remove(key).sound()?;
+                self.memory.channels.vacate(index).sound()?;
             }
         }
         Ok(())
@@ -475,8 +474,7 @@ impl Scope<'_, '_> {
                 self.lose_exchange(index, Unknown::SessionLost)?;
             }
         }
-        let key = self.memory.datagrams.key_of(record).sound()?;
-        self.memory.datagrams.remove(key).sound()?;
+        self.memory.datagrams.vacate(record).sound()?;
         self.peer.session.charged_by_us = 0;
         // What was taken back leaves no place on its channel for the others to wait for.
         self.begin_channels()

@@ -228,11 +228,10 @@ impl Scope<'_, '_> {
         }
         let incoming = self.memory.incoming.at_mut(flow).sound()?;
         let before = incoming.prefix;
-        // One peer leaves most of the pool to the others; what fills the first hole needs nothing of it.
         let held = incoming.beyond.count();
-        let hole_count_max = self.config.hole_count_max as u32;
-        let quota = (self.memory.ranges.capacity() / QUOTA_SHARE).max(hole_count_max);
-        let holes = hole_count_max.min(held + quota.saturating_sub(self.peer.run_count));
+        // What fills the first hole, or leaves none, needs nothing of the pool.
+        let holes = if range.start > before { self.holes_beside(held) } else { 0 };
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
         incoming.put(&mut self.memory.arena, &mut self.memory.ranges, range.start, data.data, holes).map_err(fault)?;
         self.peer.run_count = self.peer.run_count - held + incoming.beyond.count();
         incoming.end = incoming.end.or(end);
@@ -250,6 +249,13 @@ impl Scope<'_, '_> {
             }
             Kind::Whole | Kind::Stream => Ok(()),
         }
+    }
+
+    /// Returns how many holes a flow may have that has `held` runs beyond holes: one peer leaves most of the pool to the others.
+    fn holes_beside(&self, held: u32) -> u32 {
+        let hole_count_max = self.config.hole_count_max as u32;
+        let quota = (self.memory.ranges.capacity() / QUOTA_SHARE).max(hole_count_max);
+        hole_count_max.min(held + quota.saturating_sub(self.peer.run_count))
     }
 
     /// Acts on a whole flow that has arrived in full.

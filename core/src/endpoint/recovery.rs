@@ -161,9 +161,7 @@ impl Scope<'_, '_> {
     pub(super) fn forget_datagram(&mut self, index: u32) -> Result<(), Broken> {
         self.leave_flight(index)?;
         self.peer.conversation.sent.remove(&mut self.memory.datagrams, index);
-        let key = self.memory.datagrams.key_of(index).sound()?;
-        self.memory.datagrams.remove(key).sound()?;
-        Ok(())
+        self.memory.datagrams.vacate(index).sound()
     }
 
     /// Takes a datagram out of what counts against the window.

@@ -137,8 +137,7 @@ impl Scope<'_, '_> {
         if outgoing.queued.is_linked() {
             self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
-        let key = self.memory.outgoing.key_of(flow).sound()?;
-        self.memory.outgoing.remove(key).sound()?;
+        self.memory.outgoing.vacate(flow).sound()?;
         if lane == Lane::Forward { self.pass_turn(index) } else { Ok(()) }
     }
 
@@ -216,13 +215,15 @@ impl Scope<'_, '_> {
         exchange.notices &= !((Notices::STOP | Notices::CREDIT) << lane as u16);
         let Some(flow) = exchange.flows[lane as usize].take() else { return Ok(()) };
         let is_unnumbered = exchange.seq.is_none();
-        self.peer.run_count -= self.memory.incoming.at(flow).sound()?.beyond.count();
-        let incoming = self.memory.remove_incoming(flow)?;
+        let incoming = self.memory.incoming.at(flow).sound()?;
+        let charged = incoming.charged - incoming.returned;
+        self.peer.run_count -= incoming.beyond.count();
         self.peer.stream_count -= u16::from(incoming.is_counted);
         if is_unnumbered {
             self.peer.unnumbered_len -= incoming.prefix as u32;
         }
-        self.return_credit(incoming.charged - incoming.returned);
+        self.memory.remove_incoming(flow)?;
+        self.return_credit(charged);
         Ok(())
     }
 
@@ -252,10 +253,7 @@ impl Scope<'_, '_> {
             incoming.is_abandoned = true;
             self.peer.stream_count -= u16::from(core::mem::take(&mut incoming.is_counted));
             self.peer.run_count -= incoming.beyond.count();
-            incoming.beyond.clear(&mut self.memory.ranges);
-            for block in [incoming.body.take(), incoming.metadata.take()].into_iter().flatten() {
-                self.memory.free_arrived(block);
-            }
+            self.memory.drop_arrived(flow)?;
         }
         self.notice(index, Notices::STOP << lane as u16)
     }

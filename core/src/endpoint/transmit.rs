@@ -162,9 +162,7 @@ impl Scope<'_, '_> {
     /// Takes back a record that nothing was booked on.
     fn forget_record(&mut self, record: Option<u32>) -> Result<(), Broken> {
         let Some(record) = record else { return Ok(()) };
-        let key = self.memory.datagrams.key_of(record).sound()?;
-        self.memory.datagrams.remove(key).sound()?;
-        Ok(())
+        self.memory.datagrams.vacate(record).sound()
     }
 
     /// Builds a probe for a larger path MTU, while there is traffic that fills the datagrams of today (RFC 8899).

@@ -34,7 +34,7 @@ mod store;
 
 pub use arena::{Arena, Block, Places};
 pub use deadlines::{DeadlineSlot, Deadlines};
-pub use index::Index;
+pub use index::{Index, NumberHash};
 pub use list::{Linked, Links, List};
 pub use ranges::{Full, Inserted, RangeNode, RangePool, Ranges};
 pub use slots::{Key, Slot, Slots};

@@ -86,6 +86,17 @@ impl<'s, T> Slots<'s, T> {
         content.value()
     }
 
+    /// Drops the element in slot `index`, whichever it is; `None` if it is vacant.
+    pub fn vacate(&mut self, index: u32) -> Option<()> {
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.content.value_ref()?;
+        slot.content = Content::Vacant { next: self.vacant_head };
+        slot.generation = slot.generation.wrapping_add(1);
+        self.vacant_head = index;
+        self.len -= 1;
+        Some(())
+    }
+
     /// Returns the element; `None` if the key is stale.
     #[must_use]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
