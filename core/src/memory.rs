@@ -33,8 +33,8 @@ pub struct Memory<'s> {
     pub moves: Slots<'s, Moving>,
     /// Octets of messages.
     pub arena: Arena<'s>,
-    /// The longest message that arrives in one piece: of such places some stay free.
-    pub message_len_max: usize,
+    /// The places for longest messages that each [`Purpose`] leaves free.
+    pub spare: [Places; Purpose::ALL.len()],
     /// What is in the place that is kept for what peers begin; see [`Memory::admit`].
     pub admitted: Option<Block>,
     /// Runs of octets beyond holes.
@@ -92,6 +92,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Begin, Self::Arrive, Self::Finish, Self::Admit, Self::Take, Self::Complete];
+
+    /// Returns the places that each purpose leaves free where messages of `message_len_max` octets arrive in one piece.
+    pub(crate) fn spare(message_len_max: usize) -> [Places; Self::ALL.len()] {
+        Self::ALL.map(|purpose| Places::new(message_len_max, purpose.spare_count()))
+    }
+
     /// Returns how many places for a longest message it leaves free.
     const fn spare_count(self) -> u32 {
         match self {
@@ -124,8 +132,7 @@ impl Memory<'_> {
         if self.arena.used().saturating_add(len) > limit {
             return None;
         }
-        let spare = Places { len: self.message_len_max, count: purpose.spare_count() };
-        self.arena.alloc_beside(len, spare).map(Some)
+        self.arena.alloc_beside(len, self.spare[purpose as usize]).map(Some)
     }
 
     /// Reserves `len` octets of something that a peer begins, and that nothing but its rest keeps from the application.

@@ -221,7 +221,7 @@ impl<'s> Endpoint<'s> {
             handshakes: Slots::new(storage.handshakes),
             moves: Slots::new(storage.moves),
             arena: Arena::new(storage.payload, storage.payload_tree, storage.payload_waiting),
-            message_len_max: config.message_len_max,
+            spare: Purpose::spare(config.message_len_max),
             admitted: None,
             ranges: RangePool::new(storage.ranges),
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::runs::Run;
 use super::scope::{Fault, Scope};
 use super::transmit::{Added, new_record};
 use crate::congestion::Algorithm;
@@ -161,7 +162,7 @@ impl Scope<'_, '_> {
             return Err(Broken);
         };
         // It fitted before; should the deadline's digits have grown, the data epoch brings it.
-        let _ = self.write_run(flow, offset, len, last, false, writer)?;
+        let _ = self.write_run(flow, Run { offset, len, last }, false, writer)?;
         Ok(())
     }
 

@@ -41,15 +41,16 @@ impl Scope<'_, '_> {
         // A message that may get lost is never cut (protocol §6.16.4).
         let is_cuttable = outgoing.exchange_is_numbered();
         let (index, total) = (outgoing.exchange, outgoing.len);
-        let (written, last, alias) = match self.write_run(flow, offset, len, last, may_cut && is_cuttable, writer)? {
-            Ok(written) => written,
-            Err(Added::Full) if !is_cuttable && total + UNRELIABLE_OVERHEAD > self.path.mtu.current() as u64 => {
-                // The path's MTU has become too small for it.
-                self.on_unreliable_lost(index, Lane::Forward)?;
-                return Ok(Added::Yes);
-            }
-            Err(added) => return Ok(added),
-        };
+        let (written, last, alias) =
+            match self.write_run(flow, Run { offset, len, last }, may_cut && is_cuttable, writer)? {
+                Ok(written) => written,
+                Err(Added::Full) if !is_cuttable && total + UNRELIABLE_OVERHEAD > self.path.mtu.current() as u64 => {
+                    // The path's MTU has become too small for it.
+                    self.on_unreliable_lost(index, Lane::Forward)?;
+                    return Ok(Added::Yes);
+                }
+                Err(added) => return Ok(added),
+            };
         let content = Content::Run { flow, offset, len: written, last, alias };
         let frame = self.add_frame(record, content)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
@@ -81,7 +82,7 @@ impl Scope<'_, '_> {
         let Content::Run { flow, offset, len, last, .. } = self.memory.frames.at(frame).sound()?.content else {
             return Err(Broken);
         };
-        let run = writer.whole(|writer| match self.write_run(flow, offset, len, last, true, writer) {
+        let run = writer.whole(|writer| match self.write_run(flow, Run { offset, len, last }, true, writer) {
             // The rest would need a frame of its own.
             Ok(Ok((written, ended, _)))
                 if (written, ended) != (len, last) && self.memory.frames.vacancy().is_none() =>
@@ -169,22 +170,49 @@ impl Scope<'_, '_> {
         Ok(is_in_window && is_covered && !is_held_back)
     }
 
-    /// Writes a data frame with at most `len` octets from `offset`; returns how many, whether the flow ends with them, and the
-    /// alias that the frame defines.
+    /// Writes a data frame with at most a run's octets; returns how many, whether the flow ends with them, and the alias that the
+    /// frame defines.
     pub(super) fn write_run(
         &mut self,
         flow: u32,
-        offset: u64,
-        len: u32,
-        last: Last,
+        run: Run,
+        may_split: bool,
+        writer: &mut Writer<'_>,
+    ) -> Result<Result<(u32, Last, u16), Added>, Broken> {
+        if run.offset > 0 || self.is_plain(flow)? {
+            return self.write_run_with(None, flow, run, may_split, writer);
+        }
+        self.write_run_with_metadata(flow, run, may_split, writer)
+    }
+
+    /// As [`Scope::write_run`], for the first octets of a flow that has metadata. Apart, because the room to put them together is a
+    /// kilobyte to be cleared.
+    #[inline(never)]
+    fn write_run_with_metadata(
+        &mut self,
+        flow: u32,
+        run: Run,
         may_split: bool,
         writer: &mut Writer<'_>,
     ) -> Result<Result<(u32, Last, u16), Added>, Broken> {
         let mut scratch = [0; SCRATCH_LEN];
+        let metadata = self.metadata_of(flow, &mut scratch)?;
+        self.write_run_with(Some(metadata), flow, run, may_split, writer)
+    }
+
+    fn write_run_with(
+        &mut self,
+        metadata: Option<Metadata<'_>>,
+        flow: u32,
+        run: Run,
+        may_split: bool,
+        writer: &mut Writer<'_>,
+    ) -> Result<Result<(u32, Last, u16), Added>, Broken> {
+        let Run { offset, len, last } = run;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let (kind, total) = (outgoing.kind, outgoing.len);
         let is_entire = kind == Kind::Whole && offset == 0 && u64::from(len) == total;
-        let (head, alias) = self.head_of(flow, offset, &mut scratch)?;
+        let (head, alias) = self.head_of(flow, offset, metadata)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if is_entire {
             let octets = outgoing.run(&self.memory.arena, offset, len);
@@ -229,7 +257,7 @@ impl Scope<'_, '_> {
         &mut self,
         flow: u32,
         offset: u64,
-        scratch: &'b mut [u8; SCRATCH_LEN],
+        metadata: Option<Metadata<'b>>,
     ) -> Result<(Flow<'b>, u16), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
@@ -243,7 +271,6 @@ impl Scope<'_, '_> {
             }
             Role::Request => {
                 let opening = if offset == 0 {
-                    let metadata = self.metadata_of(flow, scratch)?;
                     let description = exchange.procedure.sound()?;
                     let procedure = self.name_procedure(&description);
                     if let Procedure::Full { alias: Some(name), .. } = procedure {
@@ -256,7 +283,6 @@ impl Scope<'_, '_> {
                 Flow::Request { seq, opening }
             }
             Role::Reply => {
-                let metadata = if offset == 0 { self.metadata_of(flow, scratch)? } else { None };
                 let is_plain = outgoing.status == Status::Ok && metadata.is_none();
                 let outcome = (offset == 0 && !is_plain)
                     .then(|| wire::Outcome { status: outgoing.status, metadata: metadata.unwrap_or(Metadata::EMPTY) });
@@ -283,32 +309,46 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// Puts together the metadata of a request or reply: what is left of the deadline, where it is not what the procedure's
-    /// description says, and what the application gave.
-    fn metadata_of<'b>(&self, flow: u32, scratch: &'b mut [u8; SCRATCH_LEN]) -> Result<Option<Metadata<'b>>, Broken> {
+    /// Says whether a flow needs no metadata: the application gave none, and what is left of the deadline is what the procedure's
+    /// description says.
+    fn is_plain(&self, flow: u32) -> Result<bool, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        Ok(outgoing.metadata.is_none()
+            && (outgoing.role != Role::Request || self.time_left(outgoing.exchange)?.is_none()))
+    }
+
+    /// Returns how many microseconds are left of the deadline of a call, unless it is as many as the procedure's description says,
+    /// in the milliseconds that it counts.
+    fn time_left(&self, index: u32) -> Result<Option<u64>, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let timeout = exchange.procedure.sound()?.timeout_millis;
+        let left = exchange.deadline.map_or(0, |at| nanos(at.saturating_since(self.now)).div_ceil(1000).max(1));
+        Ok((left.div_ceil(1000) != u64::from(timeout)).then_some(left))
+    }
+
+    /// Puts together the metadata of a request or reply: what is left of the deadline, and what the application gave.
+    fn metadata_of<'b>(&self, flow: u32, scratch: &'b mut [u8; SCRATCH_LEN]) -> Result<Metadata<'b>, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
         let given = outgoing.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
-        let left = match (outgoing.role, exchange.procedure) {
-            (Role::Request, Some(procedure)) => {
-                let left = exchange.deadline.map_or(0, |at| (nanos(at.saturating_since(self.now)) / 1000).max(1));
-                let is_as_described = left == u64::from(procedure.timeout_millis) * 1000;
-                (!is_as_described).then_some(left)
-            }
-            _ => None,
-        };
-        if left.is_none() && given.is_empty() {
-            return Ok(None);
-        }
         let mut metadata = MetadataWriter::new(scratch);
-        if let Some(left) = left {
+        if outgoing.role == Role::Request
+            && let Some(left) = self.time_left(outgoing.exchange)?
+        {
             metadata.put_varint(wire::metadata::key::DEADLINE, left).map_err(|_| Broken)?;
         }
         for (key, value) in Metadata::decode(given).map_err(|_| Broken)?.items() {
             metadata.put(key, value).map_err(|_| Broken)?;
         }
-        Ok(Some(metadata.finish()))
+        Ok(metadata.finish())
     }
+}
+
+/// Octets of a flow in a row.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) offset: u64,
+    pub(super) len: u32,
+    pub(super) last: Last,
 }
 
 /// A piece of a flow shorter than this goes into the next datagram, unless the flow ends with it.

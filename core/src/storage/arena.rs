@@ -64,10 +64,25 @@ pub struct Block {
 /// within one; so where `count` places are left, `count` such blocks find room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// Octets that each of them holds.
-    pub len: usize,
-    /// How many there are.
-    pub count: u32,
+    order: u32,
+    count: u32,
+    /// The order of a vacant block that holds all of them.
+    whole_order: u32,
+}
+
+impl Places {
+    /// No places.
+    pub const NONE: Self = Self::new(0, 0);
+
+    /// Makes a demand for `count` places of `len` octets each.
+    ///
+    /// # Panics
+    /// If such a place has more than 2^31 units.
+    #[must_use]
+    pub const fn new(len: usize, count: u32) -> Self {
+        let order = len.div_ceil(UNIT_LEN).next_power_of_two().ilog2();
+        Self { order, count, whole_order: order + order_of(count) }
+    }
 }
 
 /// Freed blocks that the tree still counts as used: a stack for each size up to `WAITING_SIZE_MAX`.
@@ -145,7 +160,7 @@ impl<'s> Arena<'s> {
     /// `None` if there is no contiguous room for it. A block of no octets takes no room.
     #[must_use]
     pub fn alloc(&mut self, len: usize) -> Option<Block> {
-        self.alloc_beside(len, Places { len: 0, count: 0 })
+        self.alloc_beside(len, Places::NONE)
     }
 
     /// As [`alloc`](Self::alloc), but leaves places vacant: `None` if fewer than `spare` would be left.
@@ -212,10 +227,9 @@ impl<'s> Arena<'s> {
 
     /// Returns `start`, or puts the `count` units that were taken there back if too little is left beside them.
     fn leaving(&mut self, spare: Places, count: u32, start: u32) -> Option<u32> {
-        let order = spare.len.div_ceil(UNIT_LEN).next_power_of_two().ilog2();
         // Mostly all of it is in one vacant block.
-        let is_left = self.vacancies[1] >= vacancy(order + order_of(spare.count))
-            || self.count_vacant(1, self.height, order, spare.count) >= spare.count;
+        let is_left = self.vacancies[1] >= vacancy(spare.whole_order)
+            || self.count_vacant(1, self.height, spare.order, spare.count) >= spare.count;
         if !is_left {
             self.mark(start, count, Use::Vacant);
         }
@@ -442,7 +456,7 @@ mod tests {
     #[test]
     fn what_leaves_places_is_refused_where_it_would_take_one_of_them() {
         with_arena(64 * 16, |arena| {
-            let spare = Places { len: 64 * 4, count: 2 };
+            let spare = Places::new(64 * 4, 2);
             let blocks: Vec<_> = core::iter::from_fn(|| arena.alloc_beside(64 * 3, spare)).collect();
             assert_eq!(blocks.len(), 2);
             // Beside these there is room that is part of no place.
@@ -463,8 +477,8 @@ mod tests {
             for block in blocks.into_iter().step_by(16) {
                 arena.free(block);
             }
-            assert_eq!(arena.alloc_beside(64, Places { len: 64, count: 4 }), None);
-            assert!(arena.alloc_beside(64, Places { len: 64, count: 3 }).is_some());
+            assert_eq!(arena.alloc_beside(64, Places::new(64, 4)), None);
+            assert!(arena.alloc_beside(64, Places::new(64, 3)).is_some());
         });
     }
 
@@ -532,9 +546,9 @@ mod tests {
                             _ => random.below(64 * 64),
                         };
                         // Every second one leaves places, as a naive allocator would count them.
-                        let spare = Places { len: 64 * random.below(20) as usize, count: random.below(6) as u32 };
-                        let spare = if step % 2 == 0 { spare } else { Places { len: 0, count: 0 } };
-                        match arena.alloc_beside(len as usize, spare) {
+                        let drawn = (64 * random.below(20) as usize, random.below(6) as u32);
+                        let (spare_len, spare_count) = if step % 2 == 0 { drawn } else { (0, 0) };
+                        match arena.alloc_beside(len as usize, Places::new(spare_len, spare_count)) {
                             Some(block) => {
                                 let mark = random.u64() as u8;
                                 arena.bytes_mut(block).fill(mark);
@@ -542,13 +556,13 @@ mod tests {
                                     assert!(!core::mem::replace(&mut is_used[unit], true), "{block:?} overlaps");
                                 }
                                 live.push((block, mark));
-                                let is_left = count_places(&is_used, spare.len) >= spare.count as usize;
-                                assert!(is_left || block.is_empty(), "{spare:?} are not left");
+                                let is_left = count_places(&is_used, spare_len) >= spare_count as usize;
+                                assert!(is_left || block.is_empty(), "{spare_count} of {spare_len} are not left");
                             }
                             None => {
-                                let more = Places { len: spare.len.max(len as usize), count: spare.count + 1 };
-                                let is_full = count_places(&is_used, more.len) < more.count as usize;
-                                assert!(is_full, "{len} octets would fit beside {spare:?}");
+                                let is_full =
+                                    count_places(&is_used, spare_len.max(len as usize)) <= spare_count as usize;
+                                assert!(is_full, "{len} octets would fit beside {spare_count} of {spare_len}");
                             }
                         }
                     } else if !live.is_empty() {
