@@ -67,7 +67,8 @@ impl Scope<'_, '_> {
             self.peer.session.charged_by_us += charge - outgoing.charged;
             outgoing.charged = charge;
         }
-        if outgoing.kind == Kind::Whole || outgoing.is_end_sent {
+        let has_charged_all = outgoing.kind == Kind::Whole || outgoing.is_end_sent;
+        if outgoing.role == Role::Ordered && has_charged_all {
             self.pass_turn(index)?;
         }
         self.queue(flow)?;

@@ -88,9 +88,11 @@ impl Scope<'_, '_> {
     /// Puts a flow into its queue if it has something to send that never was, and its channel does not make it wait.
     pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        if outgoing.has_fresh() && !outgoing.queued.is_linked() && self.has_turn(outgoing.exchange)? {
-            self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
+        let is_waiting = !outgoing.has_fresh() || outgoing.queued.is_linked();
+        if is_waiting || (outgoing.role == Role::Ordered && !self.has_turn(outgoing.exchange)?) {
+            return Ok(());
         }
+        self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
         Ok(())
     }
 
@@ -134,11 +136,12 @@ impl Scope<'_, '_> {
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let is_ordered = outgoing.role == Role::Ordered;
         if outgoing.queued.is_linked() {
             self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
         self.memory.outgoing.vacate(flow).sound()?;
-        if lane == Lane::Forward { self.pass_turn(index) } else { Ok(()) }
+        if is_ordered { self.pass_turn(index) } else { Ok(()) }
     }
 
     /// Gives up a flow that we send. What the peer may have seen of it is reset, so that both sides agree on its charge.
