@@ -130,6 +130,9 @@ impl State {
     fn receive(&mut self, socket: &Socket, now: Instant) -> bool {
         let mut has_received = false;
         for datagram_count in 0..TURN_DATAGRAM_COUNT_MAX {
+            if datagram_count >= TURN_DATAGRAM_COUNT_MIN && self.endpoint.has_event() {
+                break;
+            }
             let datagram = match self.incoming.next_datagram() {
                 Some(datagram) => datagram,
                 None if datagram_count > 0 => break,
@@ -367,8 +370,13 @@ impl State {
 /// than an executor is busy between two polls, shorter than a peer's patience.
 pub(crate) const DRIVER_DELAY_MAX: Duration = Duration::from_millis(20);
 
-/// Datagrams that one turn takes in. Our choice: measured, with 64 calls in flight a sixth more calls than with all that waits.
-const TURN_DATAGRAM_COUNT_MAX: usize = 2;
+/// Datagrams after which a turn ends if there is something to tell. Our choice: measured, with 64 calls in flight a sixth more calls
+/// than with all that waits.
+const TURN_DATAGRAM_COUNT_MIN: usize = 2;
+
+/// Datagrams after which it ends in any case. Our choice: of a bulk transfer that comes in full buffers, one buffer's datagrams share an
+/// acknowledgement.
+const TURN_DATAGRAM_COUNT_MAX: usize = 64;
 
 /// Buffers of one receive; our choice.
 const RECV_BUFFER_COUNT: usize = 8;

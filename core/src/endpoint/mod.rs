@@ -318,6 +318,12 @@ impl<'s> Endpoint<'s> {
         self.next_event()
     }
 
+    /// Says whether [`Endpoint::poll_event`] has something: for a loop that takes in datagrams until its application has work.
+    #[must_use]
+    pub const fn has_event(&self) -> bool {
+        !self.memory.eventful.is_empty() || !self.eventful.is_empty()
+    }
+
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
