@@ -26,6 +26,8 @@ pub struct Endpoint {
     outgoing: SendBatch,
     /// Readiness is told once, when it begins; it lasts until the socket would block.
     is_readable: bool,
+    /// Whether the last receive left nothing in the socket: what comes after it is an event.
+    is_drained: bool,
     is_send_blocked: bool,
     registration: Option<Registration>,
 }
@@ -58,9 +60,10 @@ impl Endpoint {
             core: posthaste_core::Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
             socket,
             clock: Clock::start(),
-            incoming: RecvBatch::new(RECV_BUFFER_COUNT),
+            incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
             outgoing,
             is_readable: false,
+            is_drained: false,
             is_send_blocked: false,
             registration: None,
         })
@@ -69,11 +72,15 @@ impl Endpoint {
     /// Notes what `Poll` told about this endpoint.
     pub fn handle_event(&mut self, event: &event::Event) {
         // An error of the socket is fetched by receiving, too.
-        self.is_readable |= event.is_readable() || event.is_error();
+        if event.is_readable() || event.is_error() {
+            self.is_readable = true;
+            self.is_drained = false;
+        }
         self.is_send_blocked &= !event.is_writable();
     }
 
-    /// Takes in what arrived, at most two datagrams, and acts on deadlines that have passed.
+    /// Takes in what arrived, two datagrams or, while they give the application nothing to do, a few dozen, and acts on deadlines that
+    /// have passed.
     ///
     /// Without readiness and before the deadline it costs a reading of the clock. When more waits,
     /// [`next_timeout`](Self::next_timeout) is zero: other endpoints of the loop get their turn, and this one the next.
@@ -163,8 +170,12 @@ impl Endpoint {
                     return Ok(());
                 }
             }
+            if core::mem::take(&mut self.is_drained) {
+                self.is_readable = false;
+                break;
+            }
             match self.socket.recv(&mut self.incoming) {
-                Ok(_) => {}
+                Ok(_) => self.is_drained = !self.incoming.is_full(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
                 Err(error) => return Err(error),
             }

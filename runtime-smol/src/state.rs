@@ -97,7 +97,7 @@ impl State {
             promise: None,
             alarm: Alarm::new(),
             helper: HelperState::default(),
-            incoming: RecvBatch::new(RECV_BUFFER_COUNT),
+            incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
             outgoing,
             is_send_blocked: false,
             failure: None,

@@ -63,6 +63,12 @@ impl RecvBatch {
         }
     }
 
+    /// Says whether the last receive filled every buffer: then more may wait. Otherwise nothing did, when it ended.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.filled_count == self.metas.len()
+    }
+
     /// Forgets what was not taken.
     pub(crate) fn clear(&mut self) {
         self.filled_count = 0;

@@ -299,10 +299,16 @@ fn datagrams_of_many_peers_come_in_one_call() {
 
     let mut incoming = RecvBatch::new(32);
     assert_eq!(server.recv(&mut incoming).unwrap(), 20);
+    assert!(!incoming.is_full());
 
     for client in &clients {
         assert_eq!(incoming.next_datagram().unwrap().from, client.local_addr());
     }
+
+    send(&clients[0], server.local_addr(), None, &[vec![1; 10]], Ecn::NotEct);
+    let mut incoming = RecvBatch::new(1);
+    assert_eq!(server.recv(&mut incoming).unwrap(), 1);
+    assert!(incoming.is_full());
 }
 
 #[test]
