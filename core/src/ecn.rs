@@ -59,8 +59,11 @@ impl EcnCounts {
 pub enum Verdict {
     /// Nothing to react to.
     Ok,
-    /// A router marked a datagram: reduce the congestion window.
-    Congested,
+    /// Routers marked so many datagrams: reduce the congestion window.
+    Congested {
+        /// How many more than the last ack told of.
+        count: u64,
+    },
     /// The path or the peer does not carry the marks: datagrams go out unmarked from here on.
     Failed,
 }
@@ -144,7 +147,7 @@ impl EcnPath {
         if newly_acked_count > 0 {
             self.state = State::Capable;
         }
-        if ce > 0 { Verdict::Congested } else { Verdict::Ok }
+        if ce > 0 { Verdict::Congested { count: ce } } else { Verdict::Ok }
     }
 
     /// Returns the mark for the next datagram.
@@ -242,7 +245,7 @@ mod tests {
     fn an_increase_of_ce_is_congestion_once() {
         let mut path = tested();
         let counts = Some(EcnCounts { ect0: 3, ect1: 0, ce: 1 });
-        assert_eq!(path.on_ack(counts, 4), Verdict::Congested);
+        assert_eq!(path.on_ack(counts, 4), Verdict::Congested { count: 1 });
         assert_eq!(path.on_ack(counts, 0), Verdict::Ok);
     }
 

@@ -13,6 +13,7 @@ pub mod config;
 pub mod congestion;
 pub mod conversation;
 pub mod crypto;
+pub mod delivery_rate;
 pub mod ecn;
 pub mod endpoint;
 pub mod exchange;

@@ -107,8 +107,11 @@ fn octets(len: u64) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-/// The inverse of the rate, which is what may leave within a round trip over the round trip.
+/// The inverse of the rate, which is what the controller says, or else what may leave within a round trip over the round trip.
 fn octet_cost(controller: &Controller, rtt: &Rtt) -> u64 {
+    if let Some(rate) = controller.pacing_rate(rtt) {
+        return ((1_000_000_000 << FRACTION_BITS) / rate.max(1)).max(1);
+    }
     // In slow start the window doubles while it is sent once.
     let round_count = if controller.is_in_slow_start() { 2 } else { 1 };
     let window = round_count * u128::from(controller.window());

@@ -5,6 +5,7 @@
 //! queued, and moves to the datagram that carries it next. So nothing is ever in flight twice in the books, and a
 //! flow is acknowledged when it has no frame left.
 
+use crate::delivery_rate::Snapshot;
 use crate::storage::{Key, Linked, Links, List};
 use crate::time::Instant;
 
@@ -17,6 +18,8 @@ pub struct SentDatagram {
     pub sent_at: Instant,
     /// Its length in octets, tag included.
     pub len: u32,
+    /// What the congestion controller wants to know of it again.
+    pub snapshot: Snapshot,
     /// What became of it.
     pub fate: Fate,
     /// Whether it asks for an acknowledgement.

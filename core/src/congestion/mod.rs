@@ -1,14 +1,18 @@
-//! Congestion control: how many octets may be in flight on one path (RFC 9002 §7).
+//! Congestion control: how many octets may be in flight on one path (RFC 9002 §7), and how fast they leave.
 
+use crate::delivery_rate::{Batch, Snapshot};
 use crate::rtt::Rtt;
 use crate::time::Instant;
 
+mod bbr;
 mod cubic;
 mod hystart;
+mod loss_based;
 mod newreno;
 
-use cubic::{Cubic, History};
-use hystart::{HyStart, Phase};
+use bbr::Bbr;
+use cubic::Cubic;
+use loss_based::{Avoidance, LossBased};
 use newreno::NewReno;
 
 /// The law that the congestion window follows.
@@ -26,6 +30,8 @@ pub enum Algorithm {
     NewReno,
     /// RFC 9438.
     Cubic,
+    /// BBR, version 3 (draft-ietf-ccwg-bbr-06): a model of what the path delivers, which random loss does not upset.
+    Bbr,
 }
 
 /// What keeps the sender from having more in flight.
@@ -46,6 +52,21 @@ pub struct Acked {
     pub len: usize,
     /// What kept more from being in flight before this ack.
     pub limit: Limit,
+    /// What [`Controller::on_sent`] gave for it.
+    pub snapshot: Snapshot,
+}
+
+/// A datagram that was found lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostDatagram {
+    /// Its number.
+    pub number: u64,
+    /// When it left.
+    pub sent_at: Instant,
+    /// Its length in octets.
+    pub len: usize,
+    /// What [`Controller::on_sent`] gave for it.
+    pub snapshot: Snapshot,
 }
 
 /// Datagrams that one look at the thresholds found lost.
@@ -59,42 +80,36 @@ pub struct Lost {
     pub in_flight: u64,
 }
 
+/// Datagrams that routers marked, as an ack tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// How many.
+    pub count: u64,
+    /// When the largest acknowledged datagram left.
+    pub sent_at: Instant,
+    /// Octets in flight before the ack came.
+    pub in_flight: u64,
+}
+
 /// The congestion controller of one path, for all conversations on it.
 ///
-/// The window stays between two datagrams and the maximum given at the start, and grows only while it is what limits the
-/// sender (RFC 9002 §7.8). It falls at most once a round trip; a fall whose losses all prove false is undone.
+/// The window stays between two datagrams and the maximum given at the start. It reacts to the loss of a round trip once, and what
+/// it did because of losses that all prove false is undone.
+///
+/// For each ack: [`Self::on_acked`] for each datagram, [`Self::on_rtt_sample`] and [`Self::on_ecn_ce`] where the ack gives reason,
+/// [`Self::on_lost`] for each datagram that is lost by now and [`Self::on_congestion`] for all of them, and [`Self::on_ack`] at the
+/// end.
 #[derive(Clone, Debug)]
-#[repr(C)]
 pub struct Controller {
-    window: u64,
-    window_max: u64,
-    datagram_len: u64,
-    slow_start_threshold: u64,
-    /// What left before this belongs to the last reduction, and causes no other (RFC 9002 §7.3.2).
-    recovery_start: Option<Instant>,
-    hystart: HyStart,
     law: Law,
-    undo: Option<Undo>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Law {
-    StopAndWait,
-    Fixed,
-    NewReno(NewReno),
-    Cubic(Cubic),
-}
-
-/// The state before the last reduction, while its losses may still prove false.
-#[derive(Clone, Copy, Debug)]
-struct Undo {
-    /// What CUBIC knew.
-    history: History,
-    window: u64,
-    slow_start_threshold: u64,
-    recovery_start: Option<Instant>,
-    /// Losses that were not shown to be false.
-    lost_count: u32,
+    StopAndWait { datagram_len: u64 },
+    Fixed { window: u64, datagram_len: u64 },
+    LossBased(LossBased),
+    Bbr(Bbr),
 }
 
 impl Controller {
@@ -102,139 +117,122 @@ impl Controller {
     #[must_use]
     pub fn new(algorithm: Algorithm, datagram_len: usize, window_max: u64) -> Self {
         let datagram_len = datagram_len as u64;
-        let initial = (10 * datagram_len).min(INITIAL_WINDOW_MAX.max(2 * datagram_len));
-        let (law, window) = match algorithm {
-            Algorithm::StopAndWait => (Law::StopAndWait, datagram_len),
-            Algorithm::Fixed { window } => (Law::Fixed, window),
-            Algorithm::NewReno => (Law::NewReno(NewReno::default()), initial),
-            Algorithm::Cubic => (Law::Cubic(Cubic::default()), initial),
+        let loss_based = |avoidance| Law::LossBased(LossBased::new(avoidance, datagram_len, window_max));
+        let law = match algorithm {
+            Algorithm::StopAndWait => Law::StopAndWait { datagram_len },
+            Algorithm::Fixed { window } => {
+                Law::Fixed { window: window.min(window_max.max(2 * datagram_len)), datagram_len }
+            }
+            Algorithm::NewReno => loss_based(Avoidance::NewReno(NewReno::default())),
+            Algorithm::Cubic => loss_based(Avoidance::Cubic(Cubic::default())),
+            Algorithm::Bbr => Law::Bbr(Bbr::new(datagram_len, window_max)),
         };
-        Self {
-            law,
-            window: window.min(window_max.max(2 * datagram_len)),
-            window_max,
-            datagram_len,
-            slow_start_threshold: u64::MAX,
-            recovery_start: None,
-            undo: None,
-            hystart: HyStart::new(),
-        }
+        Self { law }
     }
 
-    /// Takes note that a datagram leaves while `in_flight` octets, without it, are under way.
-    pub fn on_sent(&mut self, now: Instant, in_flight: u64) {
-        if let (Law::Cubic(cubic), 0) = (&mut self.law, in_flight) {
-            cubic.on_application_limited(now);
+    /// Takes chance from `seed`: BBR probes at times drawn at random, lest all who share a link probe together. The others draw nothing.
+    #[must_use]
+    pub const fn with_seed(mut self, seed: u32) -> Self {
+        if let Law::Bbr(bbr) = &mut self.law {
+            bbr.seed(seed);
+        }
+        self
+    }
+
+    /// Takes note that a datagram of `len` octets leaves while `in_flight` octets, without it, are under way. What it returns
+    /// goes into the record of the datagram.
+    pub fn on_sent(&mut self, now: Instant, len: usize, in_flight: u64) -> Snapshot {
+        match &mut self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } => {}
+            Law::LossBased(law) => law.on_sent(now, in_flight),
+            Law::Bbr(bbr) => return bbr.on_sent(now, len, in_flight),
+        }
+        Snapshot::EMPTY
+    }
+
+    /// Takes note that there is no more to send, although the window has room, with `in_flight` octets under way.
+    pub fn on_application_limited(&mut self, in_flight: u64) {
+        if let Law::Bbr(bbr) = &mut self.law {
+            bbr.on_application_limited(in_flight);
         }
     }
 
     /// Takes note of a sample of the round-trip time, once an ack.
     pub fn on_rtt_sample(&mut self, rtt: &Rtt) {
-        self.hystart.on_rtt_sample(rtt.latest());
+        if let Law::LossBased(law) = &mut self.law {
+            law.on_rtt_sample(rtt);
+        }
     }
 
-    /// Grows the window for an acknowledged datagram.
-    pub fn on_acked(&mut self, now: Instant, acked: Acked, rtt: &Rtt) {
-        let phase = self.hystart.on_acked(now, acked.sent_at);
-        if acked.limit == Limit::Application {
-            if let Law::Cubic(cubic) = &mut self.law {
-                cubic.on_application_limited(now);
-            }
-            return;
+    /// Takes an acknowledged datagram, and adds it to the batch of its ack. A window that grows by what is acknowledged does so only
+    /// while it is what limits the sender (RFC 9002 §7.8).
+    pub fn on_acked(&mut self, now: Instant, acked: &Acked, rtt: &Rtt, batch: &mut Batch) {
+        match &mut self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } => {}
+            Law::LossBased(law) => law.on_acked(now, acked, rtt),
+            Law::Bbr(bbr) => bbr.on_acked(now, acked, batch),
         }
-        if self.is_in_recovery(acked.sent_at) {
-            return;
-        }
-        let len = acked.len as u64;
-        let window = if self.is_in_first_slow_start() {
-            self.window.saturating_add(self.hystart.growth(len))
-        } else if self.is_in_slow_start() {
-            self.window.saturating_add(len)
-        } else {
-            match &mut self.law {
-                Law::StopAndWait | Law::Fixed => self.window,
-                Law::NewReno(reno) => reno.on_acked(len, self.window, self.datagram_len),
-                Law::Cubic(cubic) => cubic.on_acked(now, len, self.window, self.datagram_len, rtt.smoothed()),
-            }
-        };
-        self.window = window.min(self.window_max).max(self.window);
-        if phase == Phase::Over && self.is_in_first_slow_start() {
-            self.slow_start_threshold = self.window;
+    }
+
+    /// Takes note that a datagram is lost.
+    pub fn on_lost(&mut self, now: Instant, lost: &LostDatagram) {
+        if let Law::Bbr(bbr) = &mut self.law {
+            bbr.on_lost(now, lost);
         }
     }
 
     /// Reacts to loss: reduces the window, unless the newest lost datagram left before the last reduction.
     pub fn on_congestion(&mut self, now: Instant, lost: Lost) {
-        if self.is_in_recovery(lost.newest_sent_at) {
-            if let Some(undo) = &mut self.undo {
-                undo.lost_count = undo.lost_count.saturating_add(lost.count);
-            }
-            return;
+        if let Law::LossBased(law) = &mut self.law {
+            law.on_congestion(now, lost);
         }
-        self.undo = Some(Undo {
-            history: if let Law::Cubic(cubic) = &self.law { cubic.history() } else { History::default() },
-            window: self.window,
-            slow_start_threshold: self.slow_start_threshold,
-            recovery_start: self.recovery_start,
-            lost_count: lost.count,
-        });
-        self.reduce(now, lost.in_flight);
     }
 
-    /// Reacts to a router's mark as to a loss (RFC 9002 §7.1). `sent_at` is when the largest acknowledged datagram left.
-    pub fn on_ecn_ce(&mut self, now: Instant, sent_at: Instant, in_flight: u64) {
-        // A mark is no guess: nothing that is learnt later makes it false.
-        self.undo = None;
-        if !self.is_in_recovery(sent_at) {
-            self.reduce(now, in_flight);
+    /// Reacts to routers' marks as to losses (RFC 9002 §7.1).
+    pub fn on_ecn_ce(&mut self, now: Instant, marked: Marked) {
+        match &mut self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } => {}
+            Law::LossBased(law) => law.on_ecn_ce(now, marked.sent_at, marked.in_flight),
+            Law::Bbr(bbr) => bbr.on_ecn_ce(marked.count),
         }
     }
 
     /// Falls to two datagrams (RFC 9002 §7.6.2); follows [`Self::on_congestion`] for the same losses.
     pub fn on_persistent_congestion(&mut self) {
-        if self.is_constant() {
-            return;
+        match &mut self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } => {}
+            Law::LossBased(law) => law.on_persistent_congestion(),
+            Law::Bbr(bbr) => bbr.on_persistent_congestion(),
         }
-        if let Law::Cubic(cubic) = &mut self.law {
-            cubic.on_persistent_congestion();
-        }
-        self.window = self.window.min(self.window_min());
-        self.recovery_start = None;
-        self.undo = None;
     }
 
-    /// Takes note that a datagram thought lost, which left at `sent_at`, arrived after all.
+    /// Takes note that a datagram thought lost arrived after all, and adds it to the batch of its ack.
     ///
     /// When that is true of each loss behind the last reduction, the reduction is undone (RFC 9438 §4.9).
-    pub fn on_spurious(&mut self, sent_at: Instant) {
-        let is_in_recovery = self.is_in_recovery(sent_at);
-        let Some(undo) = &mut self.undo else { return };
-        // Losses of an earlier reduction say nothing about the last one.
-        if !is_in_recovery || undo.recovery_start.is_some_and(|earlier| sent_at <= earlier) {
-            return;
+    pub fn on_spurious(&mut self, now: Instant, acked: &Acked, batch: &mut Batch) {
+        match &mut self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } => {}
+            Law::LossBased(law) => law.on_spurious(acked.sent_at),
+            Law::Bbr(bbr) => bbr.on_spurious(now, acked, batch),
         }
-        undo.lost_count = undo.lost_count.saturating_sub(1);
-        if undo.lost_count > 0 {
-            return;
+    }
+
+    /// Learns what an ack says as a whole, with the datagrams that it acknowledged, and what is in flight after it.
+    pub fn on_ack(&mut self, now: Instant, batch: Batch, in_flight: u64, rtt: &Rtt) {
+        if let Law::Bbr(bbr) = &mut self.law {
+            bbr.on_ack(now, batch, in_flight, rtt);
         }
-        if let Law::Cubic(cubic) = &mut self.law {
-            cubic.undo(undo.history);
-        }
-        self.window = undo.window.max(self.window);
-        self.slow_start_threshold = undo.slow_start_threshold;
-        self.recovery_start = undo.recovery_start;
-        self.undo = None;
     }
 
     /// Takes note of another datagram length of the path, in octets.
     ///
     /// A longer one does not enlarge the window (RFC 8899 §3): until acks do, it may be less than two datagrams.
     pub fn on_datagram_len(&mut self, datagram_len: usize) {
-        self.datagram_len = datagram_len as u64;
+        let len = datagram_len as u64;
         match &mut self.law {
-            Law::StopAndWait => self.window = self.datagram_len,
-            Law::Cubic(cubic) => cubic.on_datagram_len(),
-            Law::Fixed | Law::NewReno(_) => {}
+            Law::StopAndWait { datagram_len } | Law::Fixed { datagram_len, .. } => *datagram_len = len,
+            Law::LossBased(law) => law.on_datagram_len(len),
+            Law::Bbr(bbr) => bbr.on_datagram_len(len),
         }
     }
 
@@ -242,68 +240,65 @@ impl Controller {
     ///
     /// When nothing is under way, one always may: otherwise a path whose datagrams grew past the window would be stuck.
     #[must_use]
-    pub fn allows(&self, in_flight: u64, len: usize) -> bool {
-        in_flight == 0 || !matches!(self.law, Law::StopAndWait) && in_flight.saturating_add(len as u64) <= self.window
+    pub const fn allows(&self, in_flight: u64, len: usize) -> bool {
+        in_flight == 0
+            || !matches!(self.law, Law::StopAndWait { .. }) && in_flight.saturating_add(len as u64) <= self.window()
     }
 
     /// Returns the congestion window in octets.
     #[must_use]
     pub const fn window(&self) -> u64 {
-        self.window
+        match &self.law {
+            Law::StopAndWait { datagram_len } => *datagram_len,
+            Law::Fixed { window, .. } => *window,
+            Law::LossBased(law) => law.window(),
+            Law::Bbr(bbr) => bbr.window(),
+        }
+    }
+
+    /// Returns the rate at which datagrams leave, in octets a second, where the law sets one; else the window over the round trip
+    /// is the measure.
+    #[must_use]
+    pub fn pacing_rate(&self, rtt: &Rtt) -> Option<u64> {
+        match &self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } | Law::LossBased(_) => None,
+            Law::Bbr(bbr) => Some(bbr.pacing_rate(rtt).octets_per_second()),
+        }
     }
 
     /// Returns the window in octets at which slow start ends; `u64::MAX` before the first congestion.
     #[must_use]
     pub const fn slow_start_threshold(&self) -> u64 {
-        self.slow_start_threshold
+        match &self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } | Law::Bbr(_) => u64::MAX,
+            Law::LossBased(law) => law.slow_start_threshold(),
+        }
     }
 
     /// Returns the datagram length of the path in octets.
     #[must_use]
     pub const fn datagram_len(&self) -> u64 {
-        self.datagram_len
+        match &self.law {
+            Law::StopAndWait { datagram_len } | Law::Fixed { datagram_len, .. } => *datagram_len,
+            Law::LossBased(law) => law.datagram_len(),
+            Law::Bbr(bbr) => bbr.datagram_len(),
+        }
     }
 
     /// Returns whether the window grows by what is acknowledged.
     #[must_use]
     pub const fn is_in_slow_start(&self) -> bool {
-        !self.is_constant() && self.window < self.slow_start_threshold
-    }
-
-    /// HyStart++ is for the slow start that knows nothing of the path (RFC 9406 §4.3).
-    const fn is_in_first_slow_start(&self) -> bool {
-        !self.is_constant() && self.slow_start_threshold == u64::MAX
-    }
-
-    const fn is_constant(&self) -> bool {
-        match self.law {
-            Law::StopAndWait | Law::Fixed => true,
-            Law::NewReno(_) | Law::Cubic(_) => false,
+        match &self.law {
+            Law::StopAndWait { .. } | Law::Fixed { .. } | Law::Bbr(_) => false,
+            Law::LossBased(law) => law.is_in_slow_start(),
         }
     }
+}
 
-    fn is_in_recovery(&self, sent_at: Instant) -> bool {
-        self.recovery_start.is_some_and(|start| sent_at <= start)
-    }
-
-    fn window_min(&self) -> u64 {
-        2 * self.datagram_len
-    }
-
-    fn reduce(&mut self, now: Instant, in_flight: u64) {
-        // What was in flight, not the window, is what the path proved unable to carry; probes may have exceeded the window. Where
-        // it is the window but for a part of a datagram, it is the window: of ten datagrams, the part would matter.
-        let is_full = in_flight.saturating_add(self.datagram_len) > self.window;
-        let in_flight = if is_full { self.window } else { in_flight };
-        let threshold = match &mut self.law {
-            Law::StopAndWait | Law::Fixed => return,
-            Law::NewReno(reno) => reno.on_congestion(in_flight),
-            Law::Cubic(cubic) => cubic.on_congestion(self.window, in_flight),
-        };
-        self.slow_start_threshold = threshold.max(self.window_min());
-        self.window = self.window.min(self.slow_start_threshold);
-        self.recovery_start = Some(now);
-    }
+/// Ten datagrams, or 14 720 octets if that is less, or two datagrams if that is more (RFC 9002 §7.2).
+fn initial_window(datagram_len: u64, window_max: u64) -> u64 {
+    let window = (10 * datagram_len).min(INITIAL_WINDOW_MAX.max(2 * datagram_len));
+    window.min(window_max.max(2 * datagram_len))
 }
 
 /// Octets that the first window may have if that is more than two datagrams (RFC 9002 §7.2).

@@ -36,7 +36,7 @@ pub use turns::Transmit;
 pub use usage::Usage;
 
 use crate::config::{Accept, Config, ConfigError};
-use crate::congestion::Controller;
+use crate::congestion::{Algorithm, Controller};
 use crate::conversation::Conversation;
 use crate::crypto::{Crypto, Plain};
 use crate::ids::PeerId;
@@ -457,7 +457,8 @@ impl<'s> Endpoint<'s> {
         let path = match self.find_path(address) {
             Some(path) => path,
             None => {
-                let key = self.paths.insert(self.new_path(address, local))?;
+                let path = self.new_path(address, local);
+                let key = self.paths.insert(path)?;
                 self.by_address.insert(self.address_hash(address.ip()), key.index);
                 key.index
             }
@@ -470,14 +471,17 @@ impl<'s> Endpoint<'s> {
         Some(key)
     }
 
-    fn new_path(&self, remote: SocketAddr, local: Option<IpAddr>) -> Path {
+    fn new_path(&mut self, remote: SocketAddr, local: Option<IpAddr>) -> Path {
         use crate::config::PathMtuDiscovery;
         let rtt = Rtt::new(self.config.initial_rtt);
         let mut mtu = PathMtu::new(self.config.datagram_len_max);
         if let PathMtuDiscovery::Known(len) = self.config.path_mtu_discovery {
             mtu.on_known(len);
         }
-        let controller = Controller::new(self.config.congestion, mtu.current(), self.config.window_max());
+        let mut controller = Controller::new(self.config.congestion, mtu.current(), self.config.window_max());
+        if self.config.congestion == Algorithm::Bbr {
+            controller = controller.with_seed(self.random.u64() as u32);
+        }
         let pacer = Pacer::new(&controller, &rtt);
         Path {
             remote,
@@ -554,7 +558,8 @@ impl<'s> Endpoint<'s> {
         let path = match self.find_path(address) {
             Some(path) => path,
             None => {
-                let key = self.paths.insert(self.new_path(address, local)).ok_or(Broken)?;
+                let path = self.new_path(address, local);
+                let key = self.paths.insert(path).ok_or(Broken)?;
                 self.by_address.insert(self.address_hash(address.ip()), key.index);
                 key.index
             }

@@ -4,8 +4,9 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::scope::{Fault, Scope};
-use crate::congestion::{Acked, Limit, Lost};
+use crate::congestion::{Acked, Limit, Lost, LostDatagram, Marked};
 use crate::crypto::Generation;
+use crate::delivery_rate::Batch;
 use crate::ecn::Verdict as EcnVerdict;
 use crate::exchange::{News, Notices, Stage};
 use crate::lane::Lane;
@@ -66,6 +67,7 @@ impl Scope<'_, '_> {
         let mut newest: Option<(u64, Instant)> = None;
         let mut is_eliciting = false;
         let mut marked_count = 0;
+        let mut batch = Batch::default();
         let (mut at, mut place) = (0, self.peer.conversation.sent.front());
         while let Some(index) = place {
             place = self.peer.conversation.sent.next(&self.memory.datagrams, index);
@@ -81,7 +83,7 @@ impl Scope<'_, '_> {
                 is_eliciting |= datagram.is_eliciting;
             }
             marked_count += u64::from(datagram.is_marked);
-            self.on_datagram_acked(index, ack.largest)?;
+            self.on_datagram_acked(index, ack.largest, &mut batch)?;
         }
         self.on_ecn_counts(ack, newest, marked_count, in_flight);
         if let Some((number, sent_at)) = newest {
@@ -95,6 +97,7 @@ impl Scope<'_, '_> {
             }
             self.peer.conversation.loss.on_acked();
             self.detect_losses(in_flight)?;
+            self.path.controller.on_ack(self.now, batch, self.path.in_flight, &self.path.rtt);
             self.path.pacer.update(&self.path.controller, &self.path.rtt);
         }
         Ok(())
@@ -112,28 +115,29 @@ impl Scope<'_, '_> {
 
     fn on_ecn_counts(&mut self, ack: &Ack<'_>, newest: Option<(u64, Instant)>, marked_count: u64, in_flight: u64) {
         if let Some((_, sent_at)) = newest
-            && self.peer.conversation.ecn.on_ack(ack.ecn, marked_count) == EcnVerdict::Congested
+            && let EcnVerdict::Congested { count } = self.peer.conversation.ecn.on_ack(ack.ecn, marked_count)
         {
-            self.path.controller.on_ecn_ce(self.now, sent_at, in_flight);
+            self.path.controller.on_ecn_ce(self.now, Marked { count, sent_at, in_flight });
         }
     }
 
     /// Settles a datagram that the peer has received, and all frames in it.
-    fn on_datagram_acked(&mut self, index: u32, largest: u64) -> Result<(), Fault> {
+    fn on_datagram_acked(&mut self, index: u32, largest: u64, batch: &mut Batch) -> Result<(), Fault> {
         let now = self.now;
         let datagram = self.memory.datagrams.at(index).sound()?;
         let (number, sent_at, len) = (datagram.number, datagram.sent_at, datagram.len as usize);
         let (acknowledges, is_mtu_probe) = (datagram.acknowledges, datagram.is_mtu_probe);
         let datagram_low = datagram.low;
         let limit = if datagram.is_app_limited { Limit::Application } else { Limit::Window };
+        let acked = Acked { sent_at, len, limit, snapshot: datagram.snapshot };
         let was_lost = datagram.fate == Fate::Lost;
         if was_lost {
             // The loss was false: the window comes back, and the thresholds stretch (RFC 9438 §4.9, RFC 8985 §6.2).
             let sent = Sent { number, at: sent_at };
             self.peer.conversation.loss.on_spurious(now, sent, largest, &self.path.rtt);
-            self.path.controller.on_spurious(sent_at);
+            self.path.controller.on_spurious(now, &acked, batch);
         } else {
-            self.path.controller.on_acked(now, Acked { sent_at, len, limit }, &self.path.rtt);
+            self.path.controller.on_acked(now, &acked, &self.path.rtt, batch);
         }
         if is_mtu_probe {
             self.path.mtu.on_probe_acked(now, sent_at);
@@ -266,6 +270,10 @@ impl Scope<'_, '_> {
                         let lost = lost.get_or_insert(Lost { count: 0, newest_sent_at: sent.at, in_flight });
                         lost.count += 1;
                         lost.newest_sent_at = lost.newest_sent_at.max(sent.at);
+                        let len = datagram.len as usize;
+                        let lost =
+                            LostDatagram { number: sent.number, sent_at: sent.at, len, snapshot: datagram.snapshot };
+                        self.path.controller.on_lost(now, &lost);
                     }
                     self.on_datagram_lost(index)?;
                 }

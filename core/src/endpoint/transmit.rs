@@ -4,6 +4,7 @@ use super::runs::FRAGMENT_LEN_MIN;
 use super::scope::Scope;
 use crate::config::DATAGRAM_LEN_MIN;
 use crate::crypto::{self, KeyUpdate, seal_datagram};
+use crate::delivery_rate::Snapshot;
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Sound};
 use crate::peer;
@@ -135,7 +136,11 @@ impl Scope<'_, '_> {
             crate::config::EcnMarking::Off => Ecn::NotEct,
         };
         self.peer.conversation.ecn.on_sent(ecn);
-        self.path.controller.on_sent(now, self.path.in_flight);
+        let snapshot = self.path.controller.on_sent(now, len, self.path.in_flight);
+        if self.path.in_flight == 0 && self.path.controller.pacing_rate(&self.path.rtt).is_some() {
+            // After a pause the controller may have chosen another rate.
+            self.path.pacer.update(&self.path.controller, &self.path.rtt);
+        }
         self.path.pacer.on_sent(now, len, self.path.in_flight);
         self.path.in_flight += len as u64;
         let has_more = self.has_work();
@@ -147,8 +152,12 @@ impl Scope<'_, '_> {
         // Who waited for the pacer was not limited by the application (RFC 9002 §7.8).
         let was_held = core::mem::take(&mut self.path.is_held);
         let is_app_limited = !has_more && !was_held && self.path.controller.allows(self.path.in_flight, len);
+        if is_app_limited {
+            self.path.controller.on_application_limited(self.path.in_flight);
+        }
         let datagram = self.memory.datagrams.at_mut(record).sound()?;
         datagram.len = len as u32;
+        datagram.snapshot = snapshot;
         datagram.is_eliciting = true;
         datagram.is_marked = ecn != Ecn::NotEct;
         datagram.is_app_limited = is_app_limited;
@@ -485,6 +494,7 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         number,
         sent_at: now,
         len: 0,
+        snapshot: Snapshot::EMPTY,
         fate: Fate::InFlight,
         is_eliciting: false,
         is_marked: false,
