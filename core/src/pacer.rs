@@ -169,21 +169,21 @@ mod tests {
     #[test]
     fn the_rate_exceeds_the_window_a_little_and_does_not_drift() {
         for window in [10_007, 123_457, 1_234_567] {
-            let mut pacer = fixed(window, 1200, Duration::from_millis(30));
-            let (mut now, end, mut sent) = (at(0), at(10_000), 0);
-            while now < end {
-                match pacer.until(now) {
-                    Some(instant) => now = instant,
-                    None => {
-                        pacer.on_sent(now, 1200, sent);
-                        sent += 1200;
-                    }
-                }
-            }
-            let (sent, rate) = (sent as f64, (window as f64 * 1.25 + 12_000.0) / 0.030);
-            let burst = 65_536.0 + rate * 0.000_1 + 1200.0;
-            assert!(sent >= rate * 10.0 * 0.999_999, "{window}: {sent}");
-            assert!(sent <= rate * 10.0 * 1.000_001 + burst, "{window}: {sent}");
+            let rate = (window as f64 * 1.25 + 12_000.0) / 0.030;
+            assert_paces(fixed(window, 1200, Duration::from_millis(30)), rate);
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_a_controller_that_sets_one() {
+        for round_trip_millis in [1, 30, 1000] {
+            let mut rtt = Rtt::new(Duration::from_millis(333));
+            rtt.on_sample(at(0), Duration::from_millis(round_trip_millis), Duration::ZERO);
+            let controller = Controller::new(Algorithm::Bbr, 1200, u64::MAX);
+            let rate = controller.pacing_rate(&rtt).expect("BBR sets the rate") as f64;
+            // At the start, 2.77 windows of ten datagrams in a round trip (draft-ietf-ccwg-bbr-06 §5.6.2).
+            assert!((rate * round_trip_millis as f64 / 1000.0 / 33_240.0 - 1.0).abs() < 0.001, "{rate}");
+            assert_paces(Pacer::new(&controller, &rtt), rate);
         }
     }
 
@@ -273,6 +273,23 @@ mod tests {
                 pacer.on_sent(at(0), 0, u64::MAX);
             }
         }
+    }
+
+    /// Sends all that the pacer lets out in ten seconds: so much as the rate says, to a millionth, but for a burst.
+    fn assert_paces(mut pacer: Pacer, rate: f64) {
+        let (mut now, end, mut sent) = (at(0), at(10_000), 0);
+        while now < end {
+            match pacer.until(now) {
+                Some(instant) => now = instant,
+                None => {
+                    pacer.on_sent(now, 1200, sent);
+                    sent += 1200;
+                }
+            }
+        }
+        let (sent, burst) = (sent as f64, 65_536.0 + rate * 0.000_1 + 1200.0);
+        assert!(sent >= rate * 10.0 * 0.999_999, "{rate}: {sent}");
+        assert!(sent <= rate * 10.0 * 1.000_001 + burst, "{rate}: {sent}");
     }
 
     fn at(millis: u64) -> Instant {

@@ -250,7 +250,7 @@ impl Bbr {
         }
         self.lost_number = number;
         let lost_len = self.delivery.lost_since(&lost.snapshot);
-        if self.is_probe_sample && is_too_high(lost_len, lost.snapshot.in_flight()) {
+        if self.is_probe_sample && self.is_too_high(lost_len, lost.snapshot.in_flight()) {
             let in_flight = inflight_at_loss(saturated(lost.len as u64), lost_len, lost.snapshot.in_flight());
             self.on_inflight_too_high(now, in_flight, lost.snapshot.is_limited());
         }
@@ -388,7 +388,9 @@ impl Bbr {
         if self.state != State::Startup {
             return;
         }
-        if self.is_loss_round_start && lost_run_count >= STARTUP_LOST_RUNS && is_too_high(sample.lost, sample.in_flight)
+        if self.is_loss_round_start
+            && lost_run_count >= STARTUP_LOST_RUNS
+            && self.is_too_high(sample.lost, sample.in_flight)
         {
             self.undo.state = Some(State::Startup);
             self.note_full_startup();
@@ -455,7 +457,7 @@ impl Bbr {
                 }
             }
         }
-        if is_too_high(sample.lost, sample.in_flight) {
+        if self.is_too_high(sample.lost, sample.in_flight) {
             // Losses were judged one by one; here it is marks.
             if self.is_probe_sample {
                 self.on_inflight_too_high(now, sample.in_flight, sample.is_limited);
@@ -517,7 +519,9 @@ impl Bbr {
 
     /// §5.3.3.7.
     fn is_time_to_go_down(&mut self, sample: &Sample, in_flight: u32) -> bool {
-        if self.was_probe_too_high && in_flight >= self.inflight_longterm {
+        // What was in flight before the ack, with a datagram more, for which there was no room.
+        let reached = in_flight.saturating_add(sample.newly_acked).saturating_add(self.datagram_len);
+        if self.was_probe_too_high && reached > self.inflight_longterm {
             self.was_probe_precautionary = true;
             return true;
         }
@@ -785,6 +789,12 @@ impl Bbr {
         saturated(initial_window(self.datagram_len.into(), self.window_max.into()))
     }
 
+    /// IsInflightTooHigh of §5.5.10.2: more than a fiftieth was lost, and more than one datagram. Of fewer than fifty in flight one is
+    /// always too many, and a path that loses by chance would never be probed beyond a few; Chromium's BBR asks for two, too.
+    fn is_too_high(&self, lost: u32, in_flight: u32) -> bool {
+        lost > self.datagram_len && u64::from(lost) * 100 > u64::from(in_flight) * LOSS_PERCENT_MAX
+    }
+
     /// MinPipeCwnd of §5.6.4.3.
     const fn window_min(&self) -> u32 {
         4 * self.datagram_len
@@ -826,11 +836,6 @@ impl State {
     }
 }
 
-/// IsInflightTooHigh of §5.5.10.2: more than a fiftieth was lost.
-fn is_too_high(lost: u32, in_flight: u32) -> bool {
-    u64::from(lost) * 100 > u64::from(in_flight) * LOSS_PERCENT_MAX
-}
-
 /// InflightAtLoss of §5.5.10.2: how much was in flight when the share of losses became too high, in the course of a datagram of `len`
 /// octets, with `lost` of `in_flight` lost, that datagram included.
 fn inflight_at_loss(len: u32, lost: u32, in_flight: u32) -> u32 {
@@ -864,3 +869,6 @@ const PROBE_WAIT_MIN: Ticks = Ticks::from_millis(2000);
 const MIN_RTT_WINDOW: Ticks = Ticks::from_millis(10_000);
 const PROBE_RTT_INTERVAL: Ticks = Ticks::from_millis(5000);
 const PROBE_RTT_DURATION: core::time::Duration = core::time::Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;
