@@ -19,6 +19,8 @@ pub(in crate::bench) enum Rung {
     NewReno,
     /// As many as CUBIC allows.
     Cubic,
+    /// As many as BBR allows, and no faster than it says.
+    Bbr,
     /// As many as CUBIC allows, of as many messages as there are.
     Asynchronous,
 }
@@ -32,6 +34,7 @@ impl Rung {
             Self::Fixed => "fixed",
             Self::NewReno => "new-reno",
             Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
             Self::Asynchronous => "asynchronous",
         }
     }
@@ -44,6 +47,7 @@ impl Rung {
             Self::Fixed => "window of 128 KiB",
             Self::NewReno => "window by NewReno",
             Self::Cubic => "window by CUBIC",
+            Self::Bbr => "window by BBR",
             Self::Asynchronous => "asynchronous, CUBIC",
         }
     }
@@ -52,14 +56,16 @@ impl Rung {
     pub(in crate::bench) const fn message_len(self) -> usize {
         match self {
             Self::StopAndWait => ONE_DATAGRAM_LEN,
-            Self::OneFragment | Self::Fixed | Self::NewReno | Self::Cubic | Self::Asynchronous => MANY_DATAGRAMS_LEN,
+            Self::OneFragment | Self::Fixed | Self::NewReno | Self::Cubic | Self::Bbr | Self::Asynchronous => {
+                MANY_DATAGRAMS_LEN
+            }
         }
     }
 
     /// Returns the kind of work, as the convention has it: whether a message waits for the one before.
     pub(in crate::bench) const fn work(self) -> &'static str {
         match self {
-            Self::StopAndWait | Self::OneFragment | Self::Fixed | Self::NewReno | Self::Cubic => "send",
+            Self::StopAndWait | Self::OneFragment | Self::Fixed | Self::NewReno | Self::Cubic | Self::Bbr => "send",
             Self::Asynchronous => "bulk",
         }
     }
@@ -73,6 +79,7 @@ impl Rung {
             Self::Fixed => Algorithm::Fixed { window: FIXED_WINDOW_LEN },
             Self::NewReno => Algorithm::NewReno,
             Self::Cubic | Self::Asynchronous => Algorithm::Cubic,
+            Self::Bbr => Algorithm::Bbr,
         };
         config
     }
