@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use client::Client;
 use ledger::Book;
+use posthaste_core::congestion::Algorithm;
 use posthaste_core::crypto::Limits;
 use posthaste_core::endpoint::{Event, Usage};
 use posthaste_core::{Config, Endpoint, Instant};
@@ -45,7 +46,7 @@ fn scenario(schedule: &Schedule) -> Trace {
     let mut dice = Rng::at(seed, CAMPAIGN, 0);
     let mut world: World<Host<Role>> = World::new(Network::new(seed, LinkConfig::default()));
     let book = Book::default();
-    let (config, protection) = (config(), protection(seed));
+    let (config, protection) = (config(seed), protection(seed));
     let server_address: SocketAddr = "10.0.0.1:4000".parse().expect("an address");
     let role = Role::Server(Server::new(book.clone(), seed));
     let server = world
@@ -148,9 +149,19 @@ fn protection(seed: u64) -> Protection {
     if is_protected { Protection::Fake(LIMITS) } else { Protection::Plain }
 }
 
+/// The controller that a seed draws. What else it draws does not depend on that, and those that once failed keep the one with which
+/// they did.
+fn congestion(seed: u64) -> Algorithm {
+    if ONCE_FAILED.contains(&seed) {
+        return Algorithm::Cubic;
+    }
+    [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr][Rng::at(seed, CONGESTION, 0).below(3) as usize]
+}
+
 /// Small pools, so that they run full, and leases that end within a run.
-fn config() -> Config {
+fn config(seed: u64) -> Config {
     let mut config = Config::internet();
+    config.congestion = congestion(seed);
     config.peer_count_max = 16;
     config.session_count_per_address_max = 8;
     config.used_ticket_count_max = 64;
@@ -180,6 +191,7 @@ fn derive(seed: u64, index: u64) -> u64 {
 
 const CAMPAIGN: u64 = 0xca3b;
 const PROTECTION: u64 = 0x5ea1;
+const CONGESTION: u64 = 0xcc;
 /// Keys that wear out within a run, though not before an update can be acknowledged.
 const LIMITS: Limits = Limits { seals: 128, failed_opens: 1 << 20 };
 
