@@ -133,7 +133,12 @@ pub enum EcnMarking {
 }
 
 impl Config {
-    /// The preset for paths that nobody knows: timeouts as RFC 8085 wants them, CUBIC, 1200 octets until proven otherwise.
+    /// The preset for paths that nobody knows: timeouts as RFC 8085 wants them, BBR, 1200 octets until proven otherwise.
+    ///
+    /// BBR by the figures of the simulator (`sim/tests/figures.rs`). With 1 % of loss each way and 20 ms it gets 135 MB/s across, and
+    /// CUBIC 0.9. In front of 100 Mbit/s with a queue of 2 MiB, the 95th percentile of a call beside a bulk transfer is 30 ms, and
+    /// 187 ms beside one by CUBIC. It leaves CUBIC and NewReno 35 to 47 % of a link that two share, as CUBIC leaves NewReno 36 to
+    /// 50 %. It costs 2 % of a link that loses nothing at random: 0.91 of 100 Mbit/s against 0.93.
     #[must_use]
     pub const fn internet() -> Self {
         Self {
@@ -161,7 +166,7 @@ impl Config {
             datagram_len_max: 65_507,
             path_mtu_discovery: PathMtuDiscovery::On,
             ecn: EcnMarking::On,
-            congestion: Algorithm::Cubic,
+            congestion: Algorithm::Bbr,
             rate_max: None,
             initial_rtt: Duration::from_nanos(333_333_333),
             ack_delay_max: Duration::from_millis(5),
@@ -176,13 +181,15 @@ impl Config {
         }
     }
 
-    /// The preset for one machine room or one machine: as [`Config::internet`], with a first timeout of 30 ms.
+    /// The preset for one machine room or one machine: as [`Config::internet`], with a first timeout of 30 ms, and CUBIC.
     ///
-    /// RFC 8085 §3.1.1 asks for 1 s where the path is unknown; here its round-trip time is known to be small.
+    /// RFC 8085 §3.1.1 asks for 1 s where the path is unknown; here its round-trip time is known to be small. Nothing is lost at random
+    /// and no queue is deep, so both controllers fill the link alike, and CUBIC has less to do with each acknowledgement.
     #[must_use]
     pub const fn lan() -> Self {
         let mut config = Self::internet();
         config.initial_rtt = Duration::from_millis(10);
+        config.congestion = Algorithm::Cubic;
         config
     }
 

@@ -156,12 +156,96 @@ fn a_reader_that_stops_for_a_minute_loses_nothing() {
     assert!(is_done, "{} of 20", received_count(&world, server));
 }
 
+/// Random loss is no congestion, and BBR sees the difference up to the share that it takes for too much: its ceiling lies between
+/// 2 % and 3 %. Beyond it each probe of the path fails, and little more is in flight than what may by chance come through whole.
+#[test]
+fn bbr_bears_two_percent_of_loss() {
+    for (per_mille, seconds, least) in [(10, 2, 60e6), (15, 2, 15e6), (20, 3, 5e6), (30, 20, 2e6), (50, 20, 1e6)] {
+        let link = LinkConfig { loss: Ppm(per_mille * 1000), ..ten_ms() };
+        let goodput = median((0..5).map(|seed| bulk_by(Algorithm::Bbr, seed, link, seconds)).collect());
+        println!("BBR, {} % loss each way, 20 ms: {:.2} MB/s, median of 5", per_mille as f64 / 10.0, goodput / 1e6);
+        assert!(goodput >= least, "{per_mille} per mille: {goodput}");
+        assert!(per_mille < 30 || goodput < 10e6, "the ceiling has moved: {per_mille} per mille, {goodput}");
+    }
+}
+
+#[test]
+fn each_controller_fills_a_link_that_reorders_and_repeats() {
+    let duplicate = Duplicate { probability: Ppm::percent(1), copy_count_max: 1, late_max: 10 * MS };
+    let link = LinkConfig { reorder: Ppm::percent(1), duplicate, queue_len_max: 128 * 1024, ..hundred_mbit() };
+    for (algorithm, least) in [(Algorithm::NewReno, 0.87), (Algorithm::Cubic, 0.9), (Algorithm::Bbr, 0.9)] {
+        let part = bulk_by(algorithm, 1, link, 10) / 12.5e6;
+        println!("{algorithm:?}, 100 Mbit/s, 128 KiB queue, 1 % reordered, 1 % duplicated: {part:.3} of the link");
+        assert!(part >= least, "{algorithm:?}: {part}");
+    }
+}
+
+/// Where losses are congestion and queues are short, the choice of a controller matters little.
+#[test]
+fn each_controller_fills_a_local_network() {
+    let rate = 1_000_000_000;
+    let delay = Duration::from_micros(50);
+    let link = LinkConfig { delay, mtu: 1500, rate: Some(rate), queue_len_max: 64 * 1024, ..LinkConfig::default() };
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr] {
+        let part = bulk_by(algorithm, 1, link, 1) * 8.0 / rate as f64;
+        println!("{algorithm:?}, 1 Gbit/s, 0.1 ms, 64 KiB queue: {part:.3} of the link");
+        assert!(part >= 0.92, "{algorithm:?}: {part}");
+    }
+}
+
+/// What a call waits that shares a link with a bulk transfer, where the queue has room for 168 ms.
+#[test]
+fn bbr_leaves_a_deep_queue_empty() {
+    for (algorithm, p95_max) in
+        [(Algorithm::NewReno, 200 * MS), (Algorithm::Cubic, 200 * MS), (Algorithm::Bbr, 40 * MS)]
+    {
+        let mut latencies = latencies_beside(algorithm, LinkConfig { queue_len_max: 2 << 20, ..hundred_mbit() });
+        latencies.sort_unstable();
+        let [p50, p95] = [50, 95].map(|part| latencies[latencies.len() * part / 100]);
+        println!("a call of 20 ms beside a bulk transfer by {algorithm:?}, 2 MiB queue: p50 {p50:?}, p95 {p95:?}");
+        assert!(p95 <= p95_max, "{algorithm:?}: {p95:?}");
+    }
+}
+
+/// The table that keeps what the controllers leave each other: the share of the first, in percent, of what two senders get from
+/// 50 Mbit/s and 20 ms, with a queue of half a round trip, of one and of four.
+#[test]
+fn controllers_share_a_link() {
+    use Algorithm::{Bbr, Cubic, NewReno};
+    let table = [
+        ([NewReno, NewReno], [50, 50, 50]),
+        ([Cubic, Cubic], [50, 50, 50]),
+        ([Bbr, Bbr], [50, 50, 55]),
+        ([Bbr, NewReno], [65, 60, 55]),
+        ([Bbr, Cubic], [60, 60, 55]),
+        ([Cubic, NewReno], [50, 55, 65]),
+    ];
+    for (algorithms, expected) in table {
+        let mut row = [0; 3];
+        for (share, queue_len_max) in row.iter_mut().zip([62_500, 125_000, 500_000]) {
+            let link = LinkConfig { rate: Some(50_000_000), queue_len_max, ..ten_ms() };
+            let runs = [0, 1, 2, 3].map(|run| share_by(algorithms, link, run, 500 * MS + 7 * MS * run as u32));
+            let [first, second] = [0, 1].map(|index| runs.iter().map(|run| run[index]).sum::<f64>());
+            *share = (100.0 * first / (first + second)).round() as i32;
+        }
+        println!("{algorithms:?}: {row:?} % to the first");
+        assert!(
+            row.iter().zip(expected).all(|(share, expected)| (share - expected).abs() <= 10),
+            "{expected:?} before"
+        );
+    }
+}
+
 /// Sends endless messages for some seconds and returns the octets of them that were taken, a second.
 ///
 /// The messages of a window take turns and so arrive whole together: the time counts until the last of them did.
 fn bulk(seed: u64, link: LinkConfig, seconds: u64) -> f64 {
+    bulk_by(Algorithm::Cubic, seed, link, seconds)
+}
+
+fn bulk_by(algorithm: Algorithm, seed: u64, link: LinkConfig, seconds: u64) -> f64 {
     let (mut world, server) = world(seed, link);
-    let client = add_client(&mut world, 0, Work::Bulk);
+    let client = add_client_with(&mut world, 0, Work::Bulk, config_of(algorithm));
     start(&mut world, client);
     world.run_until(at(SECOND * seconds as u32));
     let duration = world.node(server).application().taken_at.saturating_since(Instant::ORIGIN);
@@ -171,8 +255,14 @@ fn bulk(seed: u64, link: LinkConfig, seconds: u64) -> f64 {
 /// Lets two send endless messages over one link, the second from `since` on, and returns the octets that were taken of each in
 /// the last 10 of 30 s.
 fn share(seed: u64, since: Duration) -> [f64; 2] {
-    let (mut world, server) = world(seed, hundred_mbit());
-    let clients = [0, 1].map(|index| add_client(&mut world, index, Work::Bulk));
+    share_by([Algorithm::Cubic; 2], hundred_mbit(), seed, since)
+}
+
+fn share_by(algorithms: [Algorithm; 2], link: LinkConfig, seed: u64, since: Duration) -> [f64; 2] {
+    let (mut world, server) = world(seed, link);
+    let [first, second] = algorithms.map(config_of);
+    let clients =
+        [add_client_with(&mut world, 0, Work::Bulk, first), add_client_with(&mut world, 1, Work::Bulk, second)];
     let (first, second) = (world.address(clients[0]), world.address(clients[1]));
     let to = world.address(server);
     world.network().share((second, to), (first, to));
@@ -183,6 +273,23 @@ fn share(seed: u64, since: Duration) -> [f64; 2] {
     let before = clients.map(|client| received(&world, server, client));
     world.run_until(at(30 * SECOND));
     [0, 1].map(|index| (received(&world, server, clients[index]) - before[index]) as f64)
+}
+
+/// Lets somebody call while another one sends endless messages over the same link, and returns how long the calls took after the
+/// first 2 s.
+fn latencies_beside(algorithm: Algorithm, link: LinkConfig) -> Vec<Duration> {
+    let (mut world, server) = world(1, link);
+    let bulk = add_client_with(&mut world, 0, Work::Bulk, config_of(algorithm));
+    let calls = Calls { count: 10_000, in_flight: 1, len: 32, pause: 5 * MS };
+    let caller = add_client(&mut world, 1, Work::Calls(calls));
+    let (first, second, to) = (world.address(bulk), world.address(caller), world.address(server));
+    world.network().share((second, to), (first, to));
+    start(&mut world, bulk);
+    start(&mut world, caller);
+    world.run_until(at(2 * SECOND));
+    let before = world.node(caller).application().latencies.len();
+    world.run_until(at(12 * SECOND));
+    world.node(caller).application().latencies[before..].to_vec()
 }
 
 /// Sends one message and returns how long it took.
@@ -456,6 +563,12 @@ fn config() -> Config {
     config.message_len_max = 4 << 20;
     config.credit = 8 << 20;
     config.payload_memory = 32 << 20;
+    config
+}
+
+fn config_of(algorithm: Algorithm) -> Config {
+    let mut config = config();
+    config.congestion = algorithm;
     config
 }
 

@@ -30,7 +30,10 @@ pub enum Algorithm {
     NewReno,
     /// RFC 9438.
     Cubic,
-    /// BBR, version 3 (draft-ietf-ccwg-bbr-06): a model of what the path delivers, which random loss does not upset.
+    /// BBR, version 3 (draft-ietf-ccwg-bbr-06): a model of what the path delivers.
+    ///
+    /// It bears random loss up to the 2 % that it takes for too much. Measured at 20 ms with no limit but 4 MiB in flight, lost each
+    /// way: 135 MB/s at 1 %, 92 at 1.5 %, 16 at 2 %, 2.7 at 3 % and 1.3 at 5 % (`sim/tests/figures.rs`).
     Bbr,
 }
 
