@@ -60,6 +60,9 @@
 //! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never
 //! waking in vain. That adds up to 1 ms to a retransmission or a delayed acknowledgement and nothing to a call that
 //! goes well. Pacing allows for it: a turn may send what 1 ms at the pacing rate carries.
+//!
+//! A loop that has a core for itself need not sleep at once: it may `poll` with a timeout of zero, again and again for as long
+//! as it likes, before it `poll`s with [`Endpoint::next_timeout`]. What arrives meanwhile finds it awake.
 #![forbid(unsafe_code)]
 
 mod commands;

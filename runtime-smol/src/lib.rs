@@ -33,6 +33,10 @@
 //! on a thread that all endpoints of the process share; it acts on deadlines, as those of delayed acknowledgements, while no
 //! future is there.
 //!
+//! What sleeps is the thread of the executor, in the reactor that it shares with all other tasks. So there is no option to
+//! look at the socket again and again before it sleeps: who needs that takes `posthaste-std`, or `posthaste-mio` in a loop of
+//! its own.
+//!
 //! # Allocations
 //!
 //! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers each time its reactor wakes (one a

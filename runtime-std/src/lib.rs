@@ -22,6 +22,9 @@
 //! receive. Where several threads call at once, one of them drives for all. One thread keeps many calls under way with
 //! [`Peer::start`] and [`Pending::wait`].
 //!
+//! Most of the time of a lone call on one machine goes into waking the two threads that sleep. Who has a core to spare for each
+//! lets them look at the socket for a while first: [`Options::spin_max`].
+//!
 //! # How it is built
 //!
 //! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:

@@ -42,8 +42,11 @@ pub(crate) struct Threads {
 impl Node {
     /// Opens a socket on `address`; `service` answers the calls of peers.
     pub(crate) fn open(address: SocketAddr, options: &Options, service: Option<Service>) -> io::Result<Arc<Self>> {
-        let waiting = posthaste_udp::Options { waiting: Waiting::InRecv, ..options.socket.clone() };
-        let socket = Socket::bind(address, &waiting)?;
+        let waiting = match options.spin_max {
+            Duration::ZERO => Waiting::InRecv,
+            spin_max => Waiting::Spinning { spin_max },
+        };
+        let socket = Socket::bind(address, &posthaste_udp::Options { waiting, ..options.socket.clone() })?;
         let mut config: Config = options.config.clone();
         config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
         let mut seed = [0; 32];

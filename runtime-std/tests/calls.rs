@@ -94,6 +94,32 @@ fn many_threads_share_a_client_and_each_call_is_executed_once_and_gets_its_own_r
 }
 
 #[test]
+fn whoever_looks_at_the_socket_before_it_sleeps_still_keeps_its_deadlines_and_ends() {
+    // Some sleep at once, and some never.
+    for spin_max in [Duration::from_nanos(1), Duration::MAX] {
+        let options = Options { spin_max, ..Config::lan().into() };
+        let server = Server::serve_insecure("127.0.0.1:0", options.clone(), Inline(echo)).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), options).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for index in 0..3_u64 {
+                        assert_eq!(client.call(1, 1, 7, &index.to_be_bytes()).unwrap(), index.to_be_bytes());
+                    }
+                });
+            }
+        });
+        let waited = client.receive_into(&mut Vec::new(), Some(Duration::from_millis(1)));
+        assert_eq!(waited.unwrap_err(), ReceiveError::TimedOut);
+        // The acknowledgement of a lone message leaves when a deadline has passed.
+        client.send(Delivery::Reliable, b"hello").unwrap();
+        client.flush().unwrap();
+        // Ends when the thread that receives has seen that it is over.
+        drop(server);
+    }
+}
+
+#[test]
 fn one_thread_keeps_many_calls_under_way() {
     let server = serve(Inline(echo));
     let client = connect(&server);

@@ -24,7 +24,7 @@ pub struct Report {
     /// Routers may not fragment; without it, path MTU probes tell nothing.
     pub dont_fragment: Offload,
     /// How long a receive call sleeps with [`Waiting::InRecv`](crate::Waiting::InRecv), rounded to the kernel's tick;
-    /// zero with [`Waiting::InPoll`](crate::Waiting::InPoll).
+    /// zero otherwise.
     pub recv_sleep: Duration,
 }
 

@@ -1,5 +1,6 @@
 //! The socket: opened and tuned once, then driven by its owner's loop.
 
+use core::hint;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -8,6 +9,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::thread;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use quinn_udp::{Transmit, UdpSocketState};
@@ -68,6 +70,14 @@ pub enum Waiting {
     ///
     /// A receive fills one buffer only, and [`Socket::send`] sleeps while the send buffer is full.
     InRecv,
+    /// In the receive call, which first looks again and again for a while: for a thread that has a core to spare.
+    ///
+    /// What arrives meanwhile is received at once, by one system call; a sleep costs two. [`Socket::send`] sleeps while the
+    /// send buffer is full.
+    Spinning {
+        /// How long it looks before it sleeps.
+        spin_max: Duration,
+    },
     /// Outside: the socket never blocks (`O_NONBLOCK`). For event loops.
     InPoll,
 }
@@ -175,7 +185,17 @@ impl Socket {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the send buffer is full: what was not sent stays in the batch.
     /// Any other error is the end of the socket.
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
-        batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit))
+        loop {
+            match batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit)) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && matches!(self.waiting, Waiting::Spinning { .. }) =>
+                {
+                    wait::writable(self.as_fd())?;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Receives into `batch`, by one system call, as many datagrams as wait and fit; returns their count. What was not
@@ -204,35 +224,15 @@ impl Socket {
     /// two, as always with [`Waiting::InPoll`], and the timeout is kept as exactly as the kernel's timers do (measured:
     /// 0.1 ms late, or a thousandth of it). Only a timeout of one to two such sleeps may end later, by less than one.
     ///
+    /// With [`Waiting::Spinning`] it looks again and again before it sleeps, at most `timeout`.
+    ///
     /// # Errors
     /// The end of the socket.
     pub fn recv_timeout(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
-        batch.clear();
-        // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
-        // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
-        // who is idle can afford to wait exactly.
-        let sleeps_in_recv = self.waiting == Waiting::InRecv
-            && !self.is_idle.load(Ordering::Relaxed)
-            && timeout.is_none_or(|timeout| timeout >= self.report.recv_sleep);
-        if !sleeps_in_recv && wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
-            return Ok(0);
+        if let Waiting::Spinning { spin_max } = self.waiting {
+            return self.spin(batch, spin_max, timeout);
         }
-        match self.fill(batch) {
-            Ok(0) => {
-                // The socket is sick. Who asks again at once must not spin.
-                thread::sleep(timeout.map_or(SICK_PAUSE, |timeout| timeout.min(SICK_PAUSE)));
-                Ok(0)
-            }
-            Ok(datagram_count) => {
-                self.is_idle.store(false, Ordering::Relaxed);
-                Ok(datagram_count)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.is_idle.store(true, Ordering::Relaxed);
-                Ok(0)
-            }
-            Err(error) => Err(error),
-        }
+        self.sleep(batch, timeout)
     }
 
     /// Sleeps until a datagram can be received or `interrupt` is raised, at most `timeout`; without one, until then. It may end
@@ -265,6 +265,54 @@ impl Socket {
         self.tally.counters()
     }
 
+    /// Looks again and again, and sleeps if nothing has come.
+    fn spin(&self, batch: &mut RecvBatch, spin_max: Duration, timeout: Option<Duration>) -> io::Result<usize> {
+        let begun_at = Instant::now();
+        loop {
+            match self.recv(batch) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            let spun = begun_at.elapsed();
+            if timeout.is_some_and(|timeout| timeout <= spun) {
+                return Ok(0);
+            }
+            if spun >= spin_max {
+                return self.sleep(batch, timeout.map(|timeout| timeout.saturating_sub(spun)));
+            }
+            hint::spin_loop();
+        }
+    }
+
+    fn sleep(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
+        batch.clear();
+        // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
+        // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
+        // who is idle can afford to wait exactly.
+        let sleeps_in_recv = self.waiting == Waiting::InRecv
+            && !self.is_idle.load(Ordering::Relaxed)
+            && timeout.is_none_or(|timeout| timeout >= self.report.recv_sleep);
+        if !sleeps_in_recv && wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
+            return Ok(0);
+        }
+        match self.fill(batch) {
+            Ok(0) => {
+                // The socket is sick. Who asks again at once must not spin.
+                thread::sleep(timeout.map_or(SICK_PAUSE, |timeout| timeout.min(SICK_PAUSE)));
+                Ok(0)
+            }
+            Ok(datagram_count) => {
+                self.is_idle.store(false, Ordering::Relaxed);
+                Ok(datagram_count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_idle.store(true, Ordering::Relaxed);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Hands one run to the operating system.
     ///
     /// `quinn_udp` takes a refusal (`EIO`, `EINVAL`) as a sign of a system that does not know codepoints on sending,
@@ -294,7 +342,7 @@ impl Socket {
         let buffer_count = match self.waiting {
             // `recvmmsg` on a blocking socket sleeps until every buffer is filled.
             Waiting::InRecv => 1,
-            Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
+            Waiting::InPoll | Waiting::Spinning { .. } => RecvBatch::BUFFER_COUNT_MAX,
         };
         batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
     }

@@ -46,9 +46,14 @@ impl Interrupt {
     }
 }
 
+/// Sleeps until `fd` is writable or has an error; it may end early.
+pub(crate) fn writable(fd: BorrowedFd<'_>) -> io::Result<Wake> {
+    any_ready(&mut [PollFd::new(fd, PollFlags::POLLOUT)], None)
+}
+
 /// Sleeps until `fd` is readable or has an error, at most `timeout`; without one, until then.
 pub(crate) fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<Wake> {
-    any_readable(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout)
+    any_ready(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout)
 }
 
 /// As [`readable`], or until `interrupt` is raised, which lowers it.
@@ -59,14 +64,14 @@ pub(crate) fn readable_or_raised(
 ) -> io::Result<Wake> {
     let raised = PollFd::new(interrupt.raised.as_fd(), PollFlags::POLLIN);
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN), raised];
-    let wake = any_readable(&mut fds, timeout)?;
+    let wake = any_ready(&mut fds, timeout)?;
     if fds[1].any() == Some(true) {
         interrupt.lower();
     }
     Ok(wake)
 }
 
-fn any_readable(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<Wake> {
+fn any_ready(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<Wake> {
     match poll(fds, timeout) {
         Ok(0) | Err(Errno::EINTR) => Ok(Wake::NotReady),
         Ok(_) => Ok(Wake::Ready),

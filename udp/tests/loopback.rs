@@ -275,7 +275,7 @@ fn a_port_is_shared_only_by_those_who_say_so() {
 
 #[test]
 fn an_empty_socket_would_block() {
-    for waiting in [Waiting::InRecv, Waiting::InPoll] {
+    for waiting in WAYS_OF_WAITING {
         let pair = Pair::bind(LOCALHOST_V4, &Options { waiting, ..Options::default() });
         let mut incoming = RecvBatch::new(4);
         pair.send(&[vec![1], vec![2]], Ecn::NotEct);
@@ -313,7 +313,7 @@ fn datagrams_of_many_peers_come_in_one_call() {
 
 #[test]
 fn a_wait_without_a_datagram_ends_with_none() {
-    for waiting in [Waiting::InRecv, Waiting::InPoll] {
+    for waiting in WAYS_OF_WAITING {
         let pair = Pair::bind(LOCALHOST_V4, &Options { waiting, ..Options::default() });
         let mut incoming = RecvBatch::new(1);
         pair.send(&[vec![1]], Ecn::NotEct);
@@ -333,7 +333,7 @@ fn a_wait_without_a_datagram_ends_with_none() {
 
 #[test]
 fn a_sleeping_receiver_is_woken_by_a_datagram() {
-    for waiting in [Waiting::InRecv, Waiting::InPoll] {
+    for waiting in WAYS_OF_WAITING {
         let options = Options { waiting, ..Options::default() };
         let pair = Pair::bind(LOCALHOST_V4, &options);
         std::thread::scope(|scope| {
@@ -370,6 +370,13 @@ fn a_wait_ends_with_an_interrupt_or_a_datagram_and_takes_none() {
 const LOCALHOST_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LOCALHOST_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const ON: Offload = Offload::On;
+const WAYS_OF_WAITING: [Waiting; 4] = [
+    Waiting::InRecv,
+    Waiting::InPoll,
+    // Of the sleeps, some begin at once and some never.
+    Waiting::Spinning { spin_max: Duration::from_nanos(1) },
+    Waiting::Spinning { spin_max: Duration::MAX },
+];
 
 /// Two sockets of one address; the client sends to the server.
 #[derive(Debug)]
@@ -403,7 +410,7 @@ impl Pair {
 fn pairs() -> impl Iterator<Item = Pair> {
     let choices = [TryOffload::IfSupported, TryOffload::Never];
     [LOCALHOST_V4, LOCALHOST_V6].into_iter().flat_map(move |localhost| {
-        [Waiting::InRecv, Waiting::InPoll].into_iter().flat_map(move |waiting| {
+        WAYS_OF_WAITING.into_iter().flat_map(move |waiting| {
             choices.into_iter().flat_map(move |gso| {
                 choices
                     .into_iter()
