@@ -39,4 +39,49 @@ impl Endpoint<'_> {
             payload_octets: self.memory.arena.used(),
         }
     }
+
+    /// Returns how many calls or replies to give, where many are given in a row, before [`Endpoint::poll_transmit`] is asked for
+    /// what is ready: so that the other side has work while the rest is done here.
+    ///
+    /// A quarter of what is under way: then both sides stay awake, and yet many calls share a datagram. 16 to 128.
+    #[must_use]
+    pub const fn slice_count(&self) -> usize {
+        let quarter = self.memory.exchanges.len() as usize / 4;
+        if quarter < SLICE_COUNT_MIN {
+            SLICE_COUNT_MIN
+        } else if quarter > SLICE_COUNT_MAX {
+            SLICE_COUNT_MAX
+        } else {
+            quarter
+        }
+    }
+}
+
+/// Our choice, from a measurement at 64 calls in flight on one machine (0.9, 1.2 to 2.4 and 2.3 to 4.3 million calls a second for
+/// one, three and four datagrams in a round).
+const SLICE_COUNT_MIN: usize = 16;
+
+/// Our choice: some ten microseconds of work.
+const SLICE_COUNT_MAX: usize = 128;
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Remote, Request};
+    use crate::{Config, Instant, Storage};
+
+    #[test]
+    fn a_slice_is_a_quarter_of_what_is_under_way() {
+        let config = Config::lan();
+        let storage = Storage::owned(&config);
+        let mut endpoint = Endpoint::new_insecure(config, storage, [1; 32], Instant::ORIGIN).unwrap();
+        let remote = Remote { address: "127.0.0.1:9".parse().unwrap(), identity: &[] };
+        let peer = endpoint.peer(Instant::ORIGIN, &remote).unwrap();
+        let mut slices = [0; 601];
+        for (count, slice) in slices.iter_mut().enumerate() {
+            *slice = endpoint.slice_count();
+            endpoint.call(Instant::ORIGIN, peer, Request::new(1, 1, count as u32, b"")).unwrap();
+        }
+        assert_eq!([0, 1, 64, 68, 100, 512, 600].map(|count| slices[count]), [16, 16, 16, 17, 25, 128, 128]);
+    }
 }
