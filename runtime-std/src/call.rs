@@ -8,7 +8,7 @@ use posthaste_core::{CallId, Instant, StreamId};
 
 use crate::message::Received;
 use crate::node::Node;
-use crate::outcome::{CallError, await_end};
+use crate::outcome::{CallError, await_end, conclude, take};
 use crate::peer::Peer;
 use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
@@ -36,7 +36,7 @@ impl Peer {
     pub fn call_into(&self, request: &Request<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
         let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
-        let now = self.node.clock.now();
+        let now = self.node.read_clock(&mut state);
         let call = match self.begin(&mut state, now, request) {
             Ok(call) => call,
             Err(SendError::Full) => {
@@ -48,19 +48,20 @@ impl Peer {
             }
             Err(error) => return Err(CallError::Refused(error)),
         };
-        await_end(&self.node, state, now, call, reply)
+        await_end(&self.node, state, call, reply)
     }
 
     /// Starts a call and returns at once; [`Pending`] holds the streams that the request asks for.
     ///
     /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
-    /// sixteen are started, when somebody waits, or after a millisecond.
+    /// a quarter of all that are open is started, but at least sixteen, when somebody waits, or after a millisecond.
     ///
     /// # Errors
     /// [`SendError`]; the call was not sent then.
     pub fn start(&self, request: &Request<'_>) -> Result<Pending, SendError> {
         let mut state = self.node.lock();
-        let now = self.node.clock.now();
+        // What leaves together is of one moment.
+        let now = if state.is_holding() { state.now } else { self.node.read_clock(&mut state) };
         let call = self.begin(&mut state, now, request)?;
         let (upward, downward) = match request.streams {
             Streams::None => (None, None),
@@ -68,8 +69,7 @@ impl Peer {
                 state.endpoint.call_streams(call).expect("the call has only begun")
             }
         };
-        state.settle_started(now, &self.node.socket);
-        self.node.watch(&mut state);
+        self.node.send_started(&mut state);
         drop(state);
         Ok(Pending::new(self, call, upward, downward))
     }
@@ -147,7 +147,16 @@ impl Pending {
         let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
         // A handler that waits for somebody to read or write them would never answer.
         (self.upward, self.downward) = (None, None);
-        await_end(&self.node, self.node.lock(), self.node.clock.now(), call, reply)
+        let mut state = self.node.lock();
+        if let Some(outcome) = take(&mut state, call, reply) {
+            if state.endpoint.has_transmit() {
+                self.node.hold(&mut state);
+            }
+            drop(state);
+            return conclude(&self.node, call, outcome, reply);
+        }
+        self.node.read_clock(&mut state);
+        await_end(&self.node, state, call, reply)
     }
 
     /// Asks for the call to be given up. Wait for its outcome: the handler may have run.

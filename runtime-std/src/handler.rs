@@ -77,7 +77,8 @@ impl<'a> Incoming<'a> {
         call: IncomingCallId,
         desk: &'a mut Desk,
     ) -> Option<Self> {
-        state.endpoint.begin(node.clock.now(), call).ok()?;
+        let now = state.now;
+        state.endpoint.begin(now, call).ok()?;
         let known = state.endpoint.incoming_call(call).ok()?;
         desk.lay_out(known.arguments, known.metadata);
         if let Some(service) = &mut state.service {

@@ -54,7 +54,8 @@ impl Node {
             drop(state);
             let received = self.socket.recv(&mut wheel);
             state = self.lock();
-            state.handle_received(self.clock.now(), &mut wheel);
+            let now = self.read_clock(&mut state);
+            state.handle_received(now, &mut wheel);
             has_received = received.as_ref().is_ok_and(|count| *count > 0);
             if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
                 state.close();
@@ -62,7 +63,7 @@ impl Node {
             state.driver = Watch::Absent;
             state.wheel = Some(wheel);
         }
-        let now = self.clock.now();
+        let now = self.read_clock(&mut state);
         state.handle_due(now);
         if state.held_until.is_none_or(|until| until <= now) {
             state.settle(now, &self.socket);

@@ -64,6 +64,12 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads the clock.
+    pub(crate) fn read_clock(&self, state: &mut State) -> Instant {
+        state.now = self.clock.now();
+        state.now
+    }
+
     /// Returns when `timeout` will have passed.
     pub(crate) fn deadline_after(&self, timeout: Option<Duration>) -> Option<Instant> {
         timeout.map(|timeout| self.clock.now().saturating_add(timeout))
@@ -72,11 +78,30 @@ impl Node {
     /// Gives a command to the endpoint and sends what follows from it.
     pub(crate) fn command<T>(&self, command: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = self.clock.now();
+        let now = self.read_clock(&mut state);
         let result = command(&mut state, now);
         state.settle(now, &self.socket);
         self.watch(&mut state);
         result
+    }
+
+    /// Sends a call that was started, unless it may wait for others to go with it.
+    pub(crate) fn send_started(&self, state: &mut State) {
+        if state.hold_started() {
+            return self.hold(state);
+        }
+        let now = if state.is_holding() { self.read_clock(state) } else { state.now };
+        state.settle(now, &self.socket);
+        self.watch(state);
+    }
+
+    /// Lets what is ready wait for more to go with it: the first outcome that has to be waited for sends all, and the helper
+    /// thread does where nobody ever waits.
+    pub(crate) fn hold(&self, state: &mut State) {
+        if !state.is_holding() {
+            state.held_until = Some(state.now.saturating_add(HELD_TIME_MAX));
+            self.watch(state);
+        }
     }
 
     /// Waits until `ready` returns something, and drives meanwhile or sleeps while another does.
@@ -88,21 +113,21 @@ impl Node {
         until: Option<Instant>,
         ready: impl FnMut(&mut State, Instant) -> Option<T>,
     ) -> Result<T, Vain> {
-        let state = self.lock();
-        let now = self.clock.now();
-        self.wait_locked(state, now, interest, until, ready)
+        let mut state = self.lock();
+        self.read_clock(&mut state);
+        self.wait_locked(state, interest, until, ready)
     }
 
-    /// As [`Node::wait`], from a moment at which the caller has the lock.
+    /// As [`Node::wait`], from a moment at which the caller has the lock and has read the clock.
     pub(crate) fn wait_locked<'n, T>(
         &'n self,
         mut state: MutexGuard<'n, State>,
-        mut now: Instant,
         interest: Interest,
         until: Option<Instant>,
         mut ready: impl FnMut(&mut State, Instant) -> Option<T>,
     ) -> Result<T, Vain> {
         let result = loop {
+            let now = state.now;
             if let Some(result) = ready(&mut state, now) {
                 break Ok(result);
             }
@@ -121,13 +146,12 @@ impl Node {
                 Some(wheel) => self.drive(state, wheel, now, until),
                 None => self.sleep(state, interest, now, until),
             };
-            now = self.clock.now();
         };
-        self.leave(&mut state, now);
+        self.leave(&mut state);
         result
     }
 
-    /// Sleeps once in the socket, and hands what arrived to the endpoint.
+    /// Sleeps once in the socket, and hands what arrived to the endpoint. Reads the clock afterwards.
     fn drive<'n>(
         &'n self,
         mut state: MutexGuard<'n, State>,
@@ -141,7 +165,7 @@ impl Node {
         drop(state);
         let received = self.recv(&mut wheel, now, until);
         let mut state = self.lock();
-        let now = self.clock.now();
+        let now = self.read_clock(&mut state);
         state.handle_received(now, &mut wheel);
         // The replies of calls side by side: taken together, they let the calls that follow them leave together. Of a lone call
         // no more will come.
@@ -151,7 +175,10 @@ impl Node {
             }
             state.handle_received(now, &mut wheel);
         }
-        state.handle_due(now);
+        // Whoever brought a deadline nearer meanwhile has ended the sleep, and it is for the next one.
+        if until.is_some_and(|until| until <= now) {
+            state.endpoint.handle_timeout(now);
+        }
         if received.is_err() {
             state.close();
         }
@@ -162,7 +189,7 @@ impl Node {
         state
     }
 
-    /// Sleeps until somebody else brings what is waited for, or hands over the wheel.
+    /// Sleeps until somebody else brings what is waited for, or hands over the wheel. Reads the clock afterwards.
     fn sleep<'n>(
         &'n self,
         mut state: MutexGuard<'n, State>,
@@ -182,12 +209,14 @@ impl Node {
         }
         let mut state = self.lock();
         state.waiters.unregister();
+        self.read_clock(&mut state);
         state
     }
 
     /// Sends what is left, and sees that somebody goes on.
-    fn leave(&self, state: &mut State, now: Instant) {
+    fn leave(&self, state: &mut State) {
         if !state.is_holding() {
+            let now = state.now;
             state.settle(now, &self.socket);
         }
         state.hand_over();
@@ -214,7 +243,7 @@ impl Node {
     /// Closes the conversations and tells everybody who waits; the threads end.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        let now = self.clock.now();
+        let now = self.read_clock(&mut state);
         state.endpoint.close_all(now, 0);
         state.settle(now, &self.socket);
         state.close();
@@ -277,6 +306,9 @@ impl Drop for Threads {
 /// How long nobody drives before the helper is woken by what arrives; our choice. Rare beside the calls of a row, short beside what
 /// a peer waits for before it takes us for dead.
 const QUIET_TIME: Duration = Duration::from_millis(100);
+
+/// How long a started call is held at most; our choice. Only who never waits notices.
+const HELD_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// Receives of one turn at the wheel; our choice: as many as replies that leave together.
 const RECV_COUNT_MAX: usize = 16;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::sync::MutexGuard;
 
 use posthaste_core::endpoint::SendError;
-use posthaste_core::{CallId, Instant, NotExecuted, Outcome, Unknown};
+use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
 
 use crate::node::Node;
 use crate::state::State;
@@ -76,7 +76,9 @@ impl Unresolved {
         // The call is looked after by what comes of this.
         self.call = None;
         let mut reply = Vec::new();
-        await_end(&node, node.lock(), node.clock.now(), call, &mut reply)?;
+        let mut state = node.lock();
+        node.read_clock(&mut state);
+        await_end(&node, state, call, &mut reply)?;
         Ok(reply)
     }
 }
@@ -95,34 +97,38 @@ impl fmt::Debug for Unresolved {
     }
 }
 
-/// Waits for the end of a call, and writes its reply over `reply`.
+/// Waits for the end of a call, and writes its reply over `reply`, from a moment at which the caller has read the clock.
 pub(crate) fn await_end<'n>(
     node: &'n Arc<Node>,
     state: MutexGuard<'n, State>,
-    now: Instant,
     call: CallId,
     reply: &mut Vec<u8>,
 ) -> Result<(), CallError> {
-    let ended = node.wait_locked(state, now, Interest::Call(call), None, |state, now| take(state, now, call, reply));
-    match ended.unwrap_or(Outcome::Unknown(Unknown::Closed)) {
+    let ended = node.wait_locked(state, Interest::Call(call), None, |state, _| take(state, call, reply));
+    conclude(node, call, ended.unwrap_or(Outcome::Unknown(Unknown::Closed)), reply)
+}
+
+/// Takes the outcome of a call if it has ended, and its octets with it.
+pub(crate) fn take(state: &mut State, call: CallId, reply: &mut Vec<u8>) -> Option<Outcome> {
+    let outcome = state.calls.take(call)?;
+    reply.clear();
+    if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
+        let octets = state.endpoint.payload(message).expect("a reply stays until it is released");
+        reply.extend_from_slice(octets);
+        state.endpoint.release(state.now, message).expect("a reply is released once");
+    }
+    Some(outcome)
+}
+
+/// Tells the caller an outcome, the octets of which are in `reply`.
+pub(crate) fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome, reply: &mut Vec<u8>) -> Result<(), CallError> {
+    match outcome {
         Outcome::Ok(_) | Outcome::Delivered => Ok(()),
         Outcome::ApplicationError(_) => Err(CallError::Application(mem::take(reply))),
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
         Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node: Arc::clone(node), call: Some(call), why })),
     }
-}
-
-/// Takes the outcome of a call if it has ended, and its octets with it.
-fn take(state: &mut State, now: Instant, call: CallId, reply: &mut Vec<u8>) -> Option<Outcome> {
-    let outcome = state.calls.take(call)?;
-    reply.clear();
-    if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
-        let octets = state.endpoint.payload(message).expect("a reply stays until it is released");
-        reply.extend_from_slice(octets);
-        state.endpoint.release(now, message).expect("a reply is released once");
-    }
-    Some(outcome)
 }
 
 #[cfg(test)]

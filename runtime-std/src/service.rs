@@ -83,6 +83,11 @@ impl Service {
         Ok(())
     }
 
+    /// Says whether a call waits for the thread that receives.
+    pub(crate) fn has_inline(&self) -> bool {
+        !self.inline.is_empty()
+    }
+
     /// Takes the next call for the thread that receives.
     pub(crate) fn next_inline(&mut self) -> Option<IncomingCallId> {
         self.inline.pop_front()
@@ -120,7 +125,9 @@ impl Service {
 
     /// Notes that the handler of a call has returned.
     pub(crate) fn end(&mut self, call: IncomingCallId) {
-        self.running.retain(|(running, _)| *running != call);
+        if let Some(index) = self.running.iter().position(|(running, _)| *running == call) {
+            self.running.swap_remove(index);
+        }
     }
 
     /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.

@@ -2,7 +2,6 @@
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::io;
 
 use posthaste_core::ecn::Ecn;
@@ -18,6 +17,8 @@ use crate::waiters::{Interest, Waiters};
 /// The endpoint, what its events told, and who waits for what.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint<'static>,
+    /// What the clock showed when it was read last: what is done in one go is done at one moment.
+    pub(crate) now: Instant,
     outgoing: SendBatch,
     /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
     pub(crate) wheel: Option<RecvBatch>,
@@ -31,7 +32,7 @@ pub(crate) struct State {
     pub(crate) is_listening: bool,
     /// Calls of ours that somebody will ask about.
     pub(crate) calls: Ledger,
-    /// When what was started and not sent must go.
+    /// When what is ready and was not sent must go.
     pub(crate) held_until: Option<Instant>,
     held_count: usize,
     peers: Vec<PeerSlot>,
@@ -89,6 +90,7 @@ impl State {
         let outgoing = SendBatch::new(endpoint.config().datagram_len_max);
         Self {
             endpoint,
+            now: Instant::ORIGIN,
             outgoing,
             // A socket that is waited for in the receive call fills no more than one buffer.
             wheel: service.is_none().then(|| RecvBatch::new(1)),
@@ -122,20 +124,22 @@ impl State {
         }
     }
 
-    /// As [`State::settle`], for a call that may wait for others to go with it.
+    /// Counts a call that was started and not sent; says whether it may wait for others to go with it.
     ///
-    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those
-    /// leave together, by sixteens, so that the other side has work early; the first outcome that has to be waited for
-    /// sends them too, and the helper thread does where nobody ever waits.
-    pub(crate) fn settle_started(&mut self, now: Instant, socket: &Socket) {
-        self.held_count += 1;
-        if self.calls.untaken_count() == 0 || self.held_count >= HELD_COUNT_MAX {
-            return self.settle(now, socket);
-        }
-        self.held_until.get_or_insert(now.saturating_add(HELD_TIME_MAX));
+    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave
+    /// together, in slices, so that the other side has work early.
+    pub(crate) fn hold_started(&mut self) -> bool {
+        !self.fills_slice() && self.calls.untaken_count() > 0
     }
 
-    /// Says whether calls are held back for others to go with them.
+    /// Counts a call or reply that was given to the endpoint and not sent; says whether there are enough of them to be sent before
+    /// more is done.
+    pub(crate) fn fills_slice(&mut self) -> bool {
+        self.held_count += 1;
+        self.held_count >= self.endpoint.slice_count()
+    }
+
+    /// Says whether something is held back for others to go with it.
     pub(crate) fn is_holding(&self) -> bool {
         self.held_until.is_some()
     }
@@ -347,9 +351,3 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
         (one, other) => one.or(other),
     }
 }
-
-/// Calls that leave together at most while their starter is busy; our choice: with so few, both sides stay awake.
-const HELD_COUNT_MAX: usize = 16;
-
-/// How long a started call is held at most; our choice. Only who never waits notices.
-const HELD_TIME_MAX: Duration = Duration::from_millis(1);
