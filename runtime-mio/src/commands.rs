@@ -19,7 +19,8 @@ impl Endpoint {
     /// # Errors
     /// [`OpenError`]; nothing has changed then.
     pub fn peer(&mut self, address: SocketAddr) -> Result<PeerId, OpenError> {
-        self.core.peer(self.now(), &Remote { address, identity: &[] })
+        let now = self.moment();
+        self.core.peer(now, &Remote { address, identity: &[] })
     }
 
     /// Sends a message; `Event::MessageAcknowledged` or `Event::MessageFailed` tells what became of it.
@@ -27,7 +28,8 @@ impl Endpoint {
     /// # Errors
     /// [`SendError`]; nothing has changed then.
     pub fn send(&mut self, peer: PeerId, message: Message<'_>) -> Result<SendId, SendError> {
-        self.core.send(self.now(), peer, message)
+        let now = self.moment();
+        self.core.send(now, peer, message)
     }
 
     /// Begins a message whose length is not known yet; write it with [`Endpoint::write`] and end it with [`Endpoint::finish`].
@@ -40,7 +42,8 @@ impl Endpoint {
         delivery: Delivery,
         priority: u8,
     ) -> Result<(SendId, StreamId), SendError> {
-        self.core.open_stream(self.now(), peer, delivery, priority)
+        let now = self.moment();
+        self.core.open_stream(now, peer, delivery, priority)
     }
 
     /// Writes as much of `octets` to a stream as there is room for; `Event::Writable` tells when there is more.
@@ -48,7 +51,8 @@ impl Endpoint {
     /// # Errors
     /// [`StreamError`]; nothing was written.
     pub fn write(&mut self, stream: StreamId, octets: &[u8]) -> Result<usize, StreamError> {
-        self.core.write(self.now(), stream, octets)
+        let now = self.moment();
+        self.core.write(now, stream, octets)
     }
 
     /// Ends a stream that we write: the other side learns that this was all.
@@ -56,7 +60,8 @@ impl Endpoint {
     /// # Errors
     /// [`StreamError`] if it is over already.
     pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamError> {
-        self.core.finish(self.now(), stream)
+        let now = self.moment();
+        self.core.finish(now, stream)
     }
 
     /// Reads from a stream into `out`, which must not be empty.
@@ -64,7 +69,8 @@ impl Endpoint {
     /// # Errors
     /// [`StreamError`]; the stream is over then.
     pub fn read(&mut self, stream: StreamId, out: &mut [u8]) -> Result<Streamed, StreamError> {
-        self.core.read(self.now(), stream, out)
+        let now = self.moment();
+        self.core.read(now, stream, out)
     }
 
     /// Gives up a stream, in whichever direction: the other side is told.
@@ -72,7 +78,8 @@ impl Endpoint {
     /// # Errors
     /// [`StreamError`] if it is over already.
     pub fn abandon(&mut self, stream: StreamId) -> Result<(), StreamError> {
-        self.core.abandon(self.now(), stream)
+        let now = self.moment();
+        self.core.abandon(now, stream)
     }
 
     /// Gives up a message of which not all was acknowledged.
@@ -80,7 +87,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if its end has been told.
     pub fn cancel_send(&mut self, send: SendId) -> Result<(), StaleId> {
-        self.core.cancel_send(self.now(), send)
+        let now = self.moment();
+        self.core.cancel_send(now, send)
     }
 
     /// Asks to be told, by `Event::Flushed`, when everything that was accepted for a peer until here is acknowledged.
@@ -88,7 +96,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if the peer is gone.
     pub fn flush(&mut self, peer: PeerId) -> Result<(), StaleId> {
-        self.core.flush(self.now(), peer)
+        let now = self.moment();
+        self.core.flush(now, peer)
     }
 
     /// Makes a call; `Event::CallEnded` tells its outcome.
@@ -96,7 +105,9 @@ impl Endpoint {
     /// # Errors
     /// [`CallError`]; nothing has changed then.
     pub fn call(&mut self, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
-        self.core.call(self.now(), peer, request)
+        let now = self.moment();
+        self.unsent_count += 1;
+        self.core.call(now, peer, request)
     }
 
     /// Returns the streams beside a call that we make: from us, and to us, as its request asked for them.
@@ -115,7 +126,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if the call is over.
     pub fn cancel(&mut self, call: CallId) -> Result<(), StaleId> {
-        self.core.cancel(self.now(), call)
+        let now = self.moment();
+        self.core.cancel(now, call)
     }
 
     /// Asks the callee what became of a call whose outcome is unknown, and closes its number if it has not begun. Another
@@ -124,7 +136,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if the call is not one whose outcome is unknown and can be learnt.
     pub fn resolve(&mut self, call: CallId, timeout: Duration) -> Result<(), StaleId> {
-        self.core.resolve(self.now(), call, timeout)
+        let now = self.moment();
+        self.core.resolve(now, call, timeout)
     }
 
     /// Lets go of a call whose outcome is unknown, which can then not be resolved any more.
@@ -132,7 +145,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if it is not such a call.
     pub fn forget(&mut self, call: CallId) -> Result<(), StaleId> {
-        self.core.forget(self.now(), call)
+        let now = self.moment();
+        self.core.forget(now, call)
     }
 
     /// Returns the octets of a message, request or reply that arrived in one piece.
@@ -156,7 +170,8 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if it was released before.
     pub fn release(&mut self, message: MessageId) -> Result<(), StaleId> {
-        self.core.release(self.now(), message)
+        let now = self.moment();
+        self.core.release(now, message)
     }
 
     /// Returns what is known of a call of a peer.
@@ -172,7 +187,8 @@ impl Endpoint {
     /// # Errors
     /// [`ReplyError::Expired`] if the deadline has passed, [`ReplyError::Stale`] if the caller cancelled: the handler must not run.
     pub fn begin(&mut self, call: IncomingCallId) -> Result<(), ReplyError> {
-        self.core.begin(self.now(), call)
+        let now = self.moment();
+        self.core.begin(now, call)
     }
 
     /// Says how far the handler is; the caller learns it when it asks.
@@ -196,7 +212,9 @@ impl Endpoint {
         body: &[u8],
         metadata: &[u8],
     ) -> Result<(), ReplyError> {
-        self.core.reply(self.now(), call, status, body, metadata)
+        let now = self.moment();
+        self.unsent_count += 1;
+        self.core.reply(now, call, status, body, metadata)
     }
 
     /// Refuses a call that has not begun: the caller learns that it never will.
@@ -204,7 +222,8 @@ impl Endpoint {
     /// # Errors
     /// [`ReplyError::Stale`] if it is over or has begun.
     pub fn refuse(&mut self, call: IncomingCallId, why: wire::NotExecuted) -> Result<(), ReplyError> {
-        self.core.refuse(self.now(), call, why)
+        let now = self.moment();
+        self.core.refuse(now, call, why)
     }
 
     /// Closes the conversation and the session with a peer, with a number of the application's own; what is open ends.
@@ -212,13 +231,15 @@ impl Endpoint {
     /// # Errors
     /// [`StaleId`] if the peer is gone.
     pub fn close(&mut self, peer: PeerId, code: u64) -> Result<(), StaleId> {
-        self.core.close(self.now(), peer, code)
+        let now = self.moment();
+        self.core.close(now, peer, code)
     }
 
     /// Closes the conversations and sessions with all peers, as [`Endpoint::close`] does with one. Dropping the endpoint does so,
     /// too, and sends what it can.
     pub fn close_all(&mut self, code: u64) {
-        self.core.close_all(self.now(), code);
+        let now = self.moment();
+        self.core.close_all(now, code);
     }
 
     /// Says whether no call of a peer waits or runs, and all that was sent is acknowledged but refusals: after
@@ -230,12 +251,14 @@ impl Endpoint {
 
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
     pub fn drain(&mut self) {
-        self.core.drain(self.now())
+        let now = self.moment();
+        self.core.drain(now)
     }
 
     /// Notes that our own address has changed: sessions that we opened go on in other conversations.
     pub fn handle_address_change(&mut self) {
-        self.core.handle_address_change(self.now())
+        let now = self.moment();
+        self.core.handle_address_change(now)
     }
 
     /// Returns what was counted since the start.

@@ -26,11 +26,9 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
     let mut service = Service::default();
     loop {
         turns.turn().map_err(|error| broken(&error))?;
-        let mut event_count = 0;
         while let Some(event) = turns.endpoint.poll_event() {
             service.handle(&mut turns.endpoint, event);
-            event_count += 1;
-            turns.transmit_some(event_count)?;
+            turns.endpoint.transmit_slice().map_err(|error| broken(&error))?;
         }
     }
 }
@@ -100,14 +98,6 @@ impl Turns {
             self.endpoint.handle_event(event);
         }
         self.endpoint.process()
-    }
-
-    /// Sends what is ready after every sixteenth call or reply, so that the other side has work while the rest is made.
-    fn transmit_some(&mut self, count: u64) -> Result<(), Failure> {
-        if count.is_multiple_of(16) {
-            self.endpoint.transmit().map_err(|error| broken(&error))?;
-        }
-        Ok(())
     }
 }
 
@@ -180,7 +170,7 @@ impl Caller {
             while self.open_count < inflight && limit.left(now, count) > 0 {
                 self.call(ECHO, &arguments, now)?;
                 count += 1;
-                self.turns.transmit_some(count)?;
+                self.turns.endpoint.transmit_slice().map_err(|error| broken(&error))?;
             }
             if self.open_count == 0 {
                 return Ok(count);
