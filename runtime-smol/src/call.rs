@@ -70,16 +70,19 @@ impl Future for Calling<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let (call, target, request) = (&mut this.call, this.target, &this.request);
-        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, clock| match *call {
+        let (node, call, target, request) = (this.node, &mut this.call, this.target, &this.request);
+        let polled = node.poll(&mut this.waiter, cx, |state, waiter| match *call {
             Some(id) => outcome(state, waiter).map(|outcome| Ok((id, outcome))),
-            None => match begin(state, waiter, clock.now(), target, request) {
-                Ok(id) => {
-                    *call = Some(id);
-                    Poll::Pending
+            None => {
+                let now = node.moment(state);
+                match begin(state, waiter, now, target, request) {
+                    Ok(id) => {
+                        *call = Some(id);
+                        Poll::Pending
+                    }
+                    Err(error) => state.refused(waiter, error),
                 }
-                Err(error) => state.refused(waiter, error),
-            },
+            }
         });
         polled.map(|result| match (result, this.call.take()) {
             (Ok(Ok((call, outcome))), _) => conclude(this.node, &mut this.waiter, call, outcome),
@@ -111,8 +114,8 @@ impl Future for Starting<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let (node, target, request) = (this.node, this.target, &this.request);
-        let polled = node.poll(&mut this.waiter, cx, |state, waiter, clock| {
-            let now = clock.now();
+        let polled = node.poll(&mut this.waiter, cx, |state, waiter| {
+            let now = node.read_clock(state);
             match begin(state, waiter, now, target, request) {
                 Ok(call) => {
                     let streams = state.endpoint.call_streams(call).expect("the call has only begun");

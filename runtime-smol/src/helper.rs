@@ -63,7 +63,7 @@ impl Future for Helper {
             if state.failure().is_some() {
                 return Poll::Ready(());
             }
-            let now = node.clock().now();
+            let now = node.read_clock(&mut state);
             if state.promise.is_some_and(|promise| promise.until <= now) {
                 state.settle(node.socket(), now);
             }
@@ -88,7 +88,7 @@ impl Future for Helper {
                 continue;
             }
             state.wheel.give(Some(Driver::Helper));
-            if node.turn(&mut state, now) == Turn::Idle
+            if node.turn(&mut state) == Turn::Idle
                 && node.poll_sleep(&mut state, cx, Some(&mut this.alarm)).is_pending()
             {
                 state.helper.alarm = Some(state.endpoint.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));

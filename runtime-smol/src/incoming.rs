@@ -25,7 +25,7 @@ pub struct Incoming {
     upward: Option<StreamId>,
     downward: Option<StreamId>,
     waiter: Waiter,
-    is_answered: bool,
+    is_over: bool,
 }
 
 /// Says why a call is refused before its handler begins.
@@ -35,7 +35,11 @@ impl Incoming {
     /// Begins the next call that `admit` does not refuse.
     pub(crate) fn next(node: &Arc<Node>, admit: Option<&Admit>) -> Option<Self> {
         let mut state = node.lock();
-        let now = node.clock().now();
+        if state.calls.is_empty() {
+            return None;
+        }
+        // The handler before may have taken long.
+        let now = node.read_clock(&mut state);
         while let Some(call) = state.calls.pop_front() {
             // What was cancelled or has expired since is gone.
             let Ok(known) = state.endpoint.incoming_call(call) else { continue };
@@ -51,7 +55,7 @@ impl Incoming {
             let waiter = Waiter::new(&mut state.waiters);
             state.watch(Watched::Incoming(call), &waiter);
             let node = Arc::clone(node);
-            return Some(Self { node, call, peer, procedure, deadline, upward, downward, waiter, is_answered: false });
+            return Some(Self { node, call, peer, procedure, deadline, upward, downward, waiter, is_over: false });
         }
         None
     }
@@ -119,7 +123,7 @@ impl Incoming {
     /// Waits until the caller wants no answer any more, which may never happen.
     pub async fn cancelled(&mut self) {
         core::future::poll_fn(|cx| {
-            self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, waiter, _| {
+            self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, waiter| {
                 match state.waiters.news(waiter.key) {
                     Some(_) => Poll::Ready(()),
                     None => Poll::Pending,
@@ -154,19 +158,16 @@ impl Incoming {
     }
 
     fn answer(mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
-        let result = self.node.command(|state, now| state.endpoint.reply(now, self.call, answer, octets, &[]));
-        // What is too large is still to be answered, by `drop`.
-        self.is_answered = !matches!(result, Err(ReplyError::TooLarge { .. }));
-        result
+        self.end(answer, octets)
     }
-}
 
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.node.leave(&self.waiter, |state, now| {
-            state.unwatch(Watched::Incoming(self.call));
-            if !self.is_answered {
-                // Stale if the caller is gone.
+    /// Answers, and gives back what the call has held.
+    fn end(&mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
+        self.is_over = true;
+        self.node.command(|state, now| {
+            let replied = state.endpoint.reply(now, self.call, answer, octets, &[]);
+            if matches!(replied, Err(ReplyError::TooLarge { .. })) {
+                // The handler ran, and its result cannot be told.
                 let _ = state.endpoint.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
             }
             // The answer has ended the other one.
@@ -176,7 +177,19 @@ impl Drop for Incoming {
             if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
                 state.wake_streams();
             }
-        });
+            state.unwatch(Watched::Incoming(self.call));
+            self.node.vacate(state, &self.waiter);
+            replied
+        })
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // Stale if the caller is gone.
+            let _ = self.end(Answer::HandlerFailed, &[]);
+        }
     }
 }
 

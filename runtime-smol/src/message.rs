@@ -77,8 +77,8 @@ impl Future for Sending<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let (target, message, node) = (this.target, &this.message, this.node);
-        let polled = node.poll(&mut this.waiter, cx, |state, waiter, clock| {
-            let now = clock.now();
+        let polled = node.poll(&mut this.waiter, cx, |state, waiter| {
+            let now = node.read_clock(state);
             let sent = target.find(state, now).and_then(|peer| state.endpoint.send(now, peer, message.clone()));
             match sent {
                 Ok(message) => {
@@ -119,7 +119,7 @@ impl Future for Sent {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let polled = this.node.poll_for(&mut this.node.lock(), &mut this.waiter, cx, |state, waiter, _| {
+        let polled = this.node.poll_for(&mut this.node.lock(), &mut this.waiter, cx, |state, waiter| {
             match state.waiters.news(waiter.key) {
                 Some(News::Acknowledged) => Poll::Ready(Ok(())),
                 Some(_) => Poll::Ready(Err(SentError::Failed)),
@@ -141,9 +141,9 @@ impl Future for Flushing<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let target = this.target;
-        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, clock| {
-            let now = clock.now();
+        let (node, target) = (this.node, this.target);
+        let polled = node.poll(&mut this.waiter, cx, |state, waiter| {
+            let now = node.read_clock(state);
             if !state.flushes.iter().any(|flush| flush.waiter == waiter.key) {
                 // The end of an earlier flush that nobody was told of yet is not ours.
                 state.dispatch(now);
@@ -185,7 +185,7 @@ impl<T> Future for Taking<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let arrivals = this.arrivals;
-        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, _| match arrivals(state).take(waiter.key) {
+        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter| match arrivals(state).take(waiter.key) {
             Some(arrived) => Poll::Ready(arrived),
             None => Poll::Pending,
         });

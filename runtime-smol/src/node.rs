@@ -63,25 +63,40 @@ impl Node {
         self.clock
     }
 
+    /// Reads the clock.
+    pub(crate) fn read_clock(&self, state: &mut State) -> Instant {
+        state.now = self.clock.now();
+        state.now
+    }
+
+    /// Returns the moment at which something is asked for: that of what it will leave with.
+    pub(crate) fn moment(&self, state: &mut State) -> Instant {
+        if state.promise.is_some() { state.now } else { self.read_clock(state) }
+    }
+
     /// Runs a command that has an answer at once, and sends what it gives rise to.
     pub(crate) fn command<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = self.clock.now();
-        let value = work(&mut state, now);
-        if !state.is_serving {
-            state.settle(self.socket(), now);
-            self.rouse(&mut state);
+        if state.is_serving {
+            let now = state.now;
+            return work(&mut state, now);
         }
+        let now = self.read_clock(&mut state);
+        let value = work(&mut state, now);
+        state.settle(self.socket(), now);
+        self.rouse(&mut state);
         value
     }
 
     /// Runs a command that nobody waits for. If something is to be sent already, whoever asked for that sends this, too.
     pub(crate) fn command_aside<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = self.clock.now();
         let has_transmit = state.endpoint.has_transmit();
+        // It is late by as long as nobody has looked at the clock, and nobody minds.
+        let now = state.now;
         let value = work(&mut state, now);
         if !has_transmit && !state.is_serving {
+            let now = if state.endpoint.has_transmit() { self.read_clock(&mut state) } else { now };
             state.settle(self.socket(), now);
         }
         self.rouse(&mut state);
@@ -96,7 +111,7 @@ impl Node {
         &self,
         waiter: &mut Option<Waiter>,
         cx: &mut Context<'_>,
-        attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
+        attempt: impl FnMut(&mut State, &mut Waiter) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         let mut state = self.lock();
         let waiter = waiter.get_or_insert_with(|| Waiter::new(&mut state.waiters));
@@ -109,7 +124,7 @@ impl Node {
         state: &mut State,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
+        attempt: impl FnMut(&mut State, &mut Waiter) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         let polled = self.poll_on(state, waiter, cx, attempt);
         if polled.is_ready() {
@@ -125,7 +140,7 @@ impl Node {
         state: &mut State,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&mut State, &mut Waiter, Clock) -> Poll<T>,
+        mut attempt: impl FnMut(&mut State, &mut Waiter) -> Poll<T>,
     ) -> Poll<Result<T, Failed>> {
         state.waiters.quiet(waiter.key);
         let mut has_woken = false;
@@ -133,7 +148,7 @@ impl Node {
             if state.failure().is_some() {
                 return Poll::Ready(Err(Failed));
             }
-            if let Poll::Ready(value) = attempt(state, waiter, self.clock) {
+            if let Poll::Ready(value) = attempt(state, waiter) {
                 return Poll::Ready(Ok(value));
             }
             // Those whom the last turn has woken ask before more is taken in: so both sides stay awake.
@@ -141,16 +156,17 @@ impl Node {
             match part {
                 Part::Drive => {
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
-                    let turn = self.turn(state, self.clock.now());
+                    let turn = self.turn(state);
                     has_woken = state.waiters.woken_count() > 0;
                     if turn == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
                         continue;
                     }
                 }
-                Part::Send => state.settle(self.socket(), self.clock.now()),
+                Part::Send => self.settle(state),
                 Part::Wait => {}
                 Part::Yield => {
-                    state.promise(waiter.key, self.clock.now());
+                    self.read_clock(state);
+                    state.promise(waiter.key);
                     break;
                 }
             }
@@ -188,14 +204,21 @@ impl Node {
         let mut state = self.lock();
         if !state.wheel.is_with_other(waiter.key) {
             state.wheel.give(Some(Driver::Waiter(waiter.key)));
-            self.turn(&mut state, self.clock.now());
+            self.turn(&mut state);
         }
     }
 
     /// Looks after everything once; see [`State::turn`].
-    pub(crate) fn turn(&self, state: &mut State, now: Instant) -> Turn {
+    pub(crate) fn turn(&self, state: &mut State) -> Turn {
         self.bell.silence();
+        let now = self.read_clock(state);
         state.turn(self.socket(), now)
+    }
+
+    /// Tells what has happened, and sends what is ready.
+    pub(crate) fn settle(&self, state: &mut State) {
+        let now = self.read_clock(state);
+        state.settle(self.socket(), now);
     }
 
     /// Has the task of the driver woken when there is something to do; ready if there is already. The helper comes with an alarm of
@@ -238,10 +261,15 @@ impl Node {
     pub(crate) fn leave(&self, waiter: &Waiter, work: impl FnOnce(&mut State, Instant)) {
         self.command_aside(|state, now| {
             work(state, now);
-            state.waiters.remove(waiter.key);
-            state.leave_room(waiter);
-            self.retire(state, waiter.key);
+            self.vacate(state, waiter);
         });
+    }
+
+    /// Gives a future's place back.
+    pub(crate) fn vacate(&self, state: &mut State, waiter: &Waiter) {
+        state.waiters.remove(waiter.key);
+        state.leave_room(waiter);
+        self.retire(state, waiter.key);
     }
 
     /// Lets another future drive if this one did, or nobody does, and keeps what it has promised.
@@ -256,7 +284,7 @@ impl Node {
             is_last = was_driver && next.is_none();
         }
         if is_last || state.promise.is_some_and(|promise| promise.by == key) {
-            state.settle(self.socket(), self.clock.now());
+            self.settle(state);
         }
     }
 

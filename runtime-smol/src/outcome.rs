@@ -161,7 +161,7 @@ impl Future for Ending {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let Some(call) = this.call else { return Poll::Ready(Err(CallError::Refused(SendError::Stale))) };
-        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter, _| outcome(state, waiter));
+        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter| outcome(state, waiter));
         polled.map(|result| {
             this.call = None;
             // Or the socket came to its end.

@@ -87,9 +87,14 @@ where
 
     /// Polls handlers, begins some, and sends in one go what they answered; false if there was nothing to do.
     fn answer(&mut self) -> bool {
-        self.node.lock().is_serving = true;
+        let slice_count = {
+            let mut state = self.node.lock();
+            self.node.read_clock(&mut state);
+            state.is_serving = true;
+            state.endpoint.slice_count()
+        };
         let mut is_idle = !self.poll_handlers();
-        for _ in 0..CALL_COUNT_MAX {
+        for _ in 0..slice_count {
             if self.vacant.is_empty() {
                 break;
             }
@@ -97,7 +102,10 @@ where
             is_idle = false;
             self.begin(call);
         }
-        self.node.command(|state, _| state.is_serving = false);
+        let mut state = self.node.lock();
+        state.is_serving = false;
+        self.node.settle(&mut state);
+        self.node.rouse(&mut state);
         !is_idle
     }
 
@@ -155,7 +163,7 @@ where
             }
             let has_room = !this.vacant.is_empty();
             let mut state = this.node.lock();
-            let polled = this.node.poll_on(&mut state, &mut this.waiter, cx, |state, _, _| {
+            let polled = this.node.poll_on(&mut state, &mut this.waiter, cx, |state, _| {
                 let has_call = has_room && !state.calls.is_empty();
                 if has_call || this.alert.is_raised.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
             });
@@ -227,10 +235,6 @@ impl Alert {
         }
     }
 }
-
-/// Calls that begin before what they gave is sent, so that both sides stay awake; our choice, from a measurement: 4 times the calls
-/// of one datagram at a time.
-const CALL_COUNT_MAX: usize = 16;
 
 /// Times that one poll may answer before other tasks get their turn; our choice.
 const ROUND_COUNT_MAX: usize = 16;

@@ -119,7 +119,7 @@ impl Future for Draining<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = self.node.poll(&mut self.waiter, cx, |state, waiter, _| {
+        let polled = self.node.poll(&mut self.waiter, cx, |state, waiter| {
             if state.endpoint.is_drained() {
                 return Poll::Ready(());
             }

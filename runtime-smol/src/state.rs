@@ -21,6 +21,8 @@ use crate::wheel::{Promise, Wheel};
 /// The endpoint, who is told what of it, and what goes to and comes from the socket.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint<'static>,
+    /// What the clock showed when it was read last: what is done in one go is done at one moment.
+    pub(crate) now: Instant,
     pub(crate) waiters: Waiters,
     /// Who is told what becomes of an exchange, by its index. `None`: nobody wants to know, or has been told.
     watchers: Box<[Option<(Watched, Key)>]>,
@@ -82,6 +84,7 @@ impl State {
         let storage = Storage::owned(&config);
         Ok(Self {
             endpoint: Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+            now: Instant::ORIGIN,
             waiters: Waiters::new(),
             watchers,
             streams: HashMap::new(),
@@ -303,8 +306,8 @@ impl State {
     }
 
     /// Notes that a future asks its executor for another turn, to send what all have asked for by then.
-    pub(crate) fn promise(&mut self, by: Key, now: Instant) {
-        let until = now.saturating_add(DRIVER_DELAY_MAX);
+    pub(crate) fn promise(&mut self, by: Key) {
+        let until = self.now.saturating_add(DRIVER_DELAY_MAX);
         self.promise = Some(Promise { by, until });
         self.rouse_helper(until);
     }

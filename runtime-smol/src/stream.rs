@@ -128,13 +128,13 @@ impl End {
         cx: &mut Context<'_>,
         mut step: impl FnMut(&mut State, StreamId, Instant) -> Result<Poll<T>, StreamError>,
     ) -> Poll<io::Result<T>> {
-        let (stream, socket) = (self.stream, self.node.socket());
-        let polled = self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, _, clock| {
-            let now = clock.now();
+        let (stream, node) = (self.stream, &self.node);
+        let polled = node.poll_for(&mut node.lock(), &mut self.waiter, cx, |state, _| {
+            let now = node.read_clock(state);
             match step(state, stream, now) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(value)) => {
-                    state.settle(socket, now);
+                    state.settle(node.socket(), now);
                     Poll::Ready(Ok(value))
                 }
                 Err(error) => Poll::Ready(Err(error)),
