@@ -92,6 +92,7 @@ impl Peer {
         let id = self.id(state, now)?;
         let call = state.endpoint.call(now, id, request.clone())?;
         state.calls.follow(call);
+        state.unsent_count += 1;
         Ok(call)
     }
 }

@@ -3,12 +3,12 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
-use std::sync::MutexGuard;
 use std::thread;
 
+use crate::locked::Locked;
 use crate::node::{Node, Threads};
 use crate::options::Options;
-use crate::state::{State, Watch, earlier};
+use crate::state::{Watch, earlier};
 
 /// Opens a node that only calls.
 pub(crate) fn open(address: SocketAddr, options: &Options) -> io::Result<Threads> {
@@ -47,7 +47,7 @@ impl Node {
     }
 
     /// Looks once at the socket, unless somebody drives, and at the deadlines; says whether something arrived.
-    fn look<'n>(&'n self, mut state: MutexGuard<'n, State>) -> (MutexGuard<'n, State>, bool) {
+    fn look<'n>(&'n self, mut state: Locked<'n>) -> (Locked<'n>, bool) {
         let mut has_received = false;
         if let Some(mut wheel) = state.wheel.take() {
             state.driver = Watch::Awake;
@@ -88,6 +88,7 @@ mod tests {
     use posthaste_core::Config;
     use posthaste_core::endpoint::{Answer, Delivery, Request};
 
+    use crate::state::State;
     use crate::{Client, Incoming, Server};
 
     use super::*;

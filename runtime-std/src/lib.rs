@@ -30,7 +30,7 @@
 //! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:
 //! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`; `peer`;
 //! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
-//! - what the threads share under one lock: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
+//! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -41,6 +41,7 @@ mod error;
 mod handler;
 mod helper;
 mod ledger;
+mod locked;
 mod message;
 mod node;
 mod options;

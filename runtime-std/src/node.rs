@@ -11,13 +11,14 @@ use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::{Config, Endpoint, Instant, Storage};
 use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 
 use crate::error::Vain;
+use crate::locked::Locked;
 use crate::options::Options;
 use crate::service::Service;
 use crate::state::{State, Watch, earlier};
@@ -59,9 +60,8 @@ impl Node {
         Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new(), interrupt: Interrupt::new()? }))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is our own mistake, and the endpoint's contract does not depend on who made it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked::new(&self.state)
     }
 
     /// Reads the clock.
@@ -87,7 +87,7 @@ impl Node {
 
     /// Sends a call that was started, unless it may wait for others to go with it.
     pub(crate) fn send_started(&self, state: &mut State) {
-        if state.hold_started() {
+        if state.may_hold_started() {
             return self.hold(state);
         }
         let now = if state.is_holding() { self.read_clock(state) } else { state.now };
@@ -121,7 +121,7 @@ impl Node {
     /// As [`Node::wait`], from a moment at which the caller has the lock and has read the clock.
     pub(crate) fn wait_locked<'n, T>(
         &'n self,
-        mut state: MutexGuard<'n, State>,
+        mut state: Locked<'n>,
         interest: Interest,
         until: Option<Instant>,
         mut ready: impl FnMut(&mut State, Instant) -> Option<T>,
@@ -137,7 +137,11 @@ impl Node {
             if until.is_some_and(|until| until <= now) {
                 break Err(Vain::TimedOut);
             }
-            state.settle(now, &self.socket);
+            if state.is_sent_by_others() {
+                state.hear(now);
+            } else {
+                state.settle(now, &self.socket);
+            }
             // The events may have brought it.
             if let Some(result) = ready(&mut state, now) {
                 break Ok(result);
@@ -154,11 +158,11 @@ impl Node {
     /// Sleeps once in the socket, and hands what arrived to the endpoint. Reads the clock afterwards.
     fn drive<'n>(
         &'n self,
-        mut state: MutexGuard<'n, State>,
+        mut state: Locked<'n>,
         mut wheel: RecvBatch,
         now: Instant,
         until: Option<Instant>,
-    ) -> MutexGuard<'n, State> {
+    ) -> Locked<'n> {
         let until = earlier(state.deadline(), until);
         state.quiet_at = None;
         state.driver = Watch::Until(until);
@@ -192,16 +196,18 @@ impl Node {
     /// Sleeps until somebody else brings what is waited for, or hands over the wheel. Reads the clock afterwards.
     fn sleep<'n>(
         &'n self,
-        mut state: MutexGuard<'n, State>,
+        mut state: Locked<'n>,
         interest: Interest,
         now: Instant,
         until: Option<Instant>,
-    ) -> MutexGuard<'n, State> {
+    ) -> Locked<'n> {
         let is_server =
             state.service.is_some() && self.helper.get().is_some_and(|it| it.id() == thread::current().id());
         assert!(!is_server, "an inline handler waits for what only its own thread can receive");
+        if !state.is_sent_by_others() {
+            self.watch(&mut state);
+        }
         state.waiters.register(interest);
-        self.watch(&mut state);
         drop(state);
         match until {
             Some(until) => thread::park_timeout(until.saturating_since(now)),
@@ -213,8 +219,11 @@ impl Node {
         state
     }
 
-    /// Sends what is left, and sees that somebody goes on.
+    /// Sends what is left, and sees that somebody goes on, unless others are about to.
     fn leave(&self, state: &mut State) {
+        if state.is_sent_by_others() {
+            return;
+        }
         if !state.is_holding() {
             let now = state.now;
             state.settle(now, &self.socket);

@@ -5,11 +5,11 @@ use core::error::Error;
 use core::fmt;
 use core::mem;
 use core::time::Duration;
-use std::sync::MutexGuard;
 
 use posthaste_core::endpoint::SendError;
 use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
 
+use crate::locked::Locked;
 use crate::node::Node;
 use crate::state::State;
 use crate::waiters::Interest;
@@ -100,7 +100,7 @@ impl fmt::Debug for Unresolved {
 /// Waits for the end of a call, and writes its reply over `reply`, from a moment at which the caller has read the clock.
 pub(crate) fn await_end<'n>(
     node: &'n Arc<Node>,
-    state: MutexGuard<'n, State>,
+    state: Locked<'n>,
     call: CallId,
     reply: &mut Vec<u8>,
 ) -> Result<(), CallError> {

@@ -6,7 +6,6 @@ use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use std::io;
 use std::panic::catch_unwind;
-use std::sync::MutexGuard;
 use std::thread;
 
 use posthaste_core::IncomingCallId;
@@ -14,6 +13,7 @@ use posthaste_core::endpoint::{Answer, ReplyError};
 use posthaste_udp::RecvBatch;
 
 use crate::handler::{Handler, Incoming};
+use crate::locked::Locked;
 use crate::node::{Node, Threads};
 use crate::options::Options;
 use crate::service::{Desk, Execution, Service};
@@ -100,7 +100,7 @@ impl<'t> Serving<'t> {
     }
 
     /// Runs the handlers of the calls that arrived for the thread that receives.
-    fn answer_inline(self, mut state: MutexGuard<'t, State>) -> MutexGuard<'t, State> {
+    fn answer_inline(self, mut state: Locked<'t>) -> Locked<'t> {
         let now = state.now;
         state.hear(now);
         let Some(mut desk) = state.service.as_mut().filter(|service| service.has_inline()).map(Service::take_desk)
@@ -109,7 +109,8 @@ impl<'t> Serving<'t> {
         };
         while let Some(call) = state.service.as_mut().and_then(Service::next_inline) {
             state = self.answer(state, call, &mut desk, Execution::Inline);
-            if state.fills_slice() {
+            state.unsent_count += 1;
+            if state.is_slice_full() {
                 // The caller has work while the rest is done here.
                 let now = self.node.read_clock(&mut state);
                 state.settle(now, &self.node.socket);
@@ -120,13 +121,7 @@ impl<'t> Serving<'t> {
     }
 
     /// Runs the handler of a call at a desk, without the lock, and gives its reply to the endpoint.
-    fn answer(
-        self,
-        mut state: MutexGuard<'t, State>,
-        call: IncomingCallId,
-        desk: &mut Desk,
-        execution: Execution,
-    ) -> MutexGuard<'t, State> {
+    fn answer(self, mut state: Locked<'t>, call: IncomingCallId, desk: &mut Desk, execution: Execution) -> Locked<'t> {
         let mut reply = mem::take(&mut desk.reply);
         if let Some(incoming) = Incoming::begin(self.node, &mut state, call, desk) {
             drop(state);

@@ -34,7 +34,8 @@ pub(crate) struct State {
     pub(crate) calls: Ledger,
     /// When what is ready and was not sent must go.
     pub(crate) held_until: Option<Instant>,
-    held_count: usize,
+    /// Calls and replies that were given to the endpoint since it sent last.
+    pub(crate) unsent_count: usize,
     peers: Vec<PeerSlot>,
     /// Messages that arrived and wait for someone to receive them.
     pub(crate) messages: VecDeque<(PeerId, MessageId, Option<u64>)>,
@@ -100,7 +101,7 @@ impl State {
             is_listening: false,
             calls: Ledger::default(),
             held_until: None,
-            held_count: 0,
+            unsent_count: 0,
             peers: Vec::new(),
             messages: VecDeque::new(),
             streams: VecDeque::new(),
@@ -116,7 +117,7 @@ impl State {
         self.hear(now);
         self.waiters.wake(Interest::Drained);
         self.held_until = None;
-        self.held_count = 0;
+        self.unsent_count = 0;
         if let Err(error) = self.transmit(now, socket)
             && error.kind() != io::ErrorKind::WouldBlock
         {
@@ -124,19 +125,23 @@ impl State {
         }
     }
 
-    /// Counts a call that was started and not sent; says whether it may wait for others to go with it.
+    /// Says whether a call that was started may wait for others to go with it.
     ///
     /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave
     /// together, in slices, so that the other side has work early.
-    pub(crate) fn hold_started(&mut self) -> bool {
-        !self.fills_slice() && self.calls.untaken_count() > 0
+    pub(crate) fn may_hold_started(&self) -> bool {
+        self.calls.untaken_count() > 0 && !self.is_slice_full()
     }
 
-    /// Counts a call or reply that was given to the endpoint and not sent; says whether there are enough of them to be sent before
-    /// more is done.
-    pub(crate) fn fills_slice(&mut self) -> bool {
-        self.held_count += 1;
-        self.held_count >= self.endpoint.slice_count()
+    /// Says whether threads that were woken will have the lock in a moment: most likely they make their next calls, and all of
+    /// these leave together. The last of them sends.
+    pub(crate) fn is_sent_by_others(&self) -> bool {
+        self.waiters.woken_count() > 0 && !self.is_slice_full()
+    }
+
+    /// Says whether so many calls and replies were given to the endpoint that they are to be sent before more is done.
+    pub(crate) fn is_slice_full(&self) -> bool {
+        self.unsent_count >= self.endpoint.slice_count()
     }
 
     /// Says whether something is held back for others to go with it.
@@ -239,9 +244,9 @@ impl State {
         }
     }
 
-    /// Wakes one of those who wait if nobody has the wheel.
+    /// Wakes one of those who wait if nobody has the wheel: one is enough, and who is awake takes it anyway.
     pub(crate) fn hand_over(&mut self) {
-        if self.wheel.is_some() {
+        if self.wheel.is_some() && self.waiters.woken_count() == 0 {
             self.waiters.wake_one();
         }
     }
@@ -252,7 +257,7 @@ impl State {
             match event {
                 Event::CallEnded { call, outcome } => {
                     self.end_call(now, call, outcome);
-                    self.waiters.wake(Interest::Room);
+                    self.waiters.wake_for_end(call);
                     if !matches!(outcome, Outcome::Ok(_)) {
                         self.waiters.wake_streams();
                     }
@@ -306,10 +311,8 @@ impl State {
 
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
         if !self.calls.end(call, outcome) {
-            return self.dispose(now, call, outcome);
+            self.dispose(now, call, outcome);
         }
-        self.waiters.wake(Interest::Call(call));
-        self.waiters.wake(Interest::AnyCall);
     }
 
     /// Finds somebody to run the handler of a call, or refuses it.

@@ -1,6 +1,6 @@
 //! The threads that sleep until something is there, and what each of them waits for.
 
-use std::thread::{self, Thread};
+use std::thread::{self, Thread, ThreadId};
 
 use posthaste_core::{CallId, PeerId, StreamId};
 
@@ -24,34 +24,57 @@ pub(crate) enum Interest {
 }
 
 /// The threads of a node that wait while another one drives.
-pub(crate) struct Waiters(Vec<Waiter>);
+pub(crate) struct Waiters {
+    entries: Vec<Waiter>,
+    /// Those that were woken and have not risen yet.
+    woken_count: usize,
+    /// Those of them that are to be unparked when the lock is given back.
+    parked_count: usize,
+}
 
 struct Waiter {
-    thread: Thread,
+    id: ThreadId,
+    /// `None` once it was unparked.
+    thread: Option<Thread>,
     interest: Interest,
     is_woken: bool,
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(WAITER_COUNT))
+        Self { entries: Vec::with_capacity(WAITER_COUNT), woken_count: 0, parked_count: 0 }
     }
 
     /// Puts the current thread among those who wait.
     pub(crate) fn register(&mut self, interest: Interest) {
-        self.0.push(Waiter { thread: thread::current(), interest, is_woken: false });
+        let thread = thread::current();
+        self.entries.push(Waiter { id: thread.id(), thread: Some(thread), interest, is_woken: false });
     }
 
-    /// Takes the current thread from among those who wait.
+    /// Takes the current thread, which has risen, from among those who wait.
     pub(crate) fn unregister(&mut self) {
         let current = thread::current().id();
-        if let Some(index) = self.0.iter().position(|waiter| waiter.thread.id() == current) {
-            self.0.swap_remove(index);
+        if let Some(index) = self.entries.iter().position(|waiter| waiter.id == current) {
+            let waiter = self.entries.swap_remove(index);
+            self.woken_count -= usize::from(waiter.is_woken);
+            self.parked_count -= usize::from(waiter.is_woken && waiter.thread.is_some());
         }
+    }
+
+    /// Returns how many were woken and have not risen yet: each will have the lock in a moment.
+    pub(crate) const fn woken_count(&self) -> usize {
+        self.woken_count
     }
 
     pub(crate) fn wake(&mut self, interest: Interest) {
         self.wake_where(|waited_for| waited_for == interest);
+    }
+
+    /// Wakes whoever waits for the end of a call, or for what comes with it.
+    pub(crate) fn wake_for_end(&mut self, call: CallId) {
+        self.wake_where(|waited_for| {
+            waited_for == Interest::Call(call) || matches!(waited_for, Interest::AnyCall | Interest::Room)
+        });
     }
 
     /// Wakes whoever waits for a stream: with a session end its streams, and with a call those beside it, and no event tells
@@ -66,26 +89,48 @@ impl Waiters {
 
     /// Wakes one that sleeps, whatever it waits for.
     pub(crate) fn wake_one(&mut self) {
-        if let Some(waiter) = self.0.iter_mut().find(|waiter| !waiter.is_woken) {
-            waiter.wake();
+        if let Some(index) = self.entries.iter().position(|waiter| !waiter.is_woken) {
+            self.wake_at(index);
         }
+    }
+
+    /// Takes some of the threads that were woken and are to be unparked; all of them, unless they are many.
+    pub(crate) fn take_parked(&mut self) -> Option<[Option<Thread>; UNPARKED_COUNT_MAX]> {
+        if self.parked_count == 0 {
+            return None;
+        }
+        let mut parked = self.entries.iter_mut().filter(|waiter| waiter.is_woken).filter_map(|it| it.thread.take());
+        let taken = core::array::from_fn(|_| parked.next());
+        self.parked_count -= taken.iter().flatten().count();
+        Some(taken)
+    }
+
+    /// Says whether somebody is still to be unparked.
+    pub(crate) const fn has_parked(&self) -> bool {
+        self.parked_count > 0
     }
 
     fn wake_where(&mut self, is_meant: impl Fn(Interest) -> bool) {
-        for waiter in self.0.iter_mut().filter(|waiter| is_meant(waiter.interest)) {
-            waiter.wake();
+        if self.woken_count == self.entries.len() {
+            return;
+        }
+        for index in 0..self.entries.len() {
+            if is_meant(self.entries[index].interest) {
+                self.wake_at(index);
+            }
+        }
+    }
+
+    fn wake_at(&mut self, index: usize) {
+        if !core::mem::replace(&mut self.entries[index].is_woken, true) {
+            self.woken_count += 1;
+            self.parked_count += 1;
         }
     }
 }
 
-impl Waiter {
-    fn wake(&mut self) {
-        if !self.is_woken {
-            self.is_woken = true;
-            self.thread.unpark();
-        }
-    }
-}
+/// Threads that are unparked between two holds of the lock at most; our choice: as many as calls that leave together.
+const UNPARKED_COUNT_MAX: usize = 16;
 
 /// Threads that wait at a time before their list has to grow; our choice. Reserved, because even a lone caller waits beside
 /// the helper thread once in many thousand calls.

@@ -1,0 +1,58 @@
+//! The state of a node in the hands of one thread.
+
+use core::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::state::State;
+
+/// The state of a node, as long as no other thread has it.
+///
+/// Threads that are woken meanwhile are unparked when it is given back: earlier, each would run only to find it taken, and sleep
+/// again.
+pub(crate) struct Locked<'n> {
+    mutex: &'n Mutex<State>,
+    /// There until the drop.
+    guard: Option<MutexGuard<'n, State>>,
+}
+
+impl<'n> Locked<'n> {
+    pub(crate) fn new(mutex: &'n Mutex<State>) -> Self {
+        Self { mutex, guard: Some(lock(mutex)) }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.guard.as_ref().expect(HELD)
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.guard.as_mut().expect(HELD)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let mut next = self.guard.take();
+        while let Some(mut state) = next {
+            let parked = state.waiters.take_parked();
+            let has_more = state.waiters.has_parked();
+            drop(state);
+            for thread in parked.into_iter().flatten().flatten() {
+                thread.unpark();
+            }
+            next = has_more.then(|| lock(self.mutex));
+        }
+    }
+}
+
+fn lock(mutex: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A panic under the lock is our own mistake, and the endpoint's contract does not depend on who made it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const HELD: &str = "the state is held until the drop";
