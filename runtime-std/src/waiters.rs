@@ -135,3 +135,34 @@ const UNPARKED_COUNT_MAX: usize = 16;
 /// Threads that wait at a time before their list has to grow; our choice. Reserved, because even a lone caller waits beside
 /// the helper thread once in many thousand calls.
 const WAITER_COUNT: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_woken_is_unparked_once_and_counts_until_it_has_risen() {
+        let mut waiters = Waiters::new();
+        waiters.register(Interest::Room);
+        waiters.wake(Interest::Arrival);
+        assert_eq!((waiters.woken_count(), waiters.take_parked().is_some()), (0, false));
+        waiters.wake(Interest::Room);
+        waiters.wake_all();
+        assert_eq!(waiters.woken_count(), 1);
+        let parked = waiters.take_parked().into_iter().flatten().flatten();
+        assert_eq!(parked.map(|thread| thread.id()).collect::<Vec<_>>(), [thread::current().id()]);
+        assert!(waiters.take_parked().is_none());
+        waiters.unregister();
+        assert_eq!(waiters.woken_count(), 0);
+    }
+
+    #[test]
+    fn whoever_rises_by_itself_needs_no_unparking() {
+        let mut waiters = Waiters::new();
+        waiters.register(Interest::Drained);
+        waiters.wake_one();
+        waiters.unregister();
+        assert!(!waiters.has_parked());
+        assert_eq!(waiters.woken_count(), 0);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a call costs in allocations: nothing, once its buffers are there.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::alloc::System;
+
+use mio::{Events, Interest, Poll, Token};
+use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, PeerId, Request, SocketOptions};
+
+struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(pointer, layout, len) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Calls allocate nothing on either side, whether alone or with others in flight.
+fn main() {
+    for inflight in [1, 64] {
+        let mut turns = Turns::new();
+        // Buffers grow.
+        turns.call(2000, inflight);
+        let before = COUNT.load(Ordering::Relaxed);
+        turns.call(10_000, inflight);
+        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+    }
+}
+
+/// A client and a server in one loop.
+struct Turns {
+    client: Endpoint,
+    server: Endpoint,
+    peer: PeerId,
+    poll: Poll,
+    ready: Events,
+    arguments: Vec<u8>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        let poll = Poll::new().unwrap();
+        let bind = |token| {
+            let address = "127.0.0.1:0".parse().unwrap();
+            let mut endpoint = Endpoint::bind_insecure(address, Config::lan(), &SocketOptions::default()).unwrap();
+            poll.registry().register(&mut endpoint, token, Interest::READABLE).unwrap();
+            endpoint
+        };
+        let (mut client, server) = (bind(CLIENT), bind(Token(1)));
+        let peer = client.peer(server.local_addr()).unwrap();
+        Self { client, server, peer, poll, ready: Events::with_capacity(4), arguments: Vec::new() }
+    }
+
+    /// Makes `count` calls, and keeps `inflight` of them open.
+    fn call(&mut self, count: usize, inflight: usize) {
+        let (mut begun_count, mut ended_count) = (0, 0);
+        while ended_count < count {
+            while begun_count < count && begun_count - ended_count < inflight {
+                self.client.call(self.peer, Request::new(1, 1, 7, &[7; 32])).unwrap();
+                self.client.transmit_slice().unwrap();
+                begun_count += 1;
+            }
+            ended_count += self.turn();
+        }
+    }
+
+    /// Takes one turn of the loop, and returns how many calls ended in it.
+    fn turn(&mut self) -> usize {
+        self.client.transmit().unwrap();
+        self.server.transmit().unwrap();
+        let timeout = [self.client.next_timeout(), self.server.next_timeout()].into_iter().flatten().min();
+        self.poll.poll(&mut self.ready, timeout).unwrap();
+        for event in &self.ready {
+            if event.token() == CLIENT { &mut self.client } else { &mut self.server }.handle_event(event);
+        }
+        self.server.process().unwrap();
+        while let Some(event) = self.server.poll_event() {
+            if let Event::CallReceived { call } = event {
+                self.server.begin(call).unwrap();
+                self.arguments.clear();
+                self.arguments.extend_from_slice(self.server.incoming_call(call).unwrap().arguments);
+                self.server.reply(call, Answer::Ok, &self.arguments, &[]).unwrap();
+            }
+        }
+        self.client.process().unwrap();
+        let mut ended_count = 0;
+        while let Some(event) = self.client.poll_event() {
+            if let Event::CallEnded { outcome, .. } = event {
+                let Outcome::Ok(reply) = outcome else { panic!("{outcome}") };
+                assert_eq!(self.client.payload(reply).unwrap(), [7; 32]);
+                self.client.release(reply).unwrap();
+                ended_count += 1;
+            }
+        }
+        ended_count
+    }
+}
+
+const CLIENT: Token = Token(0);
