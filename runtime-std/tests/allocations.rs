@@ -2,12 +2,15 @@
 //!
 //! All threads count, so this is a program without the threads of a test harness.
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use std::alloc::System;
 
-use posthaste_std::{Answer, Client, Config, Incoming, Inline, Request, Server};
+use posthaste_std::{Answer, Client, Config, Incoming, Inline, Pending, Request, Server};
 
 struct Counting;
 
@@ -37,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A call in a row allocates nothing on either side.
+/// A call in a row allocates nothing on either side, alone or with others in flight.
 fn main() {
     let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
         reply.extend_from_slice(call.arguments());
@@ -59,4 +62,21 @@ fn main() {
         call(10_000);
         assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
     }
+    // Beside each other: how many workers run at a time, each at a desk of its own, is a matter of luck.
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    let mut open = VecDeque::with_capacity(64);
+    let mut reply = Vec::new();
+    let mut call_ahead = |count| {
+        for _ in 0..count {
+            if open.len() == 64 {
+                open.pop_front().map(|pending: Pending| pending.wait_into(&mut reply)).unwrap().unwrap();
+            }
+            open.push_back(client.start(&Request::new(1, 1, 7, &[7; 32])).unwrap());
+        }
+    };
+    call_ahead(2000);
+    let before = COUNT.load(Ordering::Relaxed);
+    call_ahead(10_000);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
 }
