@@ -63,11 +63,18 @@
 //!
 //! A loop that has a core for itself need not sleep at once: it may `poll` with a timeout of zero, again and again for as long
 //! as it likes, before it `poll`s with [`Endpoint::next_timeout`]. What arrives meanwhile finds it awake.
+//!
+//! # `Bytes`
+//!
+//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
+//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory.
 #![forbid(unsafe_code)]
 
 mod commands;
 mod endpoint;
 
+#[cfg(feature = "bytes")]
+pub use bytes::Bytes;
 pub use endpoint::{BindError, Endpoint};
 pub use posthaste_core::endpoint::{
     Answer, Body, CallError, Counters, Delivery, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,

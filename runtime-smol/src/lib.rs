@@ -49,6 +49,12 @@
 //! - who does it: `node`, where whichever future is polled drives, and `helper`, the task that does while none is;
 //! - what the futures share under one lock: `state`, with `waiters`, `arrivals` and `wheel` (who drives);
 //! - what wakes who drives: `bell` and `alarm`.
+//!
+//! # `Bytes`
+//!
+//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
+//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
+//! the `Vec` that [`Reply::to_vec`] returns as it is.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -74,6 +80,8 @@ mod stream;
 mod waiters;
 mod wheel;
 
+#[cfg(feature = "bytes")]
+pub use bytes::Bytes;
 pub use call::{Calling, Pending, Starting};
 pub use client::Client;
 pub use error::{BindError, FlushError, ReceiveError, SentError};

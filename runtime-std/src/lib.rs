@@ -31,6 +31,12 @@
 //! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`; `peer`;
 //! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
 //! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
+//!
+//! # `Bytes`
+//!
+//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
+//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
+//! the `Vec` that [`Peer::call`] returns as it is.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -54,6 +60,8 @@ mod state;
 mod stream;
 mod waiters;
 
+#[cfg(feature = "bytes")]
+pub use bytes::Bytes;
 pub use call::{Canceller, Pending, wait_any};
 pub use client::Client;
 pub use error::{Attempt, ConnectError, FlushError, ReceiveError};
