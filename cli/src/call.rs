@@ -61,7 +61,7 @@ pub(crate) fn run(args: &CallArgs) -> Result<(), Failure> {
     interrupts.conclude(call, &mut reply)?;
     match procedure {
         Procedure::Sleep => output::print(format_args!("slept {}\n", TimeSpan(duration))),
-        Procedure::Echo | Procedure::Stored => {
+        Procedure::Echo | Procedure::Stored | Procedure::Length => {
             output::print(format_args!("{}\n", Escaped(&String::from_utf8_lossy(&reply))))
         }
     }

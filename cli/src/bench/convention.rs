@@ -19,8 +19,13 @@
 //! - with `--end-with input` the server ends when its standard input does;
 //! - `--rung NAME`, given to both ends, configures them as one rung of the ladder;
 //! - `--work send` is bulk in which each message is acknowledged before the next one is sent;
+//! - `--work load --size OCTETS --rate NUMBER` is an open loop: so many calls a second, whose times count from when they
+//!   were due; DONE then has `unsent=N`, those that were due and could not be sent within the block;
+//! - `--work upload --size OCTETS --inflight COUNT` is calls whose replies say how long their arguments were;
+//! - `--program NUMBER` has the client call that program in place of the server's own;
 //! - DONE ends with `datagrams=N`, sent and received, where the client can count them, and after bulk has p50, p99 and
-//!   p999 of the time for which sending a message held up its sender.
+//!   p999 of the time for which sending a message held up its sender;
+//! - with `--times all` it ends with `times=NANOSECONDS:COUNT,...`, how many calls took how long.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -56,14 +61,41 @@ pub(super) struct ClientOptions {
     pub(super) count: Option<u64>,
     /// How many times.
     pub(super) block_count: u64,
+    /// The program to call, if not that of `bench server`.
+    pub(super) program: Option<u32>,
+    /// What to tell of the times of calls.
+    pub(super) times: Times,
+}
+
+/// What a client tells of the times of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Percentiles.
+    Percentiles,
+    /// How many took how long, too.
+    All,
 }
 
 /// A kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Work {
     /// Calls that bring back what they carry.
     Echo {
         /// Octets each way.
+        size: NonZeroUsize,
+        /// Calls kept open.
+        inflight: NonZeroUsize,
+    },
+    /// Calls as of echo, at a given rate.
+    Load {
+        /// Octets each way.
+        size: NonZeroUsize,
+        /// Calls a second, above zero.
+        rate: f64,
+    },
+    /// Calls that bring back how long their arguments were.
+    Upload {
+        /// Octets of arguments.
         size: NonZeroUsize,
         /// Calls kept open.
         inflight: NonZeroUsize,
@@ -88,10 +120,24 @@ pub(super) struct Limit {
 }
 
 /// How long the calls of a block took.
-pub(super) struct Latency(Histogram<u64>);
+pub(super) struct Latency {
+    histogram: Histogram<u64>,
+    unsent_count: u64,
+}
+
+/// What is told of the times of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CallTimes {
+    /// The times within which most were answered.
+    pub(super) percentiles: Percentiles,
+    /// Those among them that were due and could not be sent.
+    pub(super) unsent_count: u64,
+    /// How many took how long: nanoseconds and count, in order.
+    pub(super) all: Vec<(u64, u64)>,
+}
 
 /// What a client did in one block.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Done {
     /// How much.
     pub(super) amount: Amount,
@@ -99,8 +145,12 @@ pub(super) struct Done {
     pub(super) secs: f64,
     /// How long each call took, or how long each message held up its sender, where that was taken.
     pub(super) latency: Option<Percentiles>,
+    /// Calls of an open loop that were due and could not be sent; `None` where nothing is due.
+    pub(super) unsent_count: Option<u64>,
     /// Datagrams that the client sent and received, where it can count them.
     pub(super) datagram_count: Option<u64>,
+    /// How many calls took how long, nanoseconds and count, where that was asked for.
+    pub(super) times: Vec<(u64, u64)>,
 }
 
 /// An amount of work.
@@ -156,9 +206,24 @@ impl<'a> Options<'a> {
                 let echo = Work::Echo { size: self.required("size")?, inflight: self.required("inflight")? };
                 (echo, self.optional("calls")?)
             }
+            "load" => {
+                let rate = self.required::<f64>("rate")?;
+                if !(rate > 0.0 && rate <= RATE_MAX) {
+                    return Err(usage(format_args!("'{rate}' is no value for --rate")));
+                }
+                (Work::Load { size: self.required("size")?, rate }, self.optional("calls")?)
+            }
+            "upload" => {
+                let upload = Work::Upload { size: self.required("size")?, inflight: self.required("inflight")? };
+                (upload, self.optional("calls")?)
+            }
             "bulk" => (Work::Bulk { msg: self.required("msg")? }, self.optional("bytes")?),
             "send" => (Work::Send { msg: self.required("msg")? }, self.optional("bytes")?),
-            other => return Err(usage(format_args!("'{other}' is not a kind of work: echo, bulk, send or idle"))),
+            other => {
+                return Err(usage(format_args!(
+                    "'{other}' is not a kind of work: echo, load, upload, bulk, send or idle"
+                )));
+            }
         };
         let options = ClientOptions {
             addr: self.addr()?,
@@ -167,6 +232,8 @@ impl<'a> Options<'a> {
             secs: self.optional::<Seconds>("secs")?.map(|seconds| seconds.0),
             count,
             block_count: self.optional("blocks")?.unwrap_or(1),
+            program: self.optional("program")?,
+            times: if self.0.contains(&("times", "all")) { Times::All } else { Times::Percentiles },
         };
         if options.secs.is_none() && options.count.is_none() {
             return Err(usage("the work has no end: give --secs, --calls or --bytes"));
@@ -205,30 +272,53 @@ impl Limit {
 
     /// Returns how much is left to do after `done`.
     pub(super) fn left(&self, now: Instant, done: u64) -> u64 {
-        if self.until.is_some_and(|until| now >= until) { 0 } else { self.count.saturating_sub(done) }
+        if self.until.is_some_and(|until| now >= until) { 0 } else { self.left_by_count(done) }
+    }
+
+    /// Returns how much is left to do after `done`, if there is time.
+    pub(super) fn left_by_count(&self, done: u64) -> u64 {
+        self.count.saturating_sub(done)
+    }
+
+    /// Returns when time is up.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.until
     }
 }
 
 impl Latency {
     /// Makes an empty record of times up to a minute, to three digits.
     pub(super) fn new() -> Self {
-        Self(Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order"))
+        Self {
+            histogram: Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order"),
+            unsent_count: 0,
+        }
     }
 
     /// Adds the time of one call.
     pub(super) fn record(&mut self, time: Duration) {
-        self.0.saturating_record(posthaste_core::time::nanos(time).max(1));
+        self.histogram.saturating_record(posthaste_core::time::nanos(time).max(1));
     }
 
-    /// Returns the percentiles, if anything was recorded, and forgets it.
-    pub(super) fn take(&mut self) -> Option<Percentiles> {
-        if self.0.is_empty() {
+    /// Adds a call that was due and could not be sent, with the time that it has waited.
+    pub(super) fn record_unsent(&mut self, waited: Duration) {
+        self.record(waited);
+        self.unsent_count += 1;
+    }
+
+    /// Returns what was recorded, if anything was, and forgets it.
+    pub(super) fn take(&mut self) -> Option<CallTimes> {
+        if self.histogram.is_empty() {
             return None;
         }
-        let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
+        let micros = |quantile| self.histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let percentiles = Percentiles { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999) };
-        self.0.reset();
-        Some(percentiles)
+        let all = self.histogram.iter_recorded();
+        let all = all.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+        let times = CallTimes { percentiles, unsent_count: self.unsent_count, all };
+        self.histogram.reset();
+        self.unsent_count = 0;
+        Some(times)
     }
 }
 
@@ -262,11 +352,18 @@ pub(super) fn run_client(
         let amount = work(Limit::new(started, options.secs, options.count), &mut latency)?;
         let secs = started.elapsed().as_secs_f64();
         let amount = match options.work {
-            Work::Echo { .. } => Amount::Calls(amount),
-            Work::Bulk { .. } | Work::Send { .. } => Amount::Octets(amount),
+            Work::Echo { .. } | Work::Load { .. } => Amount::Calls(amount),
+            Work::Upload { .. } | Work::Bulk { .. } | Work::Send { .. } => Amount::Octets(amount),
         };
         let datagram_count = datagram_count().zip(datagrams_before).map(|(after, before)| after - before);
-        say(out, Done { amount, secs, latency: latency.take(), datagram_count })?;
+        let taken = latency.take();
+        let unsent_count = match options.work {
+            Work::Load { .. } => Some(taken.as_ref().map_or(0, |times| times.unsent_count)),
+            Work::Echo { .. } | Work::Upload { .. } | Work::Bulk { .. } | Work::Send { .. } => None,
+        };
+        let latency = taken.as_ref().map(|times| times.percentiles);
+        let times = taken.filter(|_| options.times == Times::All).map(|times| times.all).unwrap_or_default();
+        say(out, Done { amount, secs, latency, unsent_count, datagram_count, times })?;
     }
     Ok(())
 }
@@ -293,6 +390,9 @@ fn check_go(line: io::Result<String>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Calls a second that nobody reaches.
+pub(super) const RATE_MAX: f64 = 1e9;
+
 /// What a server prints when it listens.
 pub(super) const READY: &str = "READY";
 /// What a client prints when it is warm.
@@ -310,10 +410,16 @@ impl fmt::Display for Done {
         if let Some(Percentiles { p50, p99, p999 }) = self.latency {
             write!(f, " p50={p50:.3} p99={p99:.3} p999={p999:.3}")?;
         }
-        match self.datagram_count {
-            Some(count) => write!(f, " datagrams={count}"),
-            None => Ok(()),
+        if let Some(count) = self.unsent_count {
+            write!(f, " unsent={count}")?;
         }
+        if let Some(count) = self.datagram_count {
+            write!(f, " datagrams={count}")?;
+        }
+        for (index, (nanos, count)) in self.times.iter().enumerate() {
+            write!(f, "{}{nanos}:{count}", if index == 0 { " times=" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
@@ -342,7 +448,19 @@ impl FromStr for Done {
             Some(_) => Some(Percentiles { p50: time("p50")?, p99: time("p99")?, p999: time("p999")? }),
             None => None,
         };
-        Ok(Self { amount, secs: time("secs")?, latency, datagram_count: count("datagrams")? })
+        let times = text("times").into_iter().flat_map(|times| times.split(','));
+        let times = times.map(|step| {
+            let (nanos, count) = step.split_once(':').ok_or(NotDone)?;
+            Ok((nanos.parse().map_err(|_| NotDone)?, count.parse().map_err(|_| NotDone)?))
+        });
+        Ok(Self {
+            amount,
+            secs: time("secs")?,
+            latency,
+            unsent_count: count("unsent")?,
+            datagram_count: count("datagrams")?,
+            times: times.collect::<Result<_, NotDone>>()?,
+        })
     }
 }
 
@@ -385,6 +503,9 @@ mod tests {
         let args = "--addr 127.0.0.1:9 --work bulk --msg 100 --secs 2";
         let bulk = Work::Bulk { msg: nonzero(100) };
         assert_eq!(parse(args).unwrap(), options(bulk, Duration::ZERO, Some(Duration::from_secs(2)), None));
+        let args = "--addr 127.0.0.1:9 --work load --size 8 --rate 0.5 --calls 3 --program 7 --times all";
+        let load = options(Work::Load { size: nonzero(8), rate: 0.5 }, Duration::ZERO, None, Some(3));
+        assert_eq!(parse(args).unwrap(), ClientOptions { program: Some(7), times: Times::All, ..load });
     }
 
     #[test]
@@ -396,6 +517,8 @@ mod tests {
             ("--work sing", "'sing' is not a kind of work"),
             ("--work echo --size 0 --inflight 1", "'0' is no value for --size"),
             ("--work echo --size 1 --inflight -1", "'-1' is no value for --inflight"),
+            ("--work load --size 1 --rate 0", "'0' is no value for --rate"),
+            ("--work load --size 1 --rate NaN", "'NaN' is no value for --rate"),
             ("--work bulk --msg 1 --addr 127.0.0.1:65536", "'127.0.0.1:65536' is no value for --addr"),
             ("--work bulk --msg 1 --addr 127.0.0.1:9", "the work has no end"),
             ("--work bulk --msg 1 --addr 127.0.0.1:9 --secs NaN", "'NaN' is no value for --secs"),
@@ -468,8 +591,9 @@ mod tests {
     fn what_a_client_says_reads_back() {
         let latency = Some(Percentiles { p50: 12.345, p99: 20.0, p999: 1000.5 });
         for done in [
-            Done { amount: Amount::Calls(7), secs: 0.123_456_789, latency, datagram_count: Some(14) },
-            Done { amount: Amount::Octets(1 << 40), secs: 2.0, latency: None, datagram_count: None },
+            Done { latency, datagram_count: Some(14), ..done(Amount::Calls(7), 0.123_456_789) },
+            Done { latency, unsent_count: Some(3), times: vec![(100, 6), (2000, 1)], ..done(Amount::Calls(7), 1.0) },
+            done(Amount::Octets(1 << 40), 2.0),
         ] {
             assert_eq!(done.to_string().parse(), Ok(done));
         }
@@ -481,10 +605,15 @@ mod tests {
             "DONE calls=1 secs=1 p50=1",
             "DONE bytes=1 secs=NaN",
             "DONE bytes=-1 secs=1",
+            "DONE calls=1 secs=1 times=7",
             "WARM",
         ] {
             assert_eq!(line.parse::<Done>(), Err(NotDone), "{line}");
         }
+    }
+
+    fn done(amount: Amount, secs: f64) -> Done {
+        Done { amount, secs, latency: None, unsent_count: None, datagram_count: None, times: Vec::new() }
     }
 
     fn parse(args: &str) -> Result<ClientOptions, Failure> {
@@ -493,7 +622,9 @@ mod tests {
     }
 
     fn options(work: Work, warm: Duration, secs: Option<Duration>, count: Option<u64>) -> ClientOptions {
-        ClientOptions { addr: "127.0.0.1:9".parse().unwrap(), work, warm, secs, count, block_count: 1 }
+        let addr = "127.0.0.1:9".parse().unwrap();
+        let (program, times) = (None, Times::Percentiles);
+        ClientOptions { addr, work, warm, secs, count, block_count: 1, program, times }
     }
 
     fn nonzero(value: usize) -> NonZeroUsize {

@@ -9,20 +9,41 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use super::convention::{Amount, Done, GO, READY, WARM};
 use super::machine::{self, Cores};
 use crate::failure::{Code, Failure};
+use crate::relay::{Background, LinkConfig};
 
-/// One system to measure: two commands that obey the bench convention.
+/// One system to measure: programs that obey the bench convention.
 #[derive(Clone, Debug)]
 pub(super) struct Contestant {
     /// What to call it in messages.
     pub(super) name: String,
-    /// The program of the server and its arguments, without `--addr`.
-    pub(super) server: Vec<String>,
+    /// Who answers.
+    pub(super) server: Server,
+    /// What lies between the two.
+    pub(super) network: Network,
     /// The program of the client and its arguments, without `--addr` and `--blocks`.
     pub(super) client: Vec<String>,
 }
 
+/// Who answers the client of a contestant.
+#[derive(Clone, Debug)]
+pub(super) enum Server {
+    /// A program that is started on this machine: its path and its arguments, without `--addr`.
+    Command(Vec<String>),
+    /// One that runs already, most likely elsewhere.
+    Running(SocketAddr),
+}
+
+/// What lies between client and server.
+#[derive(Clone, Debug)]
+pub(super) enum Network {
+    /// What there is.
+    Direct,
+    /// A relay, and a link of which each contestant has its own.
+    Relayed(LinkConfig),
+}
+
 /// What a contestant did in one of its turns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     /// What its client said.
     pub(super) done: Done,
@@ -39,17 +60,23 @@ impl Block {
         amount / secs
     }
 
-    /// Returns the processor time that both ends used for each call, or each octet, in nanoseconds: client, server.
-    pub(super) fn cpu_nanos_each(&self) -> Option<[f64; 2]> {
+    /// Returns the processor time that client and server used for each call, or each octet, in nanoseconds.
+    pub(super) fn cpu_nanos_each(&self) -> [Option<f64>; 2] {
         let (amount, _) = self.amount();
-        let each = |time: Duration| time.as_nanos() as f64 / amount;
-        Some([each(self.client_cpu?), each(self.server_cpu?)])
+        [self.client_cpu, self.server_cpu].map(|time| Some(time?.as_nanos() as f64 / amount))
     }
 
     /// Returns how many datagrams the client sent and received for each call, or each octet.
     pub(super) fn datagrams_each(&self) -> Option<f64> {
         let (amount, _) = self.amount();
         Some(self.done.datagram_count? as f64 / amount)
+    }
+
+    /// Returns which share of the calls that were due could not be sent, where calls are due.
+    pub(super) fn unsent_percent(&self) -> Option<f64> {
+        let (amount, _) = self.amount();
+        let unsent = self.done.unsent_count? as f64;
+        Some(100.0 * unsent / (amount + unsent).max(1.0))
     }
 
     fn amount(&self) -> (f64, f64) {
@@ -94,11 +121,14 @@ pub(super) fn interleave(
     Ok(blocks)
 }
 
-/// The two processes of a contestant.
+/// The two processes of a contestant, and what lies between them.
 struct Pair<'c> {
     contestant: &'c Contestant,
-    server: Process,
     client: Process,
+    /// Held for as long as the client runs.
+    _relay: Option<Background>,
+    /// `None` if it is not ours.
+    server: Option<Process>,
 }
 
 /// A process that ends when this is dropped.
@@ -112,27 +142,45 @@ struct Process {
 impl<'c> Pair<'c> {
     fn start(contestant: &'c Contestant, cores: Option<Cores>, block_count: usize) -> Result<Self, Failure> {
         let local = |error: io::Error| Failure::local(format_args!("cannot start {}", contestant.name), &error);
-        let address = free_address().map_err(local)?.to_string();
-        let options = ["--addr", &address, "--end-with", "input"];
-        let server = Process::start(&contestant.server, &options, cores.map(|cores| cores.server));
-        let mut server = server.map_err(local)?;
-        expect(contestant, &mut server, READY)?;
-        let options = ["--addr", &address, "--blocks", &block_count.to_string()];
+        let (server, mut address) = match &contestant.server {
+            Server::Running(address) => (None, *address),
+            Server::Command(command) => {
+                let address = free_address().map_err(local)?;
+                let options = ["--addr", &address.to_string(), "--end-with", "input"];
+                let server = Process::start(command, &options, cores.map(|cores| cores.server));
+                let mut server = server.map_err(local)?;
+                expect(contestant, &mut server, READY)?;
+                (Some(server), address)
+            }
+        };
+        let relay = match &contestant.network {
+            Network::Direct => None,
+            Network::Relayed(link) => Some(Background::start(address, link.clone(), FAULT_SEED).map_err(local)?),
+        };
+        if let Some(relay) = &relay {
+            address = relay.address();
+        }
+        let options = ["--addr", &address.to_string(), "--blocks", &block_count.to_string()];
         let client = Process::start(&contestant.client, &options, cores.map(|cores| cores.client));
         let mut client = client.map_err(local)?;
         expect(contestant, &mut client, WARM)?;
-        Ok(Self { contestant, server, client })
+        Ok(Self { contestant, client, _relay: relay, server })
     }
 
     fn run_block(&mut self) -> Result<Block, Failure> {
-        let cpu_before = [&self.client, &self.server].map(|process| machine::cpu_time(&process.child));
+        let before = self.cpu_times();
         // If the client is gone, the line that it does not print says so.
         let _ = writeln!(self.client.input, "{GO}").and_then(|()| self.client.input.flush());
         let line = self.client.line();
         let done = line.parse().map_err(|_| disobeyed(self.contestant, "DONE and figures", &line))?;
-        let cpu_after = [&self.client, &self.server].map(|process| machine::cpu_time(&process.child));
-        let used = |end: usize| Some(cpu_after[end]?.saturating_sub(cpu_before[end]?));
+        let after = self.cpu_times();
+        let used = |end: usize| Some(after[end]?.saturating_sub(before[end]?));
         Ok(Block { done, client_cpu: used(0), server_cpu: used(1) })
+    }
+
+    /// Returns the processor times of client and server so far.
+    fn cpu_times(&self) -> [Option<Duration>; 2] {
+        [Some(&self.client), self.server.as_ref()].map(|process| machine::cpu_time(&process?.child))
     }
 }
 
@@ -186,6 +234,9 @@ fn free_address() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// The faults of every relay: all contestants meet the same. Our choice.
+const FAULT_SEED: u64 = 1;
+
 /// More than enough: the system hands out ports from a large range, few of which are taken.
 const FREE_ADDRESS_TRY_COUNT: usize = 16;
 
@@ -224,12 +275,14 @@ mod tests {
             let failure = interleave(&[contestant(server, client)], None, 1, || ()).unwrap_err().to_string();
             assert!(failure.contains(reason), "{failure}");
         }
-        let missing = Contestant { server: vec!["/no/such/program".to_owned()], ..contestant("", "") };
+        let server = Server::Command(vec!["/no/such/program".to_owned()]);
+        let missing = Contestant { server, ..contestant("", "") };
         assert!(interleave(&[missing], None, 1, || ()).unwrap_err().to_string().contains("cannot start sh"));
     }
 
     fn contestant(server: &str, client: &str) -> Contestant {
         let command = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
-        Contestant { name: "sh".to_owned(), server: command(server), client: command(client) }
+        let server = Server::Command(command(server));
+        Contestant { name: "sh".to_owned(), server, network: Network::Direct, client: command(client) }
     }
 }

@@ -5,6 +5,7 @@
 use core::time::Duration;
 use std::io;
 use std::process::{Child, Command};
+use std::time::Instant;
 
 /// The cores on which the two ends run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,70 @@ pub(super) fn system() -> String {
 pub(super) fn system() -> String {
     std::env::consts::OS.to_owned()
 }
+
+/// How busy others keep the machine, from when this is made.
+pub(super) struct Watch {
+    started_at: Instant,
+    ticks: Option<Ticks>,
+}
+
+/// What others took while something was watched, in cores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Disturbance {
+    /// By other processes of this machine.
+    pub(super) others: f64,
+    /// By the host of a virtual machine, for itself or other machines.
+    pub(super) stolen: f64,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(super) fn start() -> Self {
+        Self { started_at: Instant::now(), ticks: Ticks::read() }
+    }
+
+    /// Returns what others took since; `None` where the system does not tell. Processes that this one has started count as
+    /// others until they were waited for.
+    pub(super) fn disturbance(&self) -> Option<Disturbance> {
+        let (before, after) = (self.ticks?, Ticks::read()?);
+        let elapsed = self.started_at.elapsed().as_secs_f64() * TICKS_PER_SECOND;
+        let cores = |ticks: u64| ticks as f64 / elapsed;
+        let used = after.used.saturating_sub(before.used);
+        let ours = after.ours.saturating_sub(before.ours);
+        Some(Disturbance {
+            others: cores(used.saturating_sub(ours)),
+            stolen: cores(after.stolen.saturating_sub(before.stolen)),
+        })
+    }
+}
+
+/// Processor time, in ticks of the kernel.
+#[derive(Clone, Copy)]
+struct Ticks {
+    /// By all processes.
+    used: u64,
+    /// By this one, and those that it has waited for.
+    ours: u64,
+    /// By the host.
+    stolen: u64,
+}
+
+impl Ticks {
+    /// Reads the first line of `/proc/stat` and the times of this process (proc(5)).
+    fn read() -> Option<Self> {
+        let all = std::fs::read_to_string("/proc/stat").ok()?;
+        let all: Vec<u64> = all.lines().next()?.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+        let own = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The name of the program may have spaces; it ends at the last bracket.
+        let own: Vec<&str> = own.rsplit_once(')')?.1.split_whitespace().collect();
+        let ours = own.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        // User, nice and system. The time of interrupts is nobody's, most of it ours.
+        Some(Self { used: all.get(..3)?.iter().sum(), ours, stolen: *all.get(7)? })
+    }
+}
+
+/// The unit of processor times that Linux tells programs, whatever its own (times(2), `sysconf(_SC_CLK_TCK)`).
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Starts a process that runs on `core` alone.
 #[cfg(target_os = "linux")]

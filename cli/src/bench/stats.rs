@@ -1,7 +1,9 @@
 //! What a row of measured blocks says: medians, and how sure they are.
 
+use serde::{Deserialize, Serialize};
+
 /// A median and the interval in which the true one lies with 95 % confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Estimate {
     pub(super) low: f64,
     pub(super) median: f64,

@@ -2,6 +2,7 @@
 //!
 //! Payloads pass, IP headers do not: ECN marks and the time to live end here.
 
+mod background;
 mod delay_line;
 mod link;
 mod prng;
@@ -14,7 +15,8 @@ use core::num::NonZeroUsize;
 
 use clap::Args;
 
-use self::link::LinkConfig;
+pub(crate) use self::background::Background;
+pub(crate) use self::link::LinkConfig;
 use self::proxy::{Proxy, ProxyConfig};
 use self::report::Report;
 use crate::failure::{Code, Failure};

@@ -9,6 +9,7 @@
 //! | 1 ECHO | any octets | the same octets | |
 //! | 2 SLEEP | 8 octets: nanoseconds | empty, after that time | a reason, as text |
 //! | 3 STORED | 8 octets: a transfer | 32 octets: the BLAKE3 digest of the file, as read back from the disk | a reason, as text |
+//! | 4 LENGTH | any octets | 8 octets: how many those were | |
 //!
 //! A ping is an ECHO that is sent once (at the level "maybe").
 //!
@@ -50,6 +51,8 @@ pub(crate) enum Procedure {
     Sleep = 2,
     /// Tells what became of a file.
     Stored = 3,
+    /// Tells how long its arguments are: a measure of one direction.
+    Length = 4,
 }
 
 impl Procedure {
@@ -62,6 +65,7 @@ impl Procedure {
             (PROGRAM, VERSION, 1) => Ok(Self::Echo),
             (PROGRAM, VERSION, 2) => Ok(Self::Sleep),
             (PROGRAM, VERSION, 3) => Ok(Self::Stored),
+            (PROGRAM, VERSION, 4) => Ok(Self::Length),
             (PROGRAM, VERSION, _) => Err(NotExecuted::NoSuchProcedure),
             (PROGRAM, ..) => Err(NotExecuted::NoSuchVersion { low: VERSION, high: VERSION }),
             _ => Err(NotExecuted::NoSuchProgram),
@@ -70,7 +74,10 @@ impl Procedure {
 
     /// Says whether a call may take longer than some microseconds.
     pub(crate) fn may_wait(self) -> bool {
-        self != Self::Echo
+        match self {
+            Self::Echo | Self::Length => false,
+            Self::Sleep | Self::Stored => true,
+        }
     }
 }
 
@@ -98,6 +105,10 @@ impl Service {
         let result = match (procedure, number(arguments)) {
             (Procedure::Echo, _) => {
                 reply.extend_from_slice(arguments);
+                Ok(())
+            }
+            (Procedure::Length, _) => {
+                reply.extend_from_slice(&(arguments.len() as u64).to_be_bytes());
                 Ok(())
             }
             (_, None) => Err(format!("{} octets are no number", arguments.len())),

@@ -74,6 +74,14 @@ impl fmt::Display for TimeSpan {
 pub(crate) struct Rate(NonZeroU64);
 
 impl Rate {
+    /// Makes a rate.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub(crate) const fn of_bits_per_second(bits: u64) -> Self {
+        Self(NonZeroU64::new(bits).expect("a rate is above zero"))
+    }
+
     /// Returns the bits per second.
     pub(crate) fn bits_per_second(self) -> u64 {
         self.0.get()

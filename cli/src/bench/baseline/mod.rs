@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use self::table::Table;
 use super::blocks::BlockArgs;
 use super::convention::{ClientOptions, Options, Work};
-use super::driver::{self, Contestant};
+use super::driver::{self, Contestant, Network, Server};
 use super::machine::Cores;
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -93,7 +93,8 @@ fn contestants(program: &str, args: &BaselineArgs) -> Vec<Contestant> {
     let secs = args.blocks.len.0.as_secs_f64();
     let contestant = |name: String, transport: &str, work: &str| Contestant {
         name,
-        server: peer("server", transport, ""),
+        server: Server::Command(peer("server", transport, "")),
+        network: Network::Direct,
         client: peer("client", transport, &format!("{work} --warm {WARM_SECS} --secs {secs}")),
     };
     let echo = |transport: &str, inflight: usize| {
@@ -117,6 +118,8 @@ fn parse_inflight(text: &str) -> Result<NonZeroUsize, String> {
     count.ok_or_else(|| format!("from 1 call to {}", udp::CALL_COUNT_MAX))
 }
 
+pub(super) use self::udp::{CALL_COUNT_MAX as DATAGRAM_COUNT_MAX, CALL_LEN_MAX as DATAGRAM_LEN_MAX};
+
 /// Octets in a call and in its reply.
 pub(super) const ECHO_LEN: usize = 32;
 
@@ -135,7 +138,8 @@ fn no_answer(error: &io::Error) -> Failure {
 
 fn unknown_work(options: &ClientOptions) -> Failure {
     let work = match options.work {
-        Work::Echo { .. } => "echo with these sizes",
+        Work::Echo { .. } | Work::Load { .. } => "calls of this size or number",
+        Work::Upload { .. } => "upload",
         Work::Bulk { .. } => "bulk",
         Work::Send { .. } => "send",
     };

@@ -67,6 +67,6 @@ mod tests {
         pipeline.close_calls(start + Duration::from_micros(10), 3);
         assert!(!pipeline.is_open());
         assert_eq!((pipeline.open_calls(start), pipeline.sent_count()), (0, 6));
-        assert!((latency.take().unwrap().p999 - 10.0).abs() < 0.1);
+        assert!((latency.take().unwrap().percentiles.p999 - 10.0).abs() < 0.1);
     }
 }

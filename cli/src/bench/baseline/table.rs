@@ -70,7 +70,7 @@ impl fmt::Display for Row<'_> {
             }
         }
         for end in 0..2 {
-            let nanos: Option<Vec<f64>> = self.0.iter().map(|block| Some(block.cpu_nanos_each()?[end])).collect();
+            let nanos: Option<Vec<f64>> = self.0.iter().map(|block| block.cpu_nanos_each()[end]).collect();
             match nanos {
                 Some(nanos) => write!(f, " {:>9.2}", stats::median(&nanos) * unit_len / 1000.0)?,
                 None => write!(f, " {:>9}", "-")?,

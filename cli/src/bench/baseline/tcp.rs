@@ -51,7 +51,7 @@ pub(super) fn run_client(options: &ClientOptions) -> Result<(), Failure> {
                 },
             )
         }
-        Work::Send { .. } => Err(unknown_work(options)),
+        Work::Load { .. } | Work::Upload { .. } | Work::Send { .. } => Err(unknown_work(options)),
         Work::Bulk { msg } => {
             stream.write_all(&[BULK]).map_err(|error| no_answer(&error))?;
             let mut message = vec![0x5a; LEN_LEN + msg.get()];

@@ -1,6 +1,5 @@
 //! The ends on `runtime-smol`, written as a user would: tasks on one thread.
 
-use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::net::SocketAddr;
@@ -9,10 +8,11 @@ use std::time::Instant;
 
 use posthaste_smol::{Body, Client, Config, Delivery, Incoming, Message, Options, Request, Server, wire};
 use posthaste_udp::TryOffload;
-use smol::{LocalExecutor, future};
+use smol::{LocalExecutor, Timer, future};
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, Pace, Sending, VERSION};
+use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Pace, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
+use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
@@ -26,7 +26,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
         future::ready(())
     });
     let serving = serving.admitting(|procedure: &wire::Description| match procedure.procedure {
-        ECHO | COUNT => Ok(()),
+        ECHO | COUNT | LENGTH => Ok(()),
         _ => Err(wire::NotExecuted::NoSuchProcedure),
     });
     let receiving = async {
@@ -43,19 +43,23 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = connect(client_options.addr, config)?;
+    let client = connect(client_options.addr, client_options.program.unwrap_or(PROGRAM), config)?;
     let datagram_count = || {
         let counters = client.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
     };
     let mut sent_len = 0;
     let work = |limit, latency: &mut Latency| match client_options.work {
-        Work::Echo { size, inflight } if inflight.get() == 1 => {
-            let caller = Caller::new(limit, latency);
-            smol::block_on(caller.call_in_turn(&client, size.get()))?;
-            Ok(caller.count.get())
+        Work::Echo { size, inflight } => {
+            call(&client, &Calling::of(client_options, ECHO, size), inflight.get(), limit, latency)
         }
-        Work::Echo { size, inflight } => call_side_by_side(&client, size.get(), inflight.get(), limit, latency),
+        Work::Upload { size, inflight } => {
+            let calling = Calling::of(client_options, LENGTH, size);
+            call(&client, &calling, inflight.get(), limit, latency).map(|count| calling.octet_count(count))
+        }
+        Work::Load { size, rate } => {
+            load(&client, &Calling::of(client_options, ECHO, size), Schedule::begin(rate, limit), latency)
+        }
         Work::Bulk { msg } => {
             smol::block_on(send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)))
         }
@@ -67,10 +71,10 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, config: Config) -> Result<Client, Failure> {
+pub(super) fn connect(server: SocketAddr, program: u32, config: Config) -> Result<Client, Failure> {
     let client = Client::connect_insecure(server, options(config))
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
-    smol::block_on(client.call(Request::new(PROGRAM, VERSION, ECHO, &[])))
+    smol::block_on(client.call(Request::new(program, VERSION, ECHO, &[])))
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     Ok(client)
 }
@@ -97,12 +101,11 @@ impl<'a> Caller<'a> {
     }
 
     /// One call after the other.
-    async fn call_in_turn(&self, client: &Client, size: usize) -> Result<(), Failure> {
-        let arguments = vec![0x5a; size];
+    async fn call_in_turn(&self, client: &Client, calling: &Calling) -> Result<(), Failure> {
         let mut begun_at = Instant::now();
         while self.limit.left(begun_at, self.count.get()) > 0 {
             self.count.set(self.count.get() + 1);
-            client.call(Request::new(PROGRAM, VERSION, ECHO, &arguments)).await.map_err(|error| failed(&error))?;
+            client.call(calling.request()).await.map_err(|error| failed(&error))?;
             let ended_at = Instant::now();
             self.latency.borrow_mut().record(ended_at - begun_at);
             begun_at = ended_at;
@@ -112,26 +115,75 @@ impl<'a> Caller<'a> {
 }
 
 /// Keeps `inflight` calls open: as many tasks, each with one call after the other.
-fn call_side_by_side(
+fn call(
     client: &Client,
-    size: usize,
+    calling: &Calling,
     inflight: usize,
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let caller = Rc::new(Caller::new(limit, latency));
+    let caller = Caller::new(limit, latency);
+    if inflight == 1 {
+        smol::block_on(caller.call_in_turn(client, calling))?;
+        return Ok(caller.count.get());
+    }
     let executor = LocalExecutor::new();
-    let spawn = |_| {
-        let caller = Rc::clone(&caller);
-        executor.spawn(async move { caller.call_in_turn(client, size).await })
-    };
-    let tasks: Vec<_> = (0..inflight).map(spawn).collect();
+    let caller = &caller;
+    let tasks: Vec<_> = (0..inflight).map(|_| executor.spawn(caller.call_in_turn(client, calling))).collect();
     smol::block_on(executor.run(async {
         for task in tasks {
             task.await?;
         }
         Ok(caller.count.get())
     }))
+}
+
+/// Begins each call when it is due, as a task of its own.
+fn load(client: &Client, calling: &Calling, mut schedule: Schedule, latency: &mut Latency) -> Result<u64, Failure> {
+    let ended = RefCell::new(Ended { latency, count: 0, failure: None });
+    let executor = LocalExecutor::new();
+    let call = async |due: Instant| {
+        let outcome = client.call(calling.request()).await;
+        let mut ended = ended.borrow_mut();
+        ended.latency.record(due.elapsed());
+        ended.count += 1;
+        if let Err(error) = outcome {
+            ended.failure = Some(failed(&error));
+        }
+    };
+    let begun_count = smol::block_on(executor.run(async {
+        let mut begun_count = 0;
+        let mut now = Instant::now();
+        while let Some(due) = schedule.next_due(now) {
+            let open_count = begun_count - ended.borrow().count;
+            if due <= now && open_count < OPEN_COUNT_MAX as u64 {
+                schedule.advance();
+                begun_count += 1;
+                executor.spawn(call(due)).detach();
+            } else {
+                let time = load::time_to_sleep(due, now);
+                if !time.is_zero() {
+                    Timer::after(time).await;
+                }
+                future::yield_now().await;
+            }
+            now = Instant::now();
+        }
+        schedule.give_up(now, ended.borrow_mut().latency);
+        while ended.borrow().count < begun_count {
+            future::yield_now().await;
+        }
+        begun_count
+    }));
+    drop(executor);
+    ended.into_inner().failure.map_or(Ok(begun_count), Err)
+}
+
+/// What became of the calls of an open loop.
+struct Ended<'a> {
+    latency: &'a mut Latency,
+    count: u64,
+    failure: Option<Failure>,
 }
 
 /// Sends messages, and learns how many octets the server's application got.
@@ -166,18 +218,25 @@ struct Service {
 
 impl Service {
     fn handle(&self, call: Incoming) {
-        if call.procedure().procedure == ECHO {
-            let arguments = call.to_vec();
-            // Who has given up is told nothing.
-            let _ = call.reply(&arguments);
-            return;
+        match call.procedure().procedure {
+            ECHO => {
+                let arguments = call.to_vec();
+                // Who has given up is told nothing, here and below.
+                let _ = call.reply(&arguments);
+                return;
+            }
+            LENGTH => {
+                let len = call.with(<[u8]>::len) as u64;
+                let _ = call.reply(&len.to_be_bytes());
+                return;
+            }
+            _ => {}
         }
         match call.with(|octets| octets.try_into().map(u64::from_be_bytes)) {
             Ok(expected) => {
                 self.waiting.set(Some((call, expected)));
                 self.take(0);
             }
-            // As above.
             Err(_) => drop(call.reply_error(&[])),
         }
     }
@@ -185,7 +244,6 @@ impl Service {
     fn take(&self, len: usize) {
         self.taken_len.set(self.taken_len.get() + len as u64);
         match self.waiting.take() {
-            // As above.
             Some((call, expected)) if expected <= self.taken_len.get() => drop(call.reply(&[])),
             waiting => self.waiting.set(waiting),
         }

@@ -5,17 +5,20 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 use std::io::{stdin, stdout};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use posthaste_std::wire::Description;
 use posthaste_std::{
-    Answer, CallError, Client, Config, Delivery, Execution, Handler, Incoming, Options, Request, Server, wire,
+    Answer, CallError, Client, Config, Delivery, Execution, Handler, Incoming, Options, Pending, Request, SendError,
+    Server, wire,
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, Pace, Sending, VERSION};
+use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Pace, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
+use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
@@ -33,15 +36,24 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = connect(client_options.addr, config)?;
+    let program = client_options.program.unwrap_or(PROGRAM);
+    let client = connect(client_options.addr, program, config)?;
     let datagram_count = || {
         let counters = client.socket_counters();
         Some(counters.sent_count + counters.received_count)
     };
     let mut sent_len = 0;
     let work = |limit, latency: &mut Latency| match client_options.work {
-        Work::Echo { size, inflight } if inflight.get() == 1 => call_in_turn(&client, size.get(), limit, latency),
-        Work::Echo { size, inflight } => call_ahead(&client, size.get(), inflight.get(), limit, latency),
+        Work::Echo { size, inflight } => {
+            call(&client, &Calling::of(client_options, ECHO, size), inflight.get(), limit, latency)
+        }
+        Work::Upload { size, inflight } => {
+            let calling = Calling::of(client_options, LENGTH, size);
+            call(&client, &calling, inflight.get(), limit, latency).map(|count| calling.octet_count(count))
+        }
+        Work::Load { size, rate } => {
+            load(&client, &Calling::of(client_options, ECHO, size), Schedule::begin(rate, limit), latency)
+        }
         Work::Bulk { msg } => send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)),
         Work::Send { msg } => {
             send(&client, Pace::Acknowledged, Sending::begin(msg.get(), &mut sent_len, limit, latency))
@@ -51,10 +63,10 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, config: Config) -> Result<Client, Failure> {
+pub(super) fn connect(server: SocketAddr, program: u32, config: Config) -> Result<Client, Failure> {
     let client = Client::connect_insecure(server, options(config))
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
-    client.call(PROGRAM, VERSION, ECHO, &[]).map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
+    client.call(program, VERSION, ECHO, &[]).map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     Ok(client)
 }
 
@@ -66,15 +78,28 @@ fn options(config: Config) -> Options {
     options
 }
 
+/// Keeps `inflight` calls open.
+fn call(
+    client: &Client,
+    calling: &Calling,
+    inflight: usize,
+    limit: Limit,
+    latency: &mut Latency,
+) -> Result<u64, Failure> {
+    if inflight == 1 {
+        call_in_turn(client, &calling.request(), limit, latency)
+    } else {
+        call_ahead(client, &calling.request(), inflight, limit, latency)
+    }
+}
+
 /// One call after the other.
-fn call_in_turn(client: &Client, size: usize, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
-    let arguments = vec![0x5a; size];
-    let request = Request::new(PROGRAM, VERSION, ECHO, &arguments);
+fn call_in_turn(client: &Client, request: &Request<'_>, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
     let mut reply = Vec::new();
     let mut count = 0;
     let mut begun_at = Instant::now();
     while limit.left(begun_at, count) > 0 {
-        client.call_into(&request, &mut reply).map_err(|error| failed(&error))?;
+        client.call_into(request, &mut reply).map_err(|error| failed(&error))?;
         count += 1;
         let ended_at = Instant::now();
         latency.record(ended_at - begun_at);
@@ -86,20 +111,18 @@ fn call_in_turn(client: &Client, size: usize, limit: Limit, latency: &mut Latenc
 /// Keeps `inflight` calls open, and waits for the oldest.
 fn call_ahead(
     client: &Client,
-    size: usize,
+    request: &Request<'_>,
     inflight: usize,
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let arguments = vec![0x5a; size];
-    let request = Request::new(PROGRAM, VERSION, ECHO, &arguments);
     let mut reply = Vec::new();
     let mut open = VecDeque::with_capacity(inflight);
     let mut count = 0;
     let mut now = Instant::now();
     loop {
         while open.len() < inflight && limit.left(now, count) > 0 {
-            let pending = client.start(&request).map_err(|error| failed(&CallError::Refused(error)))?;
+            let pending = client.start(request).map_err(|error| failed(&CallError::Refused(error)))?;
             open.push_back((now, pending));
             count += 1;
         }
@@ -108,6 +131,52 @@ fn call_ahead(
         now = Instant::now();
         latency.record(now - begun_at);
     }
+}
+
+/// Starts each call when it is due, while another thread waits for the oldest one.
+fn load(client: &Client, calling: &Calling, mut schedule: Schedule, latency: &mut Latency) -> Result<u64, Failure> {
+    let request = calling.request();
+    let (started, open) = mpsc::sync_channel::<(Instant, Pending)>(OPEN_COUNT_MAX);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(move || -> Result<_, Failure> {
+            let (latency, mut reply, mut count) = (latency, Vec::new(), 0);
+            for (due, pending) in open {
+                pending.wait_into(&mut reply).map_err(|error| failed(&error))?;
+                latency.record(due.elapsed());
+                count += 1;
+            }
+            Ok((latency, count))
+        });
+        let mut now = Instant::now();
+        while let Some(due) = schedule.next_due(now) {
+            if due <= now {
+                let pending = match client.start(&request) {
+                    Ok(pending) => pending,
+                    // Its time runs until there is room.
+                    Err(SendError::Full) => {
+                        thread::yield_now();
+                        now = Instant::now();
+                        continue;
+                    }
+                    Err(error) => return Err(failed(&CallError::Refused(error))),
+                };
+                schedule.advance();
+                if started.send((due, pending)).is_err() {
+                    // The one who waits has failed, and says why.
+                    break;
+                }
+            } else {
+                load::sleep_before(due, now);
+                // Where there is one core, the other thread needs it.
+                thread::yield_now();
+            }
+            now = Instant::now();
+        }
+        drop(started);
+        let (latency, count) = waiting.join().expect("who waits does not panic")?;
+        schedule.give_up(now, latency);
+        Ok(count)
+    })
 }
 
 /// Sends messages, and learns how many octets the server's application got.
@@ -157,16 +226,23 @@ struct Answering(Arc<Taken>);
 impl Handler for Answering {
     fn execution(&self, procedure: &Description) -> Execution {
         match procedure.procedure {
-            ECHO => Execution::Inline,
+            ECHO | LENGTH => Execution::Inline,
             COUNT => Execution::Pool,
             _ => Execution::Refuse(wire::NotExecuted::NoSuchProcedure),
         }
     }
 
     fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
-        if call.procedure().procedure == ECHO {
-            reply.extend_from_slice(call.arguments());
-            return Answer::Ok;
+        match call.procedure().procedure {
+            ECHO => {
+                reply.extend_from_slice(call.arguments());
+                return Answer::Ok;
+            }
+            LENGTH => {
+                reply.extend_from_slice(&(call.arguments().len() as u64).to_be_bytes());
+                return Answer::Ok;
+            }
+            _ => {}
         }
         let Ok(expected) = call.arguments().try_into() else { return Answer::Error };
         self.0.wait_for(u64::from_be_bytes(expected));

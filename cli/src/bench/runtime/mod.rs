@@ -13,11 +13,13 @@ use std::time::Instant;
 
 use clap::Args;
 use posthaste_core::Config;
+use posthaste_core::endpoint::Request;
 
 pub(super) use self::rung::Rung;
-use super::convention::{self, Latency, Limit, Options};
+use super::convention::{self, ClientOptions, Latency, Limit, Options};
 use crate::failure::Failure;
 use crate::runtime::Runtime;
+use crate::service::Procedure;
 
 /// Be one end of a measurement, as the bench convention wants it.
 #[derive(Args)]
@@ -34,6 +36,30 @@ enum Pace {
     Ahead,
     /// When the one before was acknowledged.
     Acknowledged,
+}
+
+/// The calls of one block of work: each with the same arguments.
+struct Calling {
+    program: u32,
+    procedure: u32,
+    arguments: Vec<u8>,
+}
+
+impl Calling {
+    /// Makes calls of `procedure` with `size` octets of arguments.
+    fn of(options: &ClientOptions, procedure: u32, size: NonZeroUsize) -> Self {
+        let program = options.program.unwrap_or(PROGRAM);
+        Self { program, procedure, arguments: vec![0x5a; size.get()] }
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request::new(self.program, VERSION, self.procedure, &self.arguments)
+    }
+
+    /// Returns how many octets so many calls have brought.
+    const fn octet_count(&self, call_count: u64) -> u64 {
+        call_count * self.arguments.len() as u64
+    }
 }
 
 /// The messages of one block of work, one after the other.
@@ -116,10 +142,14 @@ fn hold_peers(count: NonZeroUsize, server: SocketAddr, runtime: Runtime) -> Resu
     config.ack_delay_max = Duration::ZERO;
     let (lines, mut out) = (stdin().lock(), stdout());
     match runtime {
-        Runtime::Std => convention::hold_peers(count, lines, &mut out, || blocking::connect(server, config.clone())),
-        Runtime::Mio => convention::hold_peers(count, lines, &mut out, || readiness::connect(server, config.clone())),
+        Runtime::Std => {
+            convention::hold_peers(count, lines, &mut out, || blocking::connect(server, PROGRAM, config.clone()))
+        }
+        Runtime::Mio => {
+            convention::hold_peers(count, lines, &mut out, || readiness::connect(server, PROGRAM, config.clone()))
+        }
         Runtime::Smol => {
-            convention::hold_peers(count, lines, &mut out, || asynchronous::connect(server, config.clone()))
+            convention::hold_peers(count, lines, &mut out, || asynchronous::connect(server, PROGRAM, config.clone()))
         }
     }
 }
@@ -128,9 +158,13 @@ fn runtime(options: &Options<'_>) -> Result<Runtime, Failure> {
     Ok(options.choice("runtime")?.unwrap_or(Runtime::Std))
 }
 
-/// Returns what a user on one machine would set, or what makes a rung of the ladder.
+/// Returns what a user would set for this address, or what makes a rung of the ladder.
 fn config(options: &Options<'_>) -> Result<Config, Failure> {
-    Ok(options.choice("rung")?.map_or(Config::lan(), Rung::config))
+    if let Some(rung) = options.choice::<Rung>("rung")? {
+        return Ok(rung.config());
+    }
+    let is_here = options.addr()?.ip().to_canonical().is_loopback();
+    Ok(if is_here { Config::lan() } else { Config::internet() })
 }
 
 /// As many as idle clients are counted by, all of them on one address.
@@ -140,9 +174,11 @@ const PEER_COUNT_MAX: usize = 16_384;
 const PROGRAM: u32 = 1;
 const VERSION: u32 = 1;
 /// Brings back its arguments.
-const ECHO: u32 = 1;
+const ECHO: u32 = Procedure::Echo as u32;
 /// Answers when the application has got as many octets in messages as the arguments say, a big-endian u64.
 const COUNT: u32 = 2;
+/// Says how long its arguments are, in a big-endian u64. As [`ECHO`] it has the number that it has in the built-in service.
+const LENGTH: u32 = Procedure::Length as u32;
 
 /// The channel of the messages of bulk.
 const CHANNEL: u64 = 0;

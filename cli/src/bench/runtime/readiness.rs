@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
 use std::io::{self, stdin, stdout};
 use std::time::Instant;
 
@@ -14,8 +15,9 @@ use posthaste_mio::{
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, ECHO, PROGRAM, Sending, VERSION};
+use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
+use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
@@ -35,7 +37,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 
 /// Works as the options say.
 pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = RefCell::new(connect(options.addr, config)?);
+    let client = RefCell::new(connect(options.addr, options.program.unwrap_or(PROGRAM), config)?);
     let datagram_count = || {
         let counters = *client.borrow().turns.endpoint.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
@@ -44,7 +46,17 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
     let work = |limit, latency: &mut Latency| {
         let mut client = client.borrow_mut();
         match options.work {
-            Work::Echo { size, inflight } => client.echo(size.get(), inflight.get(), limit, latency),
+            Work::Echo { size, inflight } => {
+                client.repeat(&Calling::of(options, ECHO, size), inflight.get(), limit, latency)
+            }
+            Work::Upload { size, inflight } => {
+                let calling = Calling::of(options, LENGTH, size);
+                let count = client.repeat(&calling, inflight.get(), limit, latency);
+                count.map(|count| calling.octet_count(count))
+            }
+            Work::Load { size, rate } => {
+                client.load(&Calling::of(options, ECHO, size), Schedule::begin(rate, limit), latency)
+            }
             Work::Bulk { msg } => {
                 client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency), Caller::accepted)
             }
@@ -55,14 +67,14 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, mut config: Config) -> Result<Caller, Failure> {
+pub(super) fn connect(server: SocketAddr, program: u32, mut config: Config) -> Result<Caller, Failure> {
     config.accept = Accept::Nobody;
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let mut turns = Turns::new(SocketAddr::new(any, 0), config)
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot open a socket: {error}")))?;
     let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
     let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false };
-    caller.call(ECHO, &[], Instant::now())?;
+    caller.call(&Request::new(program, VERSION, ECHO, &[]), Instant::now())?;
     caller.finish(&mut Latency::new())?;
     caller.turns.endpoint.transmit().map_err(|error| broken(&error))?;
     Ok(caller)
@@ -89,8 +101,14 @@ impl Turns {
 
     /// Sends what is ready, sleeps until there is something to do, and takes it in.
     fn turn(&mut self) -> io::Result<()> {
+        self.turn_within(None)
+    }
+
+    /// As [`Self::turn`], but sleeps no longer than `sleep_max`.
+    fn turn_within(&mut self, sleep_max: Option<Duration>) -> io::Result<()> {
         self.endpoint.transmit()?;
-        match self.poll.poll(&mut self.ready, self.endpoint.next_timeout()) {
+        let timeout = [sleep_max, self.endpoint.next_timeout()].into_iter().flatten().min();
+        match self.poll.poll(&mut self.ready, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
@@ -132,20 +150,24 @@ impl Service {
         let procedure = known.procedure.procedure;
         self.octets.clear();
         self.octets.extend_from_slice(known.arguments);
-        if procedure != ECHO && procedure != COUNT {
+        if ![ECHO, COUNT, LENGTH].contains(&procedure) {
             let _ = endpoint.refuse(call, wire::NotExecuted::NoSuchProcedure);
             return;
         }
         if endpoint.begin(call).is_err() {
             return;
         }
-        if procedure == ECHO {
-            let _ = endpoint.reply(call, Answer::Ok, &self.octets, &[]);
-            return;
-        }
-        match self.octets.as_slice().try_into() {
-            Ok(expected) => self.waiting = Some((call, u64::from_be_bytes(expected))),
-            Err(_) => drop(endpoint.reply(call, Answer::Error, &[], &[])),
+        match (procedure, self.octets.as_slice().try_into()) {
+            (ECHO, _) => {
+                let _ = endpoint.reply(call, Answer::Ok, &self.octets, &[]);
+            }
+            (LENGTH, _) => {
+                let _ = endpoint.reply(call, Answer::Ok, &(self.octets.len() as u64).to_be_bytes(), &[]);
+            }
+            (_, Ok(expected)) => self.waiting = Some((call, u64::from_be_bytes(expected))),
+            (_, Err(_)) => {
+                let _ = endpoint.reply(call, Answer::Error, &[], &[]);
+            }
         }
     }
 }
@@ -162,13 +184,19 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Keeps `inflight` calls open.
-    fn echo(&mut self, size: usize, inflight: usize, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
-        let arguments = vec![0x5a; size];
+    fn repeat(
+        &mut self,
+        calling: &Calling,
+        inflight: usize,
+        limit: Limit,
+        latency: &mut Latency,
+    ) -> Result<u64, Failure> {
+        let request = calling.request();
         let mut count = 0;
         loop {
             let now = Instant::now();
             while self.open_count < inflight && limit.left(now, count) > 0 {
-                self.call(ECHO, &arguments, now)?;
+                self.call(&request, now)?;
                 count += 1;
                 self.turns.endpoint.transmit_slice().map_err(|error| broken(&error))?;
             }
@@ -179,6 +207,27 @@ impl Caller {
         }
     }
 
+    /// Begins each call when it is due.
+    fn load(&mut self, calling: &Calling, mut schedule: Schedule, latency: &mut Latency) -> Result<u64, Failure> {
+        let request = calling.request();
+        let mut count = 0;
+        let mut now = Instant::now();
+        while let Some(due) = schedule.next_due(now) {
+            let has_room = self.open_count < OPEN_COUNT_MAX;
+            if due <= now && has_room && self.try_call(&request, due)? {
+                schedule.advance();
+                count += 1;
+                self.turns.transmit_some(count)?;
+            } else {
+                self.turn_within(Some(load::time_to_sleep(due, now)), latency)?;
+            }
+            now = Instant::now();
+        }
+        schedule.give_up(now, latency);
+        self.finish(latency)?;
+        Ok(count)
+    }
+
     /// Sends messages, each followed by `then`, and learns how many octets the server's application got.
     fn send(&mut self, mut sending: Sending<'_>, then: fn(&mut Self) -> Result<(), Failure>) -> Result<u64, Failure> {
         while let Some(octets) = sending.next() {
@@ -186,7 +235,7 @@ impl Caller {
             then(self)?;
             sending.on_sent();
         }
-        self.call(COUNT, &sending.count_arguments(), Instant::now())?;
+        self.call(&Request::new(PROGRAM, VERSION, COUNT, &sending.count_arguments()), Instant::now())?;
         self.finish(&mut Latency::new())?;
         Ok(sending.len)
     }
@@ -214,15 +263,27 @@ impl Caller {
         Ok(())
     }
 
-    fn call(&mut self, procedure: u32, arguments: &[u8], now: Instant) -> Result<(), Failure> {
-        let request = Request::new(PROGRAM, VERSION, procedure, arguments);
-        let call = self.insist(|endpoint, peer| endpoint.call(peer, request.clone()))?;
-        if self.begun_at.len() <= call.index() {
-            self.begun_at.resize(call.index() + 1, now);
+    /// Begins a call as soon as there is room for it; its time counts from `since`.
+    fn call(&mut self, request: &Request<'_>, since: Instant) -> Result<(), Failure> {
+        while !self.try_call(request, since)? {
+            self.turn(&mut Latency::new())?;
         }
-        self.begun_at[call.index()] = now;
-        self.open_count += 1;
         Ok(())
+    }
+
+    /// Begins a call if there is room for it.
+    fn try_call(&mut self, request: &Request<'_>, since: Instant) -> Result<bool, Failure> {
+        let call = match self.turns.endpoint.call(self.peer, request.clone()) {
+            Ok(call) => call,
+            Err(SendError::Full) => return Ok(false),
+            Err(error) => return Err(refused(&error)),
+        };
+        if self.begun_at.len() <= call.index() {
+            self.begun_at.resize(call.index() + 1, since);
+        }
+        self.begun_at[call.index()] = since;
+        self.open_count += 1;
+        Ok(true)
     }
 
     /// Repeats a command until there is room for it.
@@ -245,7 +306,11 @@ impl Caller {
     }
 
     fn turn(&mut self, latency: &mut Latency) -> Result<(), Failure> {
-        self.turns.turn().map_err(|error| broken(&error))?;
+        self.turn_within(None, latency)
+    }
+
+    fn turn_within(&mut self, sleep_max: Option<Duration>, latency: &mut Latency) -> Result<(), Failure> {
+        self.turns.turn_within(sleep_max).map_err(|error| broken(&error))?;
         let now = Instant::now();
         while let Some(event) = self.turns.endpoint.poll_event() {
             if let Event::CallEnded { call, outcome } = event {

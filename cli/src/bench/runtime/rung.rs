@@ -26,6 +26,17 @@ pub(in crate::bench) enum Rung {
 }
 
 impl Rung {
+    /// The rungs that stand for a law of congestion control, which is all that differs when each uploads in calls.
+    pub(in crate::bench) const LAWS: &'static [Self] = &[Self::StopAndWait, Self::Fixed, Self::NewReno, Self::Cubic];
+
+    /// Returns how an upload keeps such a window full: octets in a call, and calls in flight.
+    pub(in crate::bench) const fn upload(self) -> (usize, usize) {
+        match self {
+            Self::StopAndWait | Self::OneFragment => (ONE_DATAGRAM_LEN, 1),
+            Self::Fixed | Self::NewReno | Self::Cubic | Self::Asynchronous => (MANY_DATAGRAMS_LEN, 16),
+        }
+    }
+
     /// Returns the value of `--rung` that names it.
     pub(in crate::bench) const fn name(self) -> &'static str {
         match self {

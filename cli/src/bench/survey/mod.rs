@@ -1,112 +1,188 @@
-//! `posthaste bench` without more: every adapter and every rung beside plain sockets.
+//! `posthaste bench` itself: every adapter and every rung beside plain sockets, and sweeps.
 
 mod circumstances;
-mod json;
 mod plan;
 mod progress;
-mod quantity;
-mod table;
-#[cfg(test)]
-mod tests;
+mod sweep;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::circumstances::Circumstances;
-use self::plan::{Reference, Stage};
+use self::plan::{Planner, Stage};
 use self::progress::Progress;
+use self::sweep::SweepArgs;
+use super::baseline::{BULK_LEN, ECHO_LEN};
 use super::blocks::BlockArgs;
 use super::driver::{self, Block};
-use super::stats::Estimate;
-use crate::failure::Failure;
+use super::report::compare::Comparison;
+use super::report::quantity::Quantity;
+use super::report::{Asked, ContestantParts, Reference, Report, StageParts, page};
+use crate::failure::{Code, Failure};
 use crate::output;
-use crate::value::TimeSpan;
+use crate::plain::PlainArgs;
+use crate::runtime::Runtime;
+use crate::value::Address;
 
 /// What to measure, and where to leave the figures.
 #[derive(Args)]
 pub(crate) struct SurveyArgs {
+    /// Call a `posthaste serve` at this address instead of servers that are started for it
+    #[arg(long, value_name = "ADDR")]
+    to: Option<Address>,
+    #[command(flatten)]
+    plain: PlainArgs,
+    /// Measure these adapters only
+    #[arg(long = "runtime", value_name = "NAMES", value_delimiter = ',')]
+    runtimes: Vec<Runtime>,
     #[command(flatten)]
     blocks: BlockArgs,
+    /// Measure nothing, and show what an earlier run left with --json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "runtimes", "count", "len", "in_flight", "size", "rate", "loss", "all", "json"])]
+    from: Option<PathBuf>,
+    /// Say what became faster or slower since an earlier run left this file with --json
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
     /// Write all figures to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with plots to this file too: it needs nothing else, and may be sent to somebody
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    sweeps: SweepArgs,
 }
 
 /// Measures, and prints the tables.
 pub(crate) fn run(args: &SurveyArgs) -> Result<(), Failure> {
+    // Before anything is measured: a file that cannot be read would be learnt too late.
+    let old = args.compare.as_deref().map(|path| Report::read(path).map(|report| (path, report))).transpose()?;
+    let report = match &args.from {
+        Some(path) => Report::read(path)?,
+        None => measure(args)?,
+    };
+    let comparison = old.map(|(path, old)| Comparison::new(&old, &path.display().to_string(), &report));
+    if let Some(path) = &args.json {
+        write(path, &report.to_json())?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &page::render(&report, comparison.as_ref()))?;
+    }
+    output::print(&report)?;
+    comparison.map_or(Ok(()), output::print)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|error| Failure::local(format_args!("cannot write '{}'", path.display()), &error))
+}
+
+fn measure(args: &SurveyArgs) -> Result<Report, Failure> {
+    let to = match &args.to {
+        Some(address) => {
+            let resolved = address.resolve()?;
+            if resolved.port() == 0 {
+                return Err(Failure::new(Code::Usage, "no server has port 0").hint("give --to the port of the server"));
+            }
+            args.plain.config(&[resolved])?;
+            Some(resolved)
+        }
+        None => None,
+    };
     let circumstances = Circumstances::find()?;
-    let stages = Stage::all(&driver::this_program()?, args.blocks.len);
-    let contestant_count: usize = stages.iter().map(|stage| stage.contestants.len()).sum();
-    let mut progress = Progress::new(stages.len(), contestant_count * args.blocks.count);
+    let program = driver::this_program()?;
+    let runtimes = if args.runtimes.is_empty() { Runtime::value_variants().to_vec() } else { args.runtimes.clone() };
+    let planner = Planner { program: &program, blocks: &args.blocks, runtimes, to };
+    let mut stages = Vec::new();
+    if args.sweeps.all || args.sweeps.is_empty() {
+        stages.extend(planner.comparison());
+    }
+    stages.extend(planner.sweeps(&args.sweeps.resolved()));
+
+    let block_count = stages.iter().map(|stage| stage.entries.len() * stage.block_count).sum();
+    let mut progress = Progress::new(stages.len(), block_count);
     let mut results = Vec::with_capacity(stages.len());
-    for stage in stages {
+    for stage in &stages {
         progress.begin_stage(&stage.title);
-        let cores = circumstances.cores;
-        let blocks = driver::interleave(&stage.contestants, cores, args.blocks.count, || progress.end_block())?;
-        results.push(StageResult { stage, blocks });
+        let contestants: Vec<_> = stage.entries.iter().map(|entry| entry.contestant.clone()).collect();
+        let blocks = driver::interleave(&contestants, circumstances.cores, stage.block_count, || progress.end_block())?;
+        results.push(result(stage, &blocks));
     }
     drop(progress);
-    let survey = Survey { circumstances, block_len: args.blocks.len, block_count: args.blocks.count, results };
-    if let Some(path) = &args.json {
-        std::fs::write(path, survey.to_json())
-            .map_err(|error| Failure::local(format_args!("cannot write {}", path.display()), &error))?;
-    }
-    output::print(&survey)
+    let asked = Asked {
+        block_count: args.blocks.count,
+        block_s: args.blocks.len.0.as_secs_f64(),
+        call_octets: ECHO_LEN,
+        inflight_count: plan::INFLIGHT_COUNT,
+        bulk_message_octets: BULK_LEN,
+        to: to.map(|address| address.to_string()),
+    };
+    let mut report = Report::new(circumstances.machine(), circumstances.socket(), asked, results);
+    report.doubts = circumstances.doubts();
+    report.doubts.extend(figure_doubts(&report));
+    Ok(report)
 }
 
-/// All that was measured.
-struct Survey {
-    circumstances: Circumstances,
-    block_len: TimeSpan,
-    block_count: usize,
-    results: Vec<StageResult>,
+/// Puts the blocks of a stage to its entries.
+fn result(stage: &Stage, blocks: &[Vec<Block>]) -> super::report::Stage {
+    let parts = stage.entries.iter().zip(blocks).map(|(entry, blocks)| ContestantParts {
+        name: &entry.contestant.name,
+        series: &entry.series,
+        x: entry.x,
+        limit: entry.limit,
+        compared_with: entry.compared_with,
+        blocks,
+    });
+    super::report::Stage::new(&StageParts {
+        key: stage.key,
+        title: &stage.title,
+        reference: stage.reference,
+        over: stage.over,
+        quantities: stage.quantities,
+        contestants: parts.collect(),
+    })
 }
 
-/// What was measured in one stage: the blocks of each contestant.
-struct StageResult {
-    stage: Stage,
-    blocks: Vec<Vec<Block>>,
-}
-
-impl Survey {
-    /// Returns what a reader should know before the figures are believed.
-    fn doubts(&self) -> Vec<String> {
-        let mut doubts = self.circumstances.doubts();
-        for result in &self.results {
-            for (index, contestant) in result.stage.contestants.iter().enumerate() {
-                let Some(Estimate { low, median, high }) = result.ratio(index) else { continue };
-                if high - low > SPREAD_MAX * median {
-                    doubts.push(format!(
-                        "{}, {}: the interval is wider than a quarter of the ratio; measure again when the machine is idle, or with more --blocks",
-                        contestant.name, result.stage.title
-                    ));
-                }
-            }
+/// Returns what the figures say against themselves, a sentence for each stage.
+fn figure_doubts(report: &Report) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for stage in &report.stages {
+        let stray = |contestant: &&super::report::Contestant| {
+            contestant.ratio.is_some_and(|ratio| ratio.high - ratio.low > SPREAD_MAX * ratio.median)
+        };
+        let names: Vec<&str> =
+            stage.contestants.iter().filter(stray).map(|contestant| contestant.name.as_str()).collect();
+        if !names.is_empty() {
+            doubts.push(format!(
+                "{}: the interval is wider than a quarter of the ratio for {}; measure again when the machine is idle, or \
+                 with more --blocks",
+                stage.title,
+                names.join("; ")
+            ));
         }
-        doubts
-    }
-}
-
-impl StageResult {
-    /// Returns the ratio of a contestant to the first, by the first quantity; the first has none.
-    fn ratio(&self, index: usize) -> Option<Estimate> {
-        let quantity = self.stage.quantities.first().filter(|_| index > 0)?;
-        let values = [index, 0].map(|index| quantity.of_all(&self.blocks[index]));
-        let [Some(values), Some(references)] = values else { return None };
-        Some(Estimate::of_ratios(&values, &references))
-    }
-}
-
-impl Reference {
-    /// Returns what the ratio is to.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::FirstRung => "first rung",
+        if stage.reference == Reference::Asked {
+            doubts.extend(stage.contestants.iter().filter_map(behind));
         }
     }
+    doubts
+}
+
+/// Says that a contestant did not keep up with the rate that it was asked for.
+fn behind(contestant: &super::report::Contestant) -> Option<String> {
+    let quantity = Quantity::named("unsent_percent")?;
+    let unsent = contestant.estimate(quantity)?.median;
+    (unsent > UNSENT_MAX).then(|| {
+        format!(
+            "{}: {} of the calls could not be sent in time: it is overloaded, and its times grow with the length of a block",
+            contestant.name,
+            quantity.shown(unsent)
+        )
+    })
 }
 
 /// An interval wider than this part of its median is not to be relied upon; our choice.
 const SPREAD_MAX: f64 = 0.25;
+
+/// Per cent; our choice.
+const UNSENT_MAX: f64 = 1.0;

@@ -1,0 +1,201 @@
+//! Which plots a report has.
+
+use super::chart::{Bar, Bars, Group, Lines, Look, Point, Series};
+use super::look;
+use super::scale::Scale;
+use crate::bench::report::quantity::{self, Better, Quantity, Unit, digits};
+use crate::bench::report::{Axis, Contestant, Reference, Report, Stage};
+use crate::bench::stats::Estimate;
+
+/// A plot with what stands around it.
+pub(super) struct Figure {
+    pub(super) title: String,
+    pub(super) hint: String,
+    /// Empty where names stand in the drawing.
+    pub(super) legend: Vec<(String, Look)>,
+    pub(super) drawing: String,
+}
+
+/// Plots how near each contestant comes to plain sockets; `None` if there is nothing to be near to.
+pub(super) fn shares(report: &Report) -> Option<Figure> {
+    let stages = report.stages.iter().filter(|stage| stage.reference == Reference::Limit && stage.over.is_none());
+    let groups: Vec<Group> = stages.filter_map(share_group).collect();
+    let highest = groups.iter().flat_map(|group| &group.bars).map(|bar| bar.value.high).fold(100.0, f64::max);
+    (!groups.is_empty()).then(|| Figure {
+        title: "Share of the limit".to_owned(),
+        hint: "Plain sockets at the same work are 100 %, the dashed line. More is better.".to_owned(),
+        legend: Vec::new(),
+        drawing: Bars {
+            label: "How near each adapter comes to plain sockets, in per cent".to_owned(),
+            scale: Scale::from_zero(highest.min(SHARE_MAX), Unit::Percent),
+            mark: Some(100.0),
+            groups,
+        }
+        .draw(),
+    })
+}
+
+fn share_group(stage: &Stage) -> Option<Group> {
+    let quantity = stage.quantity()?;
+    let first = stage.contestants.first()?;
+    let bars: Vec<Bar> = stage
+        .contestants
+        .iter()
+        .filter(|contestant| !contestant.series().starts_with("plain "))
+        .filter_map(|contestant| {
+            let value = share(contestant.ratio?, quantity.unit.better());
+            let shown = format!("{} %", digits(value.median));
+            Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
+        })
+        .collect();
+    let title = stage.title.split(',').next().unwrap_or_default();
+    (!bars.is_empty()).then(|| Group { name: format!("{title}: {}, of {}", quantity.name, first.name), bars })
+}
+
+/// Turns a ratio into per cent of what can be reached.
+fn share(Estimate { low, median, high }: Estimate, better: Better) -> Estimate {
+    match better {
+        Better::More => Estimate { low: 100.0 * low, median: 100.0 * median, high: 100.0 * high },
+        Better::Less => Estimate { low: 100.0 / high, median: 100.0 / median, high: 100.0 / low },
+    }
+}
+
+/// Plots one stage.
+pub(super) fn of_stage(stage: &Stage) -> Vec<Figure> {
+    let Some(axis) = stage.over else {
+        let bars = stage.quantity().and_then(|quantity| beside_each_other(stage, quantity));
+        let all: Vec<&Contestant> = stage.contestants.iter().collect();
+        return bars.into_iter().chain(percentiles(stage, &all, "Latency by percentile")).collect();
+    };
+    let quantities: &[Quantity] = match axis {
+        Axis::InFlight => &[quantity::CALL_RATE, quantity::P50, quantity::P99],
+        Axis::Octets => &[quantity::P50, quantity::P99],
+        Axis::Rate => &[quantity::P50, quantity::P99],
+        Axis::Loss => &[quantity::BULK_RATE],
+    };
+    let mut figures: Vec<Figure> = quantities.iter().filter_map(|quantity| over_axis(stage, axis, quantity)).collect();
+    if axis == Axis::Rate {
+        let mut places: Vec<f64> = stage.contestants.iter().filter_map(|contestant| contestant.x).collect();
+        places.dedup();
+        for place in places {
+            let there: Vec<_> = stage.contestants.iter().filter(|contestant| contestant.x == Some(place)).collect();
+            let title = format!("By percentile, at {} calls/s", axis.shown(place));
+            figures.extend(percentiles(stage, &there, &title));
+        }
+    }
+    figures
+}
+
+/// Plots the contestants of a stage as bars.
+fn beside_each_other(stage: &Stage, quantity: &'static Quantity) -> Option<Figure> {
+    let bars: Vec<Bar> = stage
+        .contestants
+        .iter()
+        .filter_map(|contestant| {
+            let value = contestant.estimate(quantity)?;
+            let shown = quantity.shown(value.median);
+            Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
+        })
+        .collect();
+    let highest = bars.iter().map(|bar| bar.value.high).reduce(f64::max)?;
+    Some(Figure {
+        title: capital_name(quantity),
+        hint: hint(quantity.unit).to_owned(),
+        legend: Vec::new(),
+        drawing: Bars {
+            label: format!("{} of each: {}", quantity.name, stage.title),
+            scale: Scale::from_zero(highest, quantity.unit),
+            mark: None,
+            groups: vec![Group { name: String::new(), bars }],
+        }
+        .draw(),
+    })
+}
+
+/// Plots a quantity over the places of a sweep.
+fn over_axis(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Figure> {
+    let point = |contestant: &Contestant| {
+        let (x, y) = (contestant.x?, contestant.estimate(quantity)?);
+        Some(Point { x, y, told: format!("{}, {} {}", quantity.shown(y.median), axis.short_name(), axis.shown(x)) })
+    };
+    let series = stage.series().into_iter().map(|name| {
+        let of = stage.contestants.iter().filter(|contestant| contestant.series() == name);
+        Series { name: name.to_owned(), look: look(name, stage), points: of.filter_map(point).collect() }
+    });
+    let mut series: Vec<Series> = series.collect();
+    if stage.quantity().is_some_and(|first| first.key == quantity.key) {
+        series.extend(limits(stage, axis, quantity));
+    }
+    let title = format!("{} by {}", capital_name(quantity), axis.name());
+    lines(title, hint(quantity.unit), series, quantity.unit, |places| Scale::of_places(places, axis))
+}
+
+/// Returns what can be reached at most, where that is known without a measurement.
+fn limits(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Series> {
+    let mut points: Vec<Point> = Vec::new();
+    for contestant in &stage.contestants {
+        let (Some(x), Some(limit)) = (contestant.x, contestant.limit) else { continue };
+        if points.iter().all(|point| point.x != x) {
+            let y = Estimate { low: limit, median: limit, high: limit };
+            points.push(Point { x, y, told: format!("{}, {}", quantity.shown(limit), axis.shown(x)) });
+        }
+    }
+    let name = format!("limit of the {}", stage.reference.name());
+    (!points.is_empty()).then(|| Series { name, look: Look::Limit(0), points })
+}
+
+/// Plots the times of calls by percentile, of all that tell them.
+fn percentiles(stage: &Stage, contestants: &[&Contestant], title: &str) -> Option<Figure> {
+    let series = contestants.iter().map(|contestant| {
+        let points = contestant.latency.iter().filter(|percentile| percentile.us > 0.0).map(|percentile| Point {
+            x: percentile.percent,
+            y: Estimate { low: percentile.us, median: percentile.us, high: percentile.us },
+            told: format!("{} % within {}", percentile.percent, Unit::Micros.shown(percentile.us)),
+        });
+        let name = contestant.series();
+        Series { name: name.to_owned(), look: look(name, stage), points: points.collect() }
+    });
+    let series: Vec<Series> = series.collect();
+    let hint = "So many calls of all blocks took no longer. Less is better.";
+    lines(title.to_owned(), hint, series, Unit::Micros, |places| {
+        Scale::of_percentiles(places.iter().copied().fold(0.0, f64::max))
+    })
+}
+
+/// Puts lines on their scales; `None` if there is no point.
+fn lines(
+    title: String,
+    hint: &str,
+    mut series: Vec<Series>,
+    unit: Unit,
+    x: impl Fn(&[f64]) -> Scale,
+) -> Option<Figure> {
+    series.retain(|series| !series.points.is_empty());
+    let points = || series.iter().flat_map(|series| &series.points);
+    let mut places: Vec<f64> = points().map(|point| point.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let values: Vec<f64> = points().flat_map(|point| [point.y.low, point.y.high]).collect();
+    if places.is_empty() {
+        return None;
+    }
+    let legend = series.iter().map(|series| (series.name.clone(), series.look)).collect();
+    let (x, y) = (x(&places), Scale::of_values(&values, unit));
+    let drawing = Lines { label: title.clone(), x, y, series }.draw();
+    Some(Figure { title, hint: hint.to_owned(), legend, drawing })
+}
+
+fn capital_name(quantity: &Quantity) -> String {
+    super::capital(quantity.name)
+}
+
+fn hint(unit: Unit) -> &'static str {
+    match unit {
+        Unit::CallsPerSecond => "More is better.",
+        Unit::MegabytesPerSecond => "MB/s that the application got. More is better.",
+        Unit::Micros | Unit::CpuSeconds | Unit::Datagrams | Unit::Percent => "Less is better.",
+    }
+}
+
+/// Per cent: who is further beyond the limit has its figure beside a full bar. Our choice.
+const SHARE_MAX: f64 = 400.0;
