@@ -40,7 +40,7 @@ pub(in crate::bench) enum Better {
 pub(in crate::bench) const CALL_RATE: Quantity =
     new("calls_per_s", "calls a second", Unit::CallsPerSecond, ["", "calls/s"], 0, |block| Some(block.rate()));
 pub(in crate::bench) const BULK_RATE: Quantity =
-    new("mb_per_s", "goodput", Unit::MegabytesPerSecond, ["", "MB/s"], 1, |block| Some(block.rate() / 1e6));
+    new("mb_per_s", "goodput", Unit::MegabytesPerSecond, ["", "MB/s"], 2, |block| Some(block.rate() / 1e6));
 
 pub(in crate::bench) const P50: Quantity =
     new("p50_us", "median latency", Unit::Micros, ["latency us", "p50"], 1, |block| Some(block.done.latency?.p50));

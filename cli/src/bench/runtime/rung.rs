@@ -33,7 +33,7 @@ impl Rung {
     pub(in crate::bench) const fn upload(self) -> (usize, usize) {
         match self {
             Self::StopAndWait | Self::OneFragment => (ONE_DATAGRAM_LEN, 1),
-            Self::Fixed | Self::NewReno | Self::Cubic | Self::Asynchronous => (MANY_DATAGRAMS_LEN, 16),
+            Self::Fixed | Self::NewReno | Self::Cubic | Self::Asynchronous => (MANY_DATAGRAMS_LEN, 8),
         }
     }
 

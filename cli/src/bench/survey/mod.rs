@@ -17,8 +17,8 @@ use super::baseline::{BULK_LEN, ECHO_LEN};
 use super::blocks::BlockArgs;
 use super::driver::{self, Block};
 use super::report::compare::Comparison;
-use super::report::quantity::Quantity;
-use super::report::{Asked, ContestantParts, Reference, Report, StageParts, page};
+use super::report::quantity::UNSENT;
+use super::report::{Asked, Contestant, ContestantParts, Report, StageParts, page};
 use crate::failure::{Code, Failure};
 use crate::output;
 use crate::plain::PlainArgs;
@@ -144,42 +144,39 @@ fn result(stage: &Stage, blocks: &[Vec<Block>]) -> super::report::Stage {
     })
 }
 
-/// Returns what the figures say against themselves, a sentence for each stage.
+/// Returns what the figures say against themselves.
 fn figure_doubts(report: &Report) -> Vec<String> {
+    let unsteady = |contestant: &Contestant| {
+        contestant.ratio.filter(|ratio| ratio.high - ratio.low > SPREAD_MAX * ratio.median)?;
+        Some(contestant.name.clone())
+    };
+    let overloaded = |contestant: &Contestant| {
+        let unsent = contestant.estimate(&UNSENT)?.median;
+        (unsent > UNSENT_MAX).then(|| format!("{} ({})", contestant.name, UNSENT.shown(unsent)))
+    };
     let mut doubts = Vec::new();
     for stage in &report.stages {
-        let stray = |contestant: &&super::report::Contestant| {
-            contestant.ratio.is_some_and(|ratio| ratio.high - ratio.low > SPREAD_MAX * ratio.median)
+        let mut doubt = |why: &str, names: Vec<String>| {
+            let (named, count) = (names.iter().take(NAME_COUNT_MAX).cloned().collect::<Vec<_>>(), names.len());
+            let more =
+                if count > NAME_COUNT_MAX { format!(" and {} more", count - NAME_COUNT_MAX) } else { String::new() };
+            if count > 0 {
+                doubts.push(format!("{}: {why}: {}{more}", stage.title, named.join("; ")));
+            }
         };
-        let names: Vec<&str> =
-            stage.contestants.iter().filter(stray).map(|contestant| contestant.name.as_str()).collect();
-        if !names.is_empty() {
-            doubts.push(format!(
-                "{}: the interval is wider than a quarter of the ratio for {}; measure again when the machine is idle, or \
-                 with more --blocks",
-                stage.title,
-                names.join("; ")
-            ));
-        }
-        if stage.reference == Reference::Asked {
-            doubts.extend(stage.contestants.iter().filter_map(behind));
-        }
+        doubt(UNSTEADY, stage.contestants.iter().filter_map(unsteady).collect());
+        doubt(OVERLOADED, stage.contestants.iter().filter_map(overloaded).collect());
     }
     doubts
 }
 
-/// Says that a contestant did not keep up with the rate that it was asked for.
-fn behind(contestant: &super::report::Contestant) -> Option<String> {
-    let quantity = Quantity::named("unsent_percent")?;
-    let unsent = contestant.estimate(quantity)?.median;
-    (unsent > UNSENT_MAX).then(|| {
-        format!(
-            "{}: {} of the calls could not be sent in time: it is overloaded, and its times grow with the length of a block",
-            contestant.name,
-            quantity.shown(unsent)
-        )
-    })
-}
+const UNSTEADY: &str = "the interval is wider than a quarter of the ratio; measure when the machine is idle, or with more \
+                        --blocks";
+const OVERLOADED: &str = "calls that could not be sent in time: the rate is too high, and times grow with the length of a \
+                          block";
+
+/// Names that are told for each doubt.
+const NAME_COUNT_MAX: usize = 4;
 
 /// An interval wider than this part of its median is not to be relied upon; our choice.
 const SPREAD_MAX: f64 = 0.25;

@@ -36,16 +36,10 @@ pub(super) struct Bars {
     pub(super) scale: Scale,
     /// A value that is marked across all bars.
     pub(super) mark: Option<f64>,
-    pub(super) groups: Vec<Group>,
-}
-
-/// Bars that belong together.
-pub(super) struct Group {
-    /// Empty where there is one group.
-    pub(super) name: String,
     pub(super) bars: Vec<Bar>,
 }
 
+/// A bar with its name and its value above it.
 pub(super) struct Bar {
     pub(super) name: String,
     pub(super) look: Look,
@@ -105,29 +99,19 @@ impl Lines {
 impl Bars {
     /// Draws the plot.
     pub(super) fn draw(&self) -> String {
-        let bar_count: usize = self.groups.iter().map(|group| group.bars.len()).sum();
-        let heading_count = self.groups.iter().filter(|group| !group.name.is_empty()).count();
-        let height = 4.0 + bar_count as f64 * BAR_PITCH + heading_count as f64 * HEADING_PITCH;
+        let height = self.bars.len() as f64 * BAR_PITCH;
         let mut svg = Svg::begin(&self.label, height);
-        let at = |value: f64| BAR_LEFT + self.scale.place(value).clamp(0.0, 1.0) * (WIDTH - 2.0 * BAR_LEFT);
-        let mut y = 0.0;
-        for group in &self.groups {
-            if !group.name.is_empty() {
-                svg.text("group", (0.0, y + 17.0), &group.name);
-                y += HEADING_PITCH;
-            }
-            for bar in &group.bars {
-                svg.text("name", (0.0, y + 13.0), &bar.name);
-                svg.text("value end", (WIDTH, y + 13.0), &bar.shown);
-                let top = y + 19.0;
-                svg.bar(bar.look, at(bar.value.median), top, &format!("{}: {}", bar.name, bar.shown));
-                let middle = top + BAR_HEIGHT / 2.0;
-                svg.line("whisker", (at(bar.value.low), middle), (at(bar.value.high), middle));
-                y += BAR_PITCH;
-            }
+        let at = |value: f64| self.scale.place(value).clamp(0.0, 1.0) * WIDTH;
+        for (index, bar) in self.bars.iter().enumerate() {
+            let top = index as f64 * BAR_PITCH;
+            svg.text("name", (0.0, top + 13.0), &bar.name);
+            svg.text("value end", (WIDTH, top + 13.0), &bar.shown);
+            svg.bar(bar.look, at(bar.value.median), top + BAR_TOP, &format!("{}: {}", bar.name, bar.shown));
+            let middle = top + BAR_TOP + BAR_HEIGHT / 2.0;
+            svg.line("whisker", (at(bar.value.low), middle), (at(bar.value.high), middle));
             if let Some(mark) = self.mark {
-                let top = y - group.bars.len() as f64 * BAR_PITCH;
-                svg.line("limit", (at(mark), top + 16.0), (at(mark), y - 2.0));
+                let bottom = top + BAR_TOP + BAR_HEIGHT;
+                svg.line("limit", (at(mark), top + BAR_TOP - 2.0), (at(mark), bottom + 2.0));
             }
         }
         svg.end()
@@ -214,7 +198,7 @@ impl Svg {
     }
 
     fn bar(&mut self, look: Look, right: f64, top: f64, told: &str) {
-        let (class, width, told) = (look.class(), (right - BAR_LEFT).max(1.0), escape(told));
+        let (class, width, told) = (look.class(), right.max(1.0), escape(told));
         self.write(format_args!(
             "<rect class=\"track\" x=\"0\" y=\"{top}\" width=\"{WIDTH}\" height=\"{BAR_HEIGHT}\" rx=\"3\"/>"
         ));
@@ -234,7 +218,7 @@ impl Svg {
 }
 
 /// Of all drawings, in their own unit, which on a phone is about a pixel.
-const WIDTH: f64 = 360.0;
+const WIDTH: f64 = 340.0;
 
 const LINES_HEIGHT: f64 = 236.0;
 /// Room for the labels of the axes.
@@ -246,10 +230,9 @@ const BELOW: f64 = 22.0;
 /// Of the font of labels, about.
 const CHARACTER_WIDTH: f64 = 6.3;
 
-const BAR_LEFT: f64 = 0.0;
-const BAR_HEIGHT: f64 = 10.0;
 const BAR_PITCH: f64 = 38.0;
-const HEADING_PITCH: f64 = 26.0;
+const BAR_TOP: f64 = 19.0;
+const BAR_HEIGHT: f64 = 10.0;
 
 /// Looks that the style has.
 const LIMIT_COUNT: usize = 2;

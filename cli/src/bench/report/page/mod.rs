@@ -36,11 +36,10 @@ fn write_page(page: &mut String, report: &Report, comparison: Option<&Comparison
     )?;
     write_head(page, report)?;
     let shares = plots::shares(report);
-    if let Some(shares) = shares {
-        write!(
-            page,
-            "<section>\n<h2>How near to what the machine can do</h2>\n<div class=\"plots\">\n{shares}</div>\n</section>\n"
-        )?;
+    if !shares.is_empty() {
+        page.push_str("<section>\n<h2>Share of what the machine can do</h2>\n");
+        write_plots(page, &shares)?;
+        page.push_str("</section>\n");
     }
     for stage in &report.stages {
         write_stage(page, stage)?;
@@ -93,11 +92,8 @@ fn write_stage(page: &mut String, stage: &Stage) -> fmt::Result {
     if let Some(expectation) = stage.expectation() {
         writeln!(page, "<p class=\"quiet\">{}</p>", escape(&expectation))?;
     }
-    page.push_str("<div class=\"plots\">\n");
-    for figure in plots::of_stage(stage) {
-        write!(page, "{figure}")?;
-    }
-    page.push_str("</div>\n<details><summary>All figures</summary>\n<div class=\"scroll\"><table>\n<tr><th></th>");
+    write_plots(page, &plots::of_stage(stage))?;
+    page.push_str("<details><summary>All figures</summary>\n<div class=\"scroll\"><table>\n<tr><th></th>");
     for quantity in stage.quantities() {
         let unit = quantity.heading.join(" ");
         write!(page, "<th>{}</th>", escape(if quantity.heading[0].is_empty() { quantity.heading[1] } else { &unit }))?;
@@ -107,6 +103,13 @@ fn write_stage(page: &mut String, stage: &Stage) -> fmt::Result {
         write_row(page, stage, contestant)?;
     }
     page.push_str("</table></div></details>\n</section>\n");
+    Ok(())
+}
+
+fn write_plots(page: &mut String, figures: &[Figure]) -> fmt::Result {
+    page.push_str("<div class=\"plots\">\n");
+    figures.iter().try_for_each(|figure| write!(page, "{figure}"))?;
+    page.push_str("</div>\n");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Which plots a report has.
 
-use super::chart::{Bar, Bars, Group, Lines, Look, Point, Series};
+use super::chart::{Bar, Bars, Lines, Look, Point, Series};
 use super::look;
 use super::scale::Scale;
 use crate::bench::report::quantity::{self, Better, Quantity, Unit, digits};
@@ -16,44 +16,48 @@ pub(super) struct Figure {
     pub(super) drawing: String,
 }
 
-/// Plots how near each contestant comes to plain sockets; `None` if there is nothing to be near to.
-pub(super) fn shares(report: &Report) -> Option<Figure> {
+/// Plots how near each contestant comes to plain sockets, for each kind of work that has them beside it.
+pub(super) fn shares(report: &Report) -> Vec<Figure> {
     let stages = report.stages.iter().filter(|stage| stage.reference == Reference::Limit && stage.over.is_none());
-    let groups: Vec<Group> = stages.filter_map(share_group).collect();
-    let highest = groups.iter().flat_map(|group| &group.bars).map(|bar| bar.value.high).fold(100.0, f64::max);
-    (!groups.is_empty()).then(|| Figure {
-        title: "Share of the limit".to_owned(),
-        hint: "Plain sockets at the same work are 100 %, the dashed line. More is better.".to_owned(),
+    stages.filter_map(share).collect()
+}
+
+fn share(stage: &Stage) -> Option<Figure> {
+    let quantity = stage.quantity()?;
+    let limit = stage.contestants.first()?;
+    let ours = stage.contestants.iter().filter(|contestant| !contestant.series().starts_with("plain "));
+    let bars: Vec<Bar> = ours
+        .filter_map(|contestant| {
+            let value = percent(contestant.ratio?, quantity.unit.better());
+            let shown = format!("{} %", digits(value.median));
+            Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
+        })
+        .collect();
+    let highest = highest(&bars)?.clamp(100.0, SHARE_MAX);
+    let title = stage.title.split([',', ':']).next().unwrap_or_default();
+    Some(Figure {
+        title: super::capital(title),
+        hint: format!("{}: the dashed line is {}, 100 %. More is better.", capital_name(quantity), limit.name),
         legend: Vec::new(),
         drawing: Bars {
-            label: "How near each adapter comes to plain sockets, in per cent".to_owned(),
-            scale: Scale::from_zero(highest.min(SHARE_MAX), Unit::Percent),
+            label: format!("{title}: how near each comes to {}, in per cent", limit.name),
+            scale: Scale::from_zero(highest, Unit::Percent),
             mark: Some(100.0),
-            groups,
+            bars,
         }
         .draw(),
     })
 }
 
-fn share_group(stage: &Stage) -> Option<Group> {
-    let quantity = stage.quantity()?;
-    let first = stage.contestants.first()?;
-    let bars: Vec<Bar> = stage
-        .contestants
-        .iter()
-        .filter(|contestant| !contestant.series().starts_with("plain "))
-        .filter_map(|contestant| {
-            let value = share(contestant.ratio?, quantity.unit.better());
-            let shown = format!("{} %", digits(value.median));
-            Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
-        })
-        .collect();
-    let title = stage.title.split(',').next().unwrap_or_default();
-    (!bars.is_empty()).then(|| Group { name: format!("{title}: {}, of {}", quantity.name, first.name), bars })
+/// Returns how far bars reach. An interval that is far longer is cut: the median is what is to be seen.
+fn highest(bars: &[Bar]) -> Option<f64> {
+    let median = bars.iter().map(|bar| bar.value.median).reduce(f64::max)?;
+    let high = bars.iter().map(|bar| bar.value.high).fold(median, f64::max);
+    Some(high.min(INTERVAL_MAX * median))
 }
 
 /// Turns a ratio into per cent of what can be reached.
-fn share(Estimate { low, median, high }: Estimate, better: Better) -> Estimate {
+fn percent(Estimate { low, median, high }: Estimate, better: Better) -> Estimate {
     match better {
         Better::More => Estimate { low: 100.0 * low, median: 100.0 * median, high: 100.0 * high },
         Better::Less => Estimate { low: 100.0 / high, median: 100.0 / median, high: 100.0 / low },
@@ -63,9 +67,13 @@ fn share(Estimate { low, median, high }: Estimate, better: Better) -> Estimate {
 /// Plots one stage.
 pub(super) fn of_stage(stage: &Stage) -> Vec<Figure> {
     let Some(axis) = stage.over else {
-        let bars = stage.quantity().and_then(|quantity| beside_each_other(stage, quantity));
+        let bars = stage.quantity().and_then(|quantity| {
+            let figure = |contestant: &Contestant| contestant.estimate(quantity);
+            beside_each_other(stage, capital_name(quantity), quantity.unit, figure)
+        });
         let all: Vec<&Contestant> = stage.contestants.iter().collect();
-        return bars.into_iter().chain(percentiles(stage, &all, "Latency by percentile")).collect();
+        let times = percentiles(stage, &all, "Latency by percentile");
+        return bars.into_iter().chain(times).chain(processor_time(stage)).collect();
     };
     let quantities: &[Quantity] = match axis {
         Axis::InFlight => &[quantity::CALL_RATE, quantity::P50, quantity::P99],
@@ -86,30 +94,39 @@ pub(super) fn of_stage(stage: &Stage) -> Vec<Figure> {
     figures
 }
 
-/// Plots the contestants of a stage as bars.
-fn beside_each_other(stage: &Stage, quantity: &'static Quantity) -> Option<Figure> {
-    let bars: Vec<Bar> = stage
-        .contestants
-        .iter()
-        .filter_map(|contestant| {
-            let value = contestant.estimate(quantity)?;
-            let shown = quantity.shown(value.median);
-            Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
+/// Plots the processor time of both ends together.
+fn processor_time(stage: &Stage) -> Option<Figure> {
+    let ends: Vec<_> = stage.quantities().filter(|quantity| quantity.unit == Unit::CpuSeconds).collect();
+    let [client, server] = ends[..] else { return None };
+    let both = |contestant: &Contestant| {
+        let (client, server) = (contestant.estimate(client)?, contestant.estimate(server)?);
+        Some(Estimate {
+            low: client.low + server.low,
+            median: client.median + server.median,
+            high: client.high + server.high,
         })
-        .collect();
-    let highest = bars.iter().map(|bar| bar.value.high).reduce(f64::max)?;
-    Some(Figure {
-        title: capital_name(quantity),
-        hint: hint(quantity.unit).to_owned(),
-        legend: Vec::new(),
-        drawing: Bars {
-            label: format!("{} of each: {}", quantity.name, stage.title),
-            scale: Scale::from_zero(highest, quantity.unit),
-            mark: None,
-            groups: vec![Group { name: String::new(), bars }],
-        }
-        .draw(),
-    })
+    };
+    let per = if client.key == quantity::CLIENT_CPU_PER_CALL.key { "million calls" } else { "GB" };
+    beside_each_other(stage, format!("Processor time of both ends per {per}"), Unit::CpuSeconds, both)
+}
+
+/// Plots the contestants of a stage as bars.
+fn beside_each_other(
+    stage: &Stage,
+    title: String,
+    unit: Unit,
+    figure: impl Fn(&Contestant) -> Option<Estimate>,
+) -> Option<Figure> {
+    let bar = |contestant: &Contestant| {
+        let value = figure(contestant)?;
+        let shown = unit.shown(value.median);
+        Some(Bar { name: contestant.name.clone(), look: look(contestant.series(), stage), value, shown })
+    };
+    let bars: Vec<Bar> = stage.contestants.iter().filter_map(bar).collect();
+    let highest = highest(&bars)?;
+    let label = format!("{title}: {}", stage.title);
+    let drawing = Bars { label, scale: Scale::from_zero(highest, unit), mark: None, bars }.draw();
+    Some(Figure { title, hint: hint(unit).to_owned(), legend: Vec::new(), drawing })
 }
 
 /// Plots a quantity over the places of a sweep.
@@ -196,6 +213,9 @@ fn hint(unit: Unit) -> &'static str {
         Unit::Micros | Unit::CpuSeconds | Unit::Datagrams | Unit::Percent => "Less is better.",
     }
 }
+
+/// Of a median; our choice.
+const INTERVAL_MAX: f64 = 1.3;
 
 /// Per cent: who is further beyond the limit has its figure beside a full bar. Our choice.
 const SHARE_MAX: f64 = 400.0;
