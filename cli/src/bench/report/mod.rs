@@ -356,17 +356,19 @@ impl Axis {
         }
     }
 
-    /// Returns what stands before a place on it.
-    pub(super) const fn short_name(self) -> &'static str {
+    /// Says where something stands on it.
+    pub(super) fn place(self, x: f64) -> String {
+        let shown = self.shown(x);
         match self {
-            Self::InFlight => "in flight",
-            Self::Octets => "octets",
-            Self::Rate => "calls/s",
-            Self::Loss => "lost",
+            Self::InFlight => format!("{shown} in flight"),
+            Self::Octets if x < 1024.0 => format!("{shown} octets"),
+            Self::Octets => shown,
+            Self::Rate => format!("{shown} calls/s"),
+            Self::Loss => format!("{shown} lost"),
         }
     }
 
-    /// Shows a place on it.
+    /// Shows a value as it stands beside the axis.
     pub(super) fn shown(self, x: f64) -> String {
         match self {
             Self::InFlight => format!("{x}"),

@@ -45,9 +45,9 @@ pub(in crate::bench) const BULK_RATE: Quantity =
 pub(in crate::bench) const P50: Quantity =
     new("p50_us", "median latency", Unit::Micros, ["latency us", "p50"], 1, |block| Some(block.done.latency?.p50));
 pub(in crate::bench) const P99: Quantity =
-    new("p99_us", "p99 of latency", Unit::Micros, ["", "p99"], 1, |block| Some(block.done.latency?.p99));
+    new("p99_us", "p99 latency", Unit::Micros, ["", "p99"], 1, |block| Some(block.done.latency?.p99));
 pub(in crate::bench) const P999: Quantity =
-    new("p999_us", "p99.9 of latency", Unit::Micros, ["", "p99.9"], 1, |block| Some(block.done.latency?.p999));
+    new("p999_us", "p99.9 latency", Unit::Micros, ["", "p99.9"], 1, |block| Some(block.done.latency?.p999));
 
 /// How long sending a message holds up its sender.
 pub(in crate::bench) const SEND_P50: Quantity =

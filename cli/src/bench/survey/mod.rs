@@ -62,7 +62,8 @@ pub(crate) fn run(args: &SurveyArgs) -> Result<(), Failure> {
         Some(path) => Report::read(path)?,
         None => measure(args)?,
     };
-    let comparison = old.map(|(path, old)| Comparison::new(&old, &path.display().to_string(), &report));
+    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+    let comparison = old.map(|(path, old)| Comparison::new(&old, &name(path), &report));
     if let Some(path) = &args.json {
         write(path, &report.to_json())?;
     }

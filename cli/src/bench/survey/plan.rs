@@ -101,24 +101,24 @@ impl Planner<'_> {
 
     fn over_in_flight(&self, counts: &[InFlight]) -> Stage {
         let title = format!("calls in flight on one conversation, {ECHO_LEN} octets each way");
-        let mut stage = self.stage("sweep_in_flight", title, MANY_CALLS).over(Axis::InFlight);
+        let mut stage = self.stage("sweep_in_flight", title, MANY_CALLS);
         for &InFlight(count) in counts {
             let sockets: &[&str] = if count <= baseline::DATAGRAM_COUNT_MAX { &["tcp", "udp"] } else { &["tcp"] };
             let work = echo(ECHO_LEN, count);
             let group = [self.sockets(sockets, &work), self.adapters(&work)].concat();
-            stage = stage.with_group(count as f64, group);
+            stage = stage.with_group(Axis::InFlight, count as f64, group);
         }
         stage
     }
 
     fn over_size(&self, sizes: &[CallSize]) -> Stage {
         let title = "one call at a time, by its size and that of its reply".to_owned();
-        let mut stage = self.stage("sweep_size", title, ONE_CALL).over(Axis::Octets);
+        let mut stage = self.stage("sweep_size", title, ONE_CALL);
         for &CallSize(len) in sizes {
             let sockets: &[&str] = if len <= baseline::DATAGRAM_LEN_MAX { &["udp", "tcp"] } else { &["tcp"] };
             let work = echo(len, 1);
             let group = [self.sockets(sockets, &work), self.adapters(&work)].concat();
-            stage = stage.with_group(len as f64, group);
+            stage = stage.with_group(Axis::Octets, len as f64, group);
         }
         stage
     }
@@ -126,13 +126,13 @@ impl Planner<'_> {
     fn over_rate(&self, rates: &[CallRate]) -> Stage {
         let title =
             format!("calls at a given rate (open loop), {ECHO_LEN} octets each way; times from when each was due");
-        let stage = self.stage("sweep_rate", title, OPEN_LOOP).over(Axis::Rate);
+        let stage = self.stage("sweep_rate", title, OPEN_LOOP);
         let mut stage = Stage { reference: Reference::Asked, ..stage };
         for &CallRate(rate) in rates {
             let work = format!("--work load --size {ECHO_LEN} --rate {rate} --times all");
             let mut group = [self.sockets(&["udp"], &work), self.adapters(&work)].concat();
             group.iter_mut().for_each(|entry| entry.limit = Some(rate));
-            stage = stage.with_group(rate, group);
+            stage = stage.with_group(Axis::Rate, rate, group);
         }
         stage
     }
@@ -140,13 +140,13 @@ impl Planner<'_> {
     fn over_loss(&self, losses: &[Percentage]) -> Stage {
         let (mbit, millis) = (LINK_RATE / 1_000_000, LINK_DELAY.as_millis());
         let title = format!("uploads over a link of {mbit} Mbit/s, {millis} ms each way, that loses datagrams (std)");
-        let stage = self.stage("sweep_loss", title, LOSS).over(Axis::Loss);
+        let stage = self.stage("sweep_loss", title, LOSS);
         // A block has to last for many round trips, and each is as good as several short ones.
         let block_count = (self.blocks.count / LOSS_BLOCK_SHARE).max(stats::VALUE_COUNT_MIN);
         let mut stage = Stage { reference: Reference::Link, block_count, ..stage };
         for loss in losses {
             let group = Rung::LAWS.iter().map(|rung| self.law(*rung, *loss)).collect();
-            stage = stage.with_group(f64::from(loss.per_million()) / 10_000.0, group);
+            stage = stage.with_group(Axis::Loss, f64::from(loss.per_million()) / 10_000.0, group);
         }
         stage
     }
@@ -227,10 +227,6 @@ impl Planner<'_> {
 }
 
 impl Stage {
-    fn over(self, axis: Axis) -> Self {
-        Self { over: Some(axis), ..self }
-    }
-
     /// Adds contestants, all of which are compared with the first.
     fn with(mut self, entries: Vec<Entry>) -> Self {
         for mut entry in entries {
@@ -242,12 +238,12 @@ impl Stage {
 
     /// Adds the contestants of one place on the axis, which are compared with the first of their place if nothing else is
     /// known to be the limit.
-    fn with_group(mut self, x: f64, group: Vec<Entry>) -> Self {
+    fn with_group(mut self, axis: Axis, x: f64, group: Vec<Entry>) -> Self {
+        self.over = Some(axis);
         let first = self.entries.len();
         for mut entry in group {
-            let place = self.over.map(|axis| format!("{} {}", axis.short_name(), axis.shown(x))).unwrap_or_default();
             entry.x = Some(x);
-            entry.contestant.name = format!("{}, {place}", entry.series);
+            entry.contestant.name = format!("{}, {}", entry.series, axis.place(x));
             entry.compared_with = (entry.limit.is_none() && self.entries.len() > first).then_some(first);
             self.entries.push(entry);
         }

@@ -87,7 +87,7 @@ pub(super) fn of_stage(stage: &Stage) -> Vec<Figure> {
         places.dedup();
         for place in places {
             let there: Vec<_> = stage.contestants.iter().filter(|contestant| contestant.x == Some(place)).collect();
-            let title = format!("By percentile, at {} calls/s", axis.shown(place));
+            let title = format!("By percentile, at {}", axis.place(place));
             figures.extend(percentiles(stage, &there, &title));
         }
     }
@@ -133,7 +133,7 @@ fn beside_each_other(
 fn over_axis(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Figure> {
     let point = |contestant: &Contestant| {
         let (x, y) = (contestant.x?, contestant.estimate(quantity)?);
-        Some(Point { x, y, told: format!("{}, {} {}", quantity.shown(y.median), axis.short_name(), axis.shown(x)) })
+        Some(Point { x, y, told: format!("{}, {}", quantity.shown(y.median), axis.place(x)) })
     };
     let series = stage.series().into_iter().map(|name| {
         let of = stage.contestants.iter().filter(|contestant| contestant.series() == name);
@@ -154,11 +154,11 @@ fn limits(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Series> {
         let (Some(x), Some(limit)) = (contestant.x, contestant.limit) else { continue };
         if points.iter().all(|point| point.x != x) {
             let y = Estimate { low: limit, median: limit, high: limit };
-            points.push(Point { x, y, told: format!("{}, {}", quantity.shown(limit), axis.shown(x)) });
+            points.push(Point { x, y, told: format!("{}, {}", quantity.shown(limit), axis.place(x)) });
         }
     }
     let name = format!("limit of the {}", stage.reference.name());
-    (!points.is_empty()).then(|| Series { name, look: Look::Limit(0), points })
+    (!points.is_empty()).then_some(Series { name, look: Look::Limit(0), points })
 }
 
 /// Plots the times of calls by percentile, of all that tell them.
