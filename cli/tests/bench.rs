@@ -1,8 +1,11 @@
 //! The measurements as a user or a harness starts them. Nothing here depends on how fast they are.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
 
 #[test]
 fn a_baseline_is_a_table_of_every_kind_of_work_and_of_udp_to_tcp() {
@@ -53,10 +56,105 @@ fn without_more_every_adapter_and_rung_is_measured_and_all_figures_are_left_in_a
 }
 
 #[test]
+fn sweeps_go_over_their_values_and_nothing_else_is_measured() {
+    let sweeps = "--in-flight 1,65 --size 2KiB --rate 1000 --loss 0%";
+    let document = measure(&format!("--runtime smol --blocks 6 --block 5ms {sweeps}"), "sweeps.json".as_ref());
+    let stages = document["stages"].as_array().unwrap();
+    let names = |stage: &Value| {
+        let contestants = stage["contestants"].as_array().unwrap();
+        contestants.iter().map(|contestant| contestant["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(stages.len(), 4);
+    let in_flight =
+        ["plain tcp, 1 in flight", "plain udp, 1 in flight", "smol, 1 in flight", "plain tcp, 65 in flight"];
+    assert_eq!(names(&stages[0])[..4], in_flight);
+    assert_eq!(names(&stages[1]), ["plain tcp, 2 KiB", "smol, 2 KiB"]);
+    assert_eq!(names(&stages[2]), ["plain udp, 1 k calls/s", "smol, 1 k calls/s"]);
+    assert_eq!(names(&stages[3])[0], "stop-and-wait, 0 % lost");
+    for contestant in stages.iter().flat_map(|stage| stage["contestants"].as_array().unwrap()) {
+        assert!(contestant["x"].as_f64().is_some() && !contestant["series"].as_str().unwrap().is_empty());
+    }
+    // What could be reached over the link needs no measurement.
+    assert!(stages[3]["contestants"][0]["limit"].as_f64().unwrap() > 11.0);
+}
+
+#[test]
+fn a_server_that_runs_already_is_called_by_each_adapter() {
+    let mut server = Peer::spawn(&mut command("serve --listen 127.0.0.1:0"));
+    let address = server.line().strip_prefix("serving ").unwrap().to_owned();
+    let document = measure(&format!("--to {address} --blocks 6 --block 5ms"), "to.json".as_ref());
+    assert_eq!(document["asked"]["to"], address);
+    let upload = &document["stages"][2];
+    assert_eq!(upload["key"], "upload");
+    for (contestant, name) in
+        upload["contestants"].as_array().unwrap().iter().zip(["plain tcp (loopback)", "std", "mio", "smol"])
+    {
+        assert_eq!(contestant["name"], name);
+        assert!(contestant["estimates"]["mb_per_s"]["low"].as_f64().unwrap() > 0.0, "{name}");
+    }
+}
+
+#[test]
+fn a_server_on_another_machine_needs_consent() {
+    let output = command("bench --to 192.0.2.1:4000").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--insecure"));
+}
+
+#[test]
+fn runs_are_shown_again_and_compared() {
+    let old = std::env::temp_dir().join(format!("posthaste-old-{}.json", std::process::id()));
+    let shown = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = shown(command("bench --size 32 --runtime mio --blocks 6 --block 1ms --json").arg(&old));
+    let again = shown(command("bench --from").arg(&old));
+    assert_eq!(again, text);
+    let compared = shown(command("bench --from").arg(&old).arg("--compare").arg(&old));
+    let compared = compared.strip_prefix(&text).unwrap();
+    assert!(compared.contains(&format!("Compared with {}", old.file_name().unwrap().display())), "{compared}");
+    assert!(compared.contains("  mio, 32 octets") && compared.contains("as before  1.00"), "{compared}");
+    std::fs::write(&old, "{}").unwrap();
+    for option in ["--from", "--compare"] {
+        let output = command("bench").arg(option).arg(&old).output().unwrap();
+        assert_eq!(output.status.code(), Some(6));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("has no figures of a measurement"));
+    }
+    std::fs::remove_file(old).unwrap();
+}
+
+#[test]
+fn adapters_call_at_a_given_rate_and_upload() {
+    for runtime in ["std", "mio", "smol"] {
+        for (work, done) in [
+            ("--work load --size 32 --rate 10000 --calls 50", "DONE calls=50 secs="),
+            ("--work upload --size 5000 --inflight 3 --calls 20", "DONE bytes=100000 secs="),
+        ] {
+            let address = free_address();
+            let mut server = Peer::spawn(&mut command(&format!("bench server --runtime {runtime} --addr {address}")));
+            assert_eq!(server.line(), "READY");
+            let client = format!("bench client --runtime {runtime} --addr {address} {work} --times all");
+            let mut client = Peer::spawn(&mut command(&client));
+            assert_eq!(client.line(), "WARM");
+            writeln!(client.0.stdin.take().unwrap(), "GO").unwrap();
+            let line = client.line();
+            assert!(line.starts_with(done), "{runtime}: {line}");
+            assert_eq!(line.contains(" unsent=0 "), work.contains("--rate"), "{runtime}: {line}");
+            let times = line.split_once(" times=").unwrap().1.split(',');
+            let count: u32 = times.map(|step| step.split_once(':').unwrap().1.parse::<u32>().unwrap()).sum();
+            assert_eq!(count, if work.contains("--rate") { 50 } else { 20 }, "{runtime}: {line}");
+        }
+    }
+}
+
+#[test]
 fn baseline_peers_obey_the_bench_convention() {
     for (transport, work, done) in [
         ("udp", "--work echo --size 32 --inflight 1 --calls 100", "DONE calls=100 secs="),
         ("udp", "--work echo --size 32 --inflight 64 --calls 1000", "DONE calls=1000 secs="),
+        ("udp", "--work load --size 32 --rate 10000 --calls 50", "DONE calls=50 secs="),
         ("tcp", "--work echo --size 7 --inflight 64 --calls 1000", "DONE calls=1000 secs="),
         ("tcp", "--work bulk --msg 1000 --bytes 1000001", "DONE bytes=1000001 secs="),
     ] {
@@ -91,7 +189,16 @@ fn work_that_a_transport_cannot_do_is_wrong_usage() {
 
 #[test]
 fn a_measurement_that_makes_no_sense_is_wrong_usage() {
-    for args in ["bench --blocks 5", "bench --block 1ms baseline", "bench --json"] {
+    for args in [
+        "bench --blocks 5",
+        "bench --block 1ms baseline",
+        "bench --json",
+        "bench --rate 0",
+        "bench --loss 101%",
+        "bench --all --rate 1000",
+        "bench --from old.json --rate 1000",
+        "bench --to 127.0.0.1:0",
+    ] {
         let output = command(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -106,7 +213,10 @@ struct Peer(Child, BufReader<std::process::ChildStdout>);
 
 impl Peer {
     fn start(args: &str) -> Self {
-        let mut command = command(&format!("bench baseline-peer {args}"));
+        Self::spawn(&mut command(&format!("bench baseline-peer {args}")))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self(child, output)
@@ -124,6 +234,16 @@ impl Drop for Peer {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Measures and returns what was left in a file of this name.
+fn measure(args: &str, name: &OsStr) -> Value {
+    let path = std::env::temp_dir().join(format!("posthaste-{}-{}", std::process::id(), name.display()));
+    let output = command(&format!("bench {args} --json")).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    document
 }
 
 fn command(args: &str) -> Command {

@@ -21,9 +21,11 @@ use crate::failure::Failure;
 /// Measure every adapter and every rung of the ladder beside plain sockets.
 ///
 /// Client and server are two processes on loopback, each on a core of its own, and all take turns in short blocks. A
-/// ratio is the median over the rounds of turns, with the interval that holds the true median with 95 % confidence.
+/// ratio is the median over the rounds of turns, with the interval that holds the true median with 95 % confidence. The
+/// plain sockets say what could be expected of this machine in the same run; what makes figures doubtful (a busy machine,
+/// small socket buffers, a missing offload) stands below them.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     survey: survey::SurveyArgs,
@@ -53,3 +55,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         Some(BenchCommand::Client(args)) => runtime::run_client(args),
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  posthaste bench                                    compare all, in under a minute
+  posthaste bench --all --html bench.html            with every sweep, and plots; some minutes
+  posthaste bench --rate 1000,20000 --runtime std    latency under a load that does not wait for answers
+  posthaste bench --json before.json                 keep the figures, and after a change:
+  posthaste bench --compare before.json
+  posthaste serve --listen 0.0.0.0:4000 --insecure   on one machine, and on another one:
+  posthaste bench --to HOST:4000 --insecure";

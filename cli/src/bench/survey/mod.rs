@@ -28,12 +28,12 @@ use crate::value::Address;
 /// What to measure, and where to leave the figures.
 #[derive(Args)]
 pub(crate) struct SurveyArgs {
-    /// Call a `posthaste serve` at this address instead of servers that are started for it
+    /// Call a 'posthaste serve' that runs at this address, such as on another machine; plain sockets stay on this one
     #[arg(long, value_name = "ADDR")]
     to: Option<Address>,
     #[command(flatten)]
     plain: PlainArgs,
-    /// Measure these adapters only
+    /// Measure these adapters only, with commas between them [default: all]
     #[arg(long = "runtime", value_name = "NAMES", value_delimiter = ',')]
     runtimes: Vec<Runtime>,
     #[command(flatten)]

@@ -145,7 +145,7 @@ impl Planner<'_> {
         let block_count = (self.blocks.count / LOSS_BLOCK_SHARE).max(stats::VALUE_COUNT_MIN);
         let mut stage = Stage { reference: Reference::Link, block_count, ..stage };
         for loss in losses {
-            let group = Rung::LAWS.iter().map(|rung| self.law(*rung, *loss)).collect();
+            let group = Rung::laws().map(|rung| self.law(rung, *loss)).collect();
             stage = stage.with_group(Axis::Loss, f64::from(loss.per_million()) / 10_000.0, group);
         }
         stage
@@ -158,7 +158,7 @@ impl Planner<'_> {
 
     /// Makes plain sockets of this machine, both ends here.
     fn sockets(&self, transports: &[&str], work: &str) -> Vec<Entry> {
-        let place = if self.to.is_some() { ", here" } else { "" };
+        let place = if self.to.is_some() { " (loopback)" } else { "" };
         let entry = |transport: &&str| {
             let [server, client] = ["server", "client"].map(|role| format!("bench baseline-peer {role} {transport}"));
             self.entry(format!("plain {transport}{place}"), self.started(&server), &client, work)
@@ -337,3 +337,48 @@ const LOSS_BLOCK_FACTOR: u32 = 10;
 
 /// How many blocks each of those stands for; our choice.
 const LOSS_BLOCK_SHARE: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::TimeSpan;
+
+    #[test]
+    fn a_plan_compares_each_contestant_with_the_first_at_the_same_work() {
+        let stage = planner(None).over_in_flight(&[InFlight(8), InFlight(256)]);
+        let names: Vec<&str> = stage.entries.iter().map(|entry| entry.contestant.name.as_str()).collect();
+        // A receive buffer does not hold 256 calls of plain UDP.
+        assert_eq!(names[..3], ["plain tcp, 8 in flight", "plain udp, 8 in flight", "mio, 8 in flight"]);
+        assert_eq!(names[3..], ["plain tcp, 256 in flight", "mio, 256 in flight"]);
+        let compared: Vec<_> = stage.entries.iter().map(|entry| entry.compared_with).collect();
+        assert_eq!(compared, [None, Some(0), Some(0), None, Some(3)]);
+    }
+
+    #[test]
+    fn what_is_lost_takes_its_share_of_what_a_link_carries() {
+        let stage = planner(None).over_loss(&["0%".parse().unwrap(), "50%".parse().unwrap()]);
+        let limits: Vec<f64> = stage.entries.iter().filter_map(|entry| entry.limit).collect();
+        assert_eq!(limits.len(), 2 * Rung::laws().count());
+        assert!((11.5..12.5).contains(&limits[0]) && (limits[0] / limits[limits.len() - 1] - 2.0).abs() < 1e-9);
+        assert_eq!(stage.block_count, 10);
+    }
+
+    #[test]
+    fn who_is_called_elsewhere_is_called_by_the_program_of_the_built_in_service() {
+        let to = "192.0.2.1:4000".parse().unwrap();
+        let stages = planner(Some(to)).comparison();
+        assert_eq!(stages.iter().map(|stage| stage.key).collect::<Vec<_>>(), ["one_call", "many_calls", "upload"]);
+        for stage in stages {
+            for Entry { series, contestant: Contestant { server, client, .. }, .. } in stage.entries {
+                let is_elsewhere = matches!(server, Server::Running(address) if address == to);
+                let names_program = client.contains(&service::PROGRAM.to_string());
+                assert_eq!((is_elsewhere, names_program), (series == "mio", series == "mio"), "{series}");
+            }
+        }
+    }
+
+    fn planner(to: Option<SocketAddr>) -> Planner<'static> {
+        const BLOCKS: BlockArgs = BlockArgs { count: 31, len: TimeSpan(Duration::from_millis(50)) };
+        Planner { program: "posthaste", blocks: &BLOCKS, runtimes: vec![Runtime::Mio], to }
+    }
+}
