@@ -132,6 +132,16 @@ pub(super) const WARM_SECS: f64 = 0.2;
 /// How long a socket waits for an answer that on loopback comes at once, before it is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Repeats what a signal interrupted: where a timeout is set, a process that was stopped and goes on is told so (signal(7)).
+fn uninterrupted<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match work() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 fn no_answer(error: &io::Error) -> Failure {
     Failure::local("the server does not answer", error)
 }

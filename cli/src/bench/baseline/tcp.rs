@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use super::pipeline::Pipeline;
-use super::{ANSWER_TIMEOUT, no_answer, unknown_work};
+use super::{ANSWER_TIMEOUT, no_answer, uninterrupted, unknown_work};
 use crate::bench::convention::{self, ClientOptions, Limit, Work};
 use crate::failure::{Code, Failure};
 
@@ -142,7 +142,7 @@ fn serve_bulk(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    match stream.read(buffer)? {
+    match uninterrupted(|| stream.read(buffer))? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         len => Ok(len),
     }

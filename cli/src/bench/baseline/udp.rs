@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::time::Instant;
 
 use super::pipeline::Pipeline;
-use super::{ANSWER_TIMEOUT, no_answer, unknown_work};
+use super::{ANSWER_TIMEOUT, no_answer, uninterrupted, unknown_work};
 use crate::bench::convention::{self, ClientOptions, Latency, Work};
 use crate::bench::load::{self, Schedule};
 use crate::failure::Failure;
@@ -78,7 +78,7 @@ fn echo(socket: &UdpSocket, size: usize, mut pipeline: Pipeline<'_>) -> io::Resu
         if !pipeline.is_open() {
             return Ok(pipeline.sent_count());
         }
-        socket.recv(&mut reply)?;
+        uninterrupted(|| socket.recv(&mut reply))?;
         pipeline.close_calls(Instant::now(), 1);
     }
 }
@@ -100,7 +100,7 @@ fn load(socket: &UdpSocket, size: usize, mut schedule: Schedule, latency: &mut L
         } else if open.is_empty() {
             load::sleep_before(due, now);
         } else {
-            match socket.recv(&mut reply) {
+            match uninterrupted(|| socket.recv(&mut reply)) {
                 Ok(_) => open.pop_front().into_iter().for_each(|due| latency.record(due.elapsed())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -111,7 +111,7 @@ fn load(socket: &UdpSocket, size: usize, mut schedule: Schedule, latency: &mut L
     schedule.give_up(now, latency);
     socket.set_nonblocking(false)?;
     for due in open {
-        socket.recv(&mut reply)?;
+        uninterrupted(|| socket.recv(&mut reply))?;
         latency.record(due.elapsed());
     }
     Ok(sent_count)
