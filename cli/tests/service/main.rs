@@ -11,3 +11,4 @@ const PROGRAM: u32 = 0x2070_6f73;
 const ECHO: u32 = 1;
 const SLEEP: u32 = 2;
 const STORED: u32 = 3;
+const LENGTH: u32 = 4;

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use posthaste_std::{Client, Config, Request};
 
 use crate::process::{Directory, Process, check};
-use crate::{ECHO, PROGRAM, SLEEP};
+use crate::{ECHO, LENGTH, PROGRAM, SLEEP};
 
 #[test]
 fn calls_are_answered_by_each_runtime() {
@@ -17,6 +17,10 @@ fn calls_are_answered_by_each_runtime() {
         assert_eq!(check(&["call", &address, "echo", "hello"], 0).0, "hello\n", "{runtime}");
         assert_eq!(check(&["call", &address, "sleep", "30ms"], 0).0, "slept 30ms\n", "{runtime}");
         check(&["call", &address, "sleep", "1h", "--timeout", "100ms"], 4);
+        let client = Client::connect_insecure(&address, Config::lan()).unwrap();
+        let len = client.call(PROGRAM, 1, LENGTH, &[7; 100_000]).unwrap();
+        assert_eq!(len, 100_000u64.to_be_bytes(), "{runtime}");
+        drop(client);
         server.signal(Signal::SIGINT);
         let (status, _, errors) = server.wait();
         assert!(status.success(), "{runtime}: {errors}");

@@ -286,6 +286,11 @@ impl Stage {
         }
     }
 
+    /// Returns what was done, without how.
+    pub(super) fn short_title(&self) -> &str {
+        self.title.split([',', ':']).next().unwrap_or_default()
+    }
+
     /// Returns the quantity by which contestants are compared.
     pub(super) fn quantity(&self) -> Option<&'static Quantity> {
         Quantity::named(&self.ratio_of)

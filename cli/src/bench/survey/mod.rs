@@ -147,37 +147,35 @@ fn result(stage: &Stage, blocks: &[Vec<Block>]) -> super::report::Stage {
 
 /// Returns what the figures say against themselves.
 fn figure_doubts(report: &Report) -> Vec<String> {
-    let unsteady = |contestant: &Contestant| {
-        contestant.ratio.filter(|ratio| ratio.high - ratio.low > SPREAD_MAX * ratio.median)?;
-        Some(contestant.name.clone())
+    let is_unsteady = |contestant: &&Contestant| {
+        contestant.ratio.is_some_and(|ratio| ratio.high - ratio.low > SPREAD_MAX * ratio.median)
     };
-    let overloaded = |contestant: &Contestant| {
-        let unsent = contestant.estimate(&UNSENT)?.median;
-        (unsent > UNSENT_MAX).then(|| format!("{} ({})", contestant.name, UNSENT.shown(unsent)))
-    };
-    let mut doubts = Vec::new();
-    for stage in &report.stages {
-        let mut doubt = |why: &str, names: Vec<String>| {
-            let (named, count) = (names.iter().take(NAME_COUNT_MAX).cloned().collect::<Vec<_>>(), names.len());
-            let more =
-                if count > NAME_COUNT_MAX { format!(" and {} more", count - NAME_COUNT_MAX) } else { String::new() };
-            if count > 0 {
-                doubts.push(format!("{}: {why}: {}{more}", stage.title, named.join("; ")));
-            }
-        };
-        doubt(UNSTEADY, stage.contestants.iter().filter_map(unsteady).collect());
-        doubt(OVERLOADED, stage.contestants.iter().filter_map(overloaded).collect());
-    }
-    doubts
+    let is_overloaded =
+        |contestant: &&Contestant| contestant.estimate(&UNSENT).is_some_and(|unsent| unsent.median > UNSENT_MAX);
+    let unsteady = places(report, is_unsteady).map(|places| {
+        format!(
+            "the interval is wider than a quarter of the ratio for {places}; measure when the machine is idle, or with more \
+             --blocks"
+        )
+    });
+    let overloaded = places(report, is_overloaded).map(|places| {
+        format!(
+            "calls were due and could not be sent in time for {places}: the rate is too high for them, and their times grow \
+             with the length of a block"
+        )
+    });
+    unsteady.into_iter().chain(overloaded).collect()
 }
 
-const UNSTEADY: &str = "the interval is wider than a quarter of the ratio; measure when the machine is idle, or with more \
-                        --blocks";
-const OVERLOADED: &str = "calls that could not be sent in time: the rate is too high, and times grow with the length of a \
-                          block";
-
-/// Names that are told for each doubt.
-const NAME_COUNT_MAX: usize = 4;
+/// Says for how many contestants of each stage something holds; `None` if for none.
+fn places(report: &Report, holds: impl Fn(&&Contestant) -> bool) -> Option<String> {
+    let place = |stage: &super::report::Stage| {
+        let (count, all) = (stage.contestants.iter().filter(&holds).count(), stage.contestants.len());
+        (count > 0).then(|| format!("{count} of {all} at \"{}\"", stage.short_title()))
+    };
+    let places: Vec<String> = report.stages.iter().filter_map(place).collect();
+    (!places.is_empty()).then(|| places.join(", "))
+}
 
 /// An interval wider than this part of its median is not to be relied upon; our choice.
 const SPREAD_MAX: f64 = 0.25;

@@ -112,7 +112,7 @@ impl Planner<'_> {
     }
 
     fn over_size(&self, sizes: &[CallSize]) -> Stage {
-        let title = "one call at a time, by its size and that of its reply".to_owned();
+        let title = "one call at a time by its size, that of its reply too".to_owned();
         let mut stage = self.stage("sweep_size", title, ONE_CALL);
         for &CallSize(len) in sizes {
             let sockets: &[&str] = if len <= baseline::DATAGRAM_LEN_MAX { &["udp", "tcp"] } else { &["tcp"] };
@@ -125,7 +125,7 @@ impl Planner<'_> {
 
     fn over_rate(&self, rates: &[CallRate]) -> Stage {
         let title =
-            format!("calls at a given rate (open loop), {ECHO_LEN} octets each way; times from when each was due");
+            format!("calls at a given rate: open loop, {ECHO_LEN} octets each way, times from when each was due");
         let stage = self.stage("sweep_rate", title, OPEN_LOOP);
         let mut stage = Stage { reference: Reference::Asked, ..stage };
         for &CallRate(rate) in rates {
@@ -139,7 +139,7 @@ impl Planner<'_> {
 
     fn over_loss(&self, losses: &[Percentage]) -> Stage {
         let (mbit, millis) = (LINK_RATE / 1_000_000, LINK_DELAY.as_millis());
-        let title = format!("uploads over a link of {mbit} Mbit/s, {millis} ms each way, that loses datagrams (std)");
+        let title = format!("uploads over a link that loses datagrams: std, {mbit} Mbit/s, {millis} ms each way");
         let stage = self.stage("sweep_loss", title, LOSS);
         // A block has to last for many round trips, and each is as good as several short ones.
         let block_count = (self.blocks.count / LOSS_BLOCK_SHARE).max(stats::VALUE_COUNT_MIN);

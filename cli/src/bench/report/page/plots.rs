@@ -34,7 +34,7 @@ fn share(stage: &Stage) -> Option<Figure> {
         })
         .collect();
     let highest = highest(&bars)?.clamp(100.0, SHARE_MAX);
-    let title = stage.title.split([',', ':']).next().unwrap_or_default();
+    let title = stage.short_title();
     Some(Figure {
         title: super::capital(title),
         hint: format!("{}: the dashed line is {}, 100 %. More is better.", capital_name(quantity), limit.name),
