@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use super::link::LinkConfig;
 use super::proxy::{Proxy, ProxyConfig, Stopper};
 
-/// A relay from a free port of loopback to a server, for one client. It ends when this is dropped.
+/// A relay from a free port of loopback to a server. It ends when this is dropped.
 pub(crate) struct Background {
     address: SocketAddr,
     stopper: Stopper,
@@ -21,7 +21,7 @@ impl Background {
     /// # Errors
     /// If no socket or thread can be had.
     pub(crate) fn start(to: SocketAddr, link: LinkConfig, seed: u64) -> io::Result<Self> {
-        let config = ProxyConfig { to, link, seed, client_count_max: 1, held_len_max: HELD_LEN_MAX };
+        let config = ProxyConfig { to, link, seed, client_count_max: CLIENT_COUNT_MAX, held_len_max: HELD_LEN_MAX };
         let mut proxy = Proxy::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config)?;
         let (address, stopper) = (proxy.local_address()?, proxy.stopper());
         let thread = thread::Builder::new().name("relay".to_owned()).spawn(move || proxy.run())?;
@@ -41,6 +41,9 @@ impl Drop for Background {
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }
 }
+
+/// Our choice: one is there to be served, and what strays here from elsewhere must not take its place.
+const CLIENT_COUNT_MAX: usize = 64;
 
 /// Octets of memory for what is under way; our choice, more than any link that is measured holds.
 const HELD_LEN_MAX: u64 = 64 << 20;
