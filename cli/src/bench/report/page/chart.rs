@@ -82,7 +82,7 @@ impl Lines {
         }
         svg.line("axis", (LEFT, bottom), (WIDTH - RIGHT, bottom));
         for series in &self.series {
-            let place = |point: &Point, y: f64| at(self.x.place(point.x), self.y.place(y));
+            let place = |point: &Point, y: f64| at(self.x.place(point.x), self.y.place(y).clamp(0.0, 1.0));
             let there = series.points.iter().map(|point| place(point, point.y.high));
             let back = series.points.iter().rev().map(|point| place(point, point.y.low));
             svg.path(&format!("band {}", series.look.class()), &there.chain(back).collect::<Vec<_>>(), "Z");

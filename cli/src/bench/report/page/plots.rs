@@ -192,10 +192,11 @@ fn lines(
     let mut places: Vec<f64> = points().map(|point| point.x).collect();
     places.sort_by(f64::total_cmp);
     places.dedup();
-    let values: Vec<f64> = points().flat_map(|point| [point.y.low, point.y.high]).collect();
-    if places.is_empty() {
-        return None;
-    }
+    let medians = || points().map(|point| point.y.median);
+    let (lowest, highest) = (medians().reduce(f64::min)?, medians().reduce(f64::max)?);
+    // As far as it takes to see the medians: what an interval has beyond is cut.
+    let seen = |value: f64| value.clamp(lowest / LINE_INTERVAL_MAX, highest * LINE_INTERVAL_MAX);
+    let values: Vec<f64> = points().flat_map(|point| [seen(point.y.low), seen(point.y.high)]).collect();
     let legend = series.iter().map(|series| (series.name.clone(), series.look)).collect();
     let (x, y) = (x(&places), Scale::of_values(&values, unit));
     let drawing = Lines { label: title.clone(), x, y, series }.draw();
@@ -214,8 +215,11 @@ fn hint(unit: Unit) -> &'static str {
     }
 }
 
-/// Of a median; our choice.
+/// How far an interval is drawn beside the longest bar, to its median; our choice.
 const INTERVAL_MAX: f64 = 1.3;
+
+/// How far an interval is drawn beyond the medians of all lines; our choice.
+const LINE_INTERVAL_MAX: f64 = 2.0;
 
 /// Per cent: who is further beyond the limit has its figure beside a full bar. Our choice.
 const SHARE_MAX: f64 = 400.0;
