@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -34,7 +34,11 @@ impl Chromium {
     pub(crate) fn start(test: &str) -> Option<Self> {
         let Some(program) = find() else {
             assert!(env::var_os("CI").is_none(), "no Chromium: .ci/run installs the package 'chromium'");
-            println!("{test}: NOT CHECKED: there is no Chromium here; install the package 'chromium'");
+            // Past what the tests capture: somebody is to see it.
+            let _ = writeln!(
+                io::stderr(),
+                "{test}: there is no Chromium here, install the package 'chromium': NOT CHECKED"
+            );
             return None;
         };
         let profile = env::temp_dir().join(format!("posthaste-chromium-{}-{test}", std::process::id()));

@@ -5,6 +5,7 @@ mod plan;
 mod progress;
 mod sweep;
 
+use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -54,12 +55,12 @@ pub(crate) struct SurveyArgs {
     sweeps: SweepArgs,
 }
 
-/// Measures, and prints the tables.
+/// Measures, and prints the tables. What was measured before something failed is kept, and the failure comes last.
 pub(crate) fn run(args: &SurveyArgs) -> Result<(), Failure> {
     // Before anything is measured: a file that cannot be read would be learnt too late.
     let old = args.compare.as_deref().map(|path| Report::read(path).map(|report| (path, report))).transpose()?;
-    let report = match &args.from {
-        Some(path) => Report::read(path)?,
+    let (report, failed) = match &args.from {
+        Some(path) => (Report::read(path)?, Ok(())),
         None => measure(args)?,
     };
     let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
@@ -71,7 +72,24 @@ pub(crate) fn run(args: &SurveyArgs) -> Result<(), Failure> {
         write(path, &page::render(&report, comparison.as_ref()))?;
     }
     output::print(&report)?;
-    comparison.map_or(Ok(()), output::print)
+    comparison.map_or(Ok(()), output::print)?;
+    failed
+}
+
+impl SurveyArgs {
+    /// Returns where a server runs already, if that is to be measured.
+    ///
+    /// # Errors
+    /// If it is unknown, or on another machine and nobody consented.
+    fn server(&self) -> Result<Option<SocketAddr>, Failure> {
+        let Some(address) = &self.to else { return Ok(None) };
+        let address = address.resolve()?;
+        if address.port() == 0 {
+            return Err(Failure::new(Code::Usage, "no server has port 0").hint("give --to the port of the server"));
+        }
+        self.plain.config(&[address])?;
+        Ok(Some(address))
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -79,18 +97,12 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::local(format_args!("cannot write '{}'", path.display()), &error))
 }
 
-fn measure(args: &SurveyArgs) -> Result<Report, Failure> {
-    let to = match &args.to {
-        Some(address) => {
-            let resolved = address.resolve()?;
-            if resolved.port() == 0 {
-                return Err(Failure::new(Code::Usage, "no server has port 0").hint("give --to the port of the server"));
-            }
-            args.plain.config(&[resolved])?;
-            Some(resolved)
-        }
-        None => None,
-    };
+/// Measures one stage after the other, and ends early if one fails: then there are the report of those before, and why.
+///
+/// # Errors
+/// If nothing was measured.
+fn measure(args: &SurveyArgs) -> Result<(Report, Result<(), Failure>), Failure> {
+    let to = args.server()?;
     let circumstances = Circumstances::find()?;
     let program = driver::this_program()?;
     let runtimes = if args.runtimes.is_empty() { Runtime::value_variants().to_vec() } else { args.runtimes.clone() };
@@ -104,11 +116,18 @@ fn measure(args: &SurveyArgs) -> Result<Report, Failure> {
     let block_count = stages.iter().map(|stage| stage.entries.len() * stage.block_count).sum();
     let mut progress = Progress::new(stages.len(), block_count);
     let mut results = Vec::with_capacity(stages.len());
+    let mut failed = Ok(());
     for stage in &stages {
         progress.begin_stage(&stage.title);
         let contestants: Vec<_> = stage.entries.iter().map(|entry| entry.contestant.clone()).collect();
-        let blocks = driver::interleave(&contestants, circumstances.cores, stage.block_count, || progress.end_block())?;
-        results.push(result(stage, &blocks));
+        match driver::interleave(&contestants, circumstances.cores, stage.block_count, || progress.end_block()) {
+            Ok(blocks) => results.push(result(stage, &blocks)),
+            Err(failure) if results.is_empty() => return Err(failure),
+            Err(failure) => {
+                failed = Err(failure);
+                break;
+            }
+        }
     }
     drop(progress);
     let asked = Asked {
@@ -122,7 +141,7 @@ fn measure(args: &SurveyArgs) -> Result<Report, Failure> {
     let mut report = Report::new(circumstances.machine(), circumstances.socket(), asked, results);
     report.doubts = circumstances.doubts();
     report.doubts.extend(figure_doubts(&report));
-    Ok(report)
+    Ok((report, failed))
 }
 
 /// Puts the blocks of a stage to its entries.
