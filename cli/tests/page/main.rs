@@ -31,6 +31,32 @@ fn the_page_of_sweeps_is_readable_everywhere() {
     check(chromium, Path::new(&page), "sweeps", 3 + 2 + 2 + 1);
 }
 
+#[test]
+fn what_is_wrong_with_a_page_is_found() {
+    let Some(mut chromium) = Chromium::start("faults") else { return };
+    let directory = Directory::new("faults");
+    let page = directory.file("page.html");
+    let plot = |inside: &str| format!(r#"<figure><svg viewBox="0 0 100 50">{inside}</svg></figure>"#);
+    for (body, fault) in [
+        ("<p style='width: 500px'>wide</p>".to_owned(), "the page scrolls sideways"),
+        ("<p style='position: fixed; left: -9px'>left</p>".to_owned(), "beyond the edge"),
+        ("<p style='color: #999'>pale</p>".to_owned(), "text of contrast 2.85"),
+        ("<script></script>".to_owned(), "not self-contained"),
+        ("<img src='data:,'>".to_owned(), "not self-contained"),
+        (plot("<text x='90' y='20'>beyond</text>"), "a label beyond its plot"),
+        (plot("<text font-size='2' y='20'>small</text>"), "a label of"),
+        (plot("<text y='20'>one</text><text y='22'>other</text>"), "a label on"),
+        (plot("<rect x='50' width='60' height='9'/>"), "a stroke beyond its plot"),
+        (plot("<rect class='bar' width='9' height='9' fill='#ddd'/>"), "a stroke of contrast"),
+    ] {
+        let head = "<!doctype html><meta name='viewport' content='width=device-width, minimum-scale=1'>";
+        fs::write(&page, format!("{head}<body>{body}</body>")).unwrap();
+        chromium.open(Path::new(&page), Viewer { width: 390, scheme: "light" });
+        let found = chromium.evaluate(MEASURE)["faults"].to_string();
+        assert!(found.contains(fault), "{fault}: {found}");
+    }
+}
+
 /// Looks at the page on a small phone, a phone and a large screen, by day and by night.
 fn check(mut chromium: Chromium, page: &Path, name: &str, plot_count_min: u64) {
     let mut grounds = Vec::new();
