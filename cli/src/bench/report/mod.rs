@@ -20,6 +20,7 @@ use self::quantity::{Quantity, Unit};
 use super::driver::Block;
 use super::machine::Cores;
 use super::stats::Estimate;
+use crate::escape::Escaped;
 use crate::failure::{Code, Failure};
 
 /// All that was measured.
@@ -223,11 +224,18 @@ impl Report {
             Failure::new(Code::Local, format_args!("'{shown}' has no figures of a measurement: {error}"))
                 .hint("give a file that 'posthaste bench --json' wrote")
         })?;
-        if report.format == FORMAT {
-            return Ok(report);
+        if report.format != FORMAT {
+            return Err(Failure::new(
+                Code::Local,
+                format_args!("'{shown}' has format {}, not {FORMAT}", report.format),
+            )
+            .hint("measure again with this version"));
         }
-        Err(Failure::new(Code::Local, format_args!("'{shown}' has format {}, not {FORMAT}", report.format))
-            .hint("measure again with this version"))
+        // It may come from anybody, and goes to a terminal.
+        if report.to_string().lines().any(|line| Escaped(line).to_string() != line) {
+            return Err(Failure::new(Code::Local, format_args!("'{shown}' has names with control characters")));
+        }
+        Ok(report)
     }
 
     /// Returns the report as JSON.

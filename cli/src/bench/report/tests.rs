@@ -78,6 +78,22 @@ fn a_document_without_what_was_added_later_is_read() {
 }
 
 #[test]
+fn a_document_of_another_format_or_that_would_steer_a_terminal_is_refused() {
+    let path = std::env::temp_dir().join(format!("posthaste-report-{}.json", std::process::id()));
+    let refused = |report: &Report| {
+        std::fs::write(&path, report.to_json()).unwrap();
+        Report::read(&path).err().map(|failure| failure.to_string())
+    };
+    let mut report = report(25.0);
+    assert_eq!(refused(&report), None);
+    report.stages[0].contestants[0].name = "\u{1b}[2J".to_owned();
+    assert!(refused(&report).unwrap().contains("control characters"));
+    report.format = 2;
+    assert!(refused(&report).unwrap().contains("has format 2, not 1"));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn percentiles_are_of_all_blocks_as_far_as_there_are_calls_beyond_them() {
     let report = report(25.0);
     let latency = &report.stages[0].contestants[1].latency;

@@ -194,3 +194,46 @@ fn capital(text: &str) -> String {
 }
 
 const STYLE: &str = include_str!("style.css");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::tests::report;
+
+    #[test]
+    fn a_page_has_every_stage_every_figure_and_every_doubt() {
+        let mut report = report(25.0);
+        report.doubts.push("nobody should believe this".to_owned());
+        let page = render(&report, Some(&Comparison::new(&report, "old.json", &report)));
+        for part in [
+            "<h2>Calls of a test</h2>",
+            "Expected at best: what plain udp reaches on this machine, median latency 20 µs.",
+            "<li>nobody should believe this</li>",
+            "<tr><td>std</td><td>25.0</td><td>40000</td><td>–</td><td>–</td><td>2.00</td><td>1.25 (1.25 to 1.25)</td></tr>",
+            "<h2>Compared with old.json",
+            "<tr><td>std</td><td class=\"as before\">as before</td>",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        // Shares, medians, percentiles, and processor time of the one that tells it.
+        assert_eq!(page.matches("<figure>").count(), 4);
+        for element in ["html", "body", "main", "section", "figure", "svg", "table", "details", "ul"] {
+            let begun_count = page.matches(&format!("<{element}")).count();
+            assert_eq!(begun_count, page.matches(&format!("</{element}>")).count(), "{element}");
+        }
+    }
+
+    #[test]
+    fn what_a_document_says_is_text_and_nothing_else() {
+        let mut report = report(25.0);
+        let evil = "<script src=\"//elsewhere\">&";
+        report.stages[0].title = evil.to_owned();
+        report.machine.system = evil.to_owned();
+        report.doubts.push(evil.to_owned());
+        let contestant = &mut report.stages[0].contestants[1];
+        (contestant.name, contestant.series) = (evil.to_owned(), evil.to_owned());
+        let page = render(&report, Some(&Comparison::new(&report, evil, &report)));
+        assert!(!page.contains("<script") && !page.contains("<Script") && !page.contains("=\"//"), "{page}");
+        assert!(page.contains("&lt;script src=&quot;//elsewhere&quot;&gt;&amp;"));
+    }
+}
