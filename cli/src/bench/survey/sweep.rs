@@ -9,23 +9,26 @@ use crate::value::{Percentage, QuantityError, Size};
 
 /// The sweeps that can be asked for. Without values, each goes over some that tell much.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Sweeps, each alone or beside others")]
+#[command(next_help_heading = "Sweeps; those that are given are measured, and nothing else")]
 pub(super) struct SweepArgs {
-    /// Closed loop: so many calls are kept open on one conversation [without values: 1,4,16,64,256]
+    /// Closed loop: so many calls kept open on one conversation [without values: 1,4,16,64,256]
     #[arg(long, value_name = "COUNTS", num_args = 0..=1, default_missing_value = IN_FLIGHT)]
     pub(super) in_flight: Option<List<InFlight>>,
     /// One call at a time, with so many octets each way [without values: 32,512,4KiB,32KiB]
     #[arg(long, value_name = "SIZES", num_args = 0..=1, default_missing_value = SIZE)]
     pub(super) size: Option<List<CallSize>>,
-    /// Open loop: so many calls a second, evenly. The time of a call counts from when it was due, so that a slow answer is
-    /// not left out because nobody asked meanwhile [without values: 1000,10000,50000,200000]
+    /// Open loop: so many calls a second [without values: 1000,10000,50000,200000]
+    ///
+    /// They are due at even distances whatever becomes of those before, and the time of a call counts from when it was due:
+    /// a slow answer is not left out because nobody asked meanwhile (coordinated omission).
     #[arg(long, value_name = "RATES", num_args = 0..=1, default_missing_value = RATE)]
     pub(super) rate: Option<List<CallRate>>,
-    /// Uploads by each law of congestion control through a relay: 100 Mbit/s, 10 ms each way, and so many datagrams lost
-    /// each way [without values: 0%,0.1%,1%,2%,5%]
+    /// Uploads by each law of congestion control, so many datagrams lost each way [without values: 0%,0.1%,1%,2%,5%]
+    ///
+    /// They pass a relay of 100 Mbit/s and 10 ms each way. Blocks are ten times as long as elsewhere, and a third as many.
     #[arg(long, value_name = "SHARES", num_args = 0..=1, default_missing_value = LOSS)]
     pub(super) loss: Option<List<Percentage>>,
-    /// All of these, after what is measured without options
+    /// All of these, and before them what is measured without any
     #[arg(long, conflicts_with_all = ["in_flight", "size", "rate", "loss"])]
     pub(super) all: bool,
 }
