@@ -28,7 +28,7 @@ fn the_page_of_sweeps_is_readable_everywhere() {
     let page = directory.file("page.html");
     let sweeps = "--in-flight 1,8 --size 32,4KiB --rate 500,2000 --loss 0%,1% --blocks 6 --block 5ms --html";
     bench(&sweeps.split_whitespace().chain([page.as_str()]).collect::<Vec<_>>());
-    check(chromium, Path::new(&page), "sweeps", 3 + 2 + 2 + 1);
+    check(chromium, Path::new(&page), "sweeps", 3 + 2 + 3 + 1);
 }
 
 #[test]

@@ -44,8 +44,10 @@ pub(super) enum Basis {
 pub(super) enum Verdict {
     Faster,
     Slower,
-    /// The interval does not tell.
+    /// If there is a change, it is small.
     Same,
+    /// The intervals are too wide to tell.
+    Unclear,
 }
 
 impl Comparison {
@@ -94,7 +96,8 @@ impl Change {
         match (self.quantity.unit.better(), rises, falls) {
             (Better::More, true, _) | (Better::Less, _, true) => Verdict::Faster,
             (Better::Less, true, _) | (Better::More, _, true) => Verdict::Slower,
-            _ => Verdict::Same,
+            _ if low > 1.0 / SAME_MAX && high < SAME_MAX => Verdict::Same,
+            _ => Verdict::Unclear,
         }
     }
 }
@@ -106,6 +109,7 @@ impl Verdict {
             Self::Faster => "faster",
             Self::Slower => "slower",
             Self::Same => "as before",
+            Self::Unclear => "unclear",
         }
     }
 }
@@ -177,6 +181,9 @@ impl Basis {
 pub(super) const EXPLANATION: &str = "\
 What is here to what was before, with an interval that takes in the noise of both runs. It is the change of the ratio to
 what was measured beside it, so that the machine's own change falls out; with a *, that of the figure itself.";
+
+/// An interval around no change that goes further does not tell that there is none. Our choice.
+const SAME_MAX: f64 = 1.25;
 
 /// A change by less is not told from none: two builds of the same program differ by as much. Our choice.
 const CHANGE_MIN: f64 = 1.03;

@@ -364,7 +364,7 @@ impl Axis {
         match self {
             Self::InFlight => "calls in flight",
             Self::Octets => "octets each way",
-            Self::Rate => "calls asked for a second",
+            Self::Rate => "rate asked for",
             Self::Loss => "datagrams lost each way",
         }
     }

@@ -144,12 +144,12 @@ fn a_comparison_says_what_became_faster_and_slower_and_what_cannot_be_told() {
 }
 
 #[test]
-fn noise_is_no_change() {
+fn noise_is_no_change_and_does_not_tell_that_there_is_none() {
     let mut noisy = report(25.0);
     let ratio = noisy.stages[0].contestants[1].ratio.as_mut().unwrap();
     (ratio.low, ratio.high) = (1.0, 1.6);
     let text = Comparison::new(&noisy, "old.json", &report(30.0)).to_string();
-    assert!(text.contains("as before  1.20 (0.94 to 1.50)"), "{text}");
+    assert!(text.contains("unclear    1.20 (0.94 to 1.50)"), "{text}");
 }
 
 #[test]

@@ -133,7 +133,8 @@ fn call_ahead(
     }
 }
 
-/// Starts each call when it is due, while another thread waits for the oldest one.
+/// Starts each call when it is due, while another thread waits for the oldest one: a reply that overtakes it counts from
+/// when both are there.
 fn load(client: &Client, calling: &Calling, mut schedule: Schedule, latency: &mut Latency) -> Result<u64, Failure> {
     let request = calling.request();
     let (started, open) = mpsc::sync_channel::<(Instant, Pending)>(OPEN_COUNT_MAX);

@@ -78,7 +78,7 @@ pub(super) fn of_stage(stage: &Stage) -> Vec<Figure> {
     let quantities: &[Quantity] = match axis {
         Axis::InFlight => &[quantity::CALL_RATE, quantity::P50, quantity::P99],
         Axis::Octets => &[quantity::P50, quantity::P99],
-        Axis::Rate => &[quantity::P50, quantity::P99],
+        Axis::Rate => &[quantity::CALL_RATE, quantity::P50, quantity::P99],
         Axis::Loss => &[quantity::BULK_RATE],
     };
     let mut figures: Vec<Figure> = quantities.iter().filter_map(|quantity| over_axis(stage, axis, quantity)).collect();
@@ -157,7 +157,10 @@ fn limits(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Series> {
             points.push(Point { x, y, told: format!("{}, {}", quantity.shown(limit), axis.place(x)) });
         }
     }
-    let name = format!("limit of the {}", stage.reference.name());
+    let name = match stage.reference {
+        Reference::Asked => "as asked".to_owned(),
+        Reference::Limit | Reference::FirstRung | Reference::Link => format!("limit of the {}", stage.reference.name()),
+    };
     (!points.is_empty()).then_some(Series { name, look: Look::Limit(0), points })
 }
 
