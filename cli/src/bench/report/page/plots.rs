@@ -161,7 +161,7 @@ fn limits(stage: &Stage, axis: Axis, quantity: &Quantity) -> Option<Series> {
         Reference::Asked => "as asked".to_owned(),
         Reference::Limit | Reference::FirstRung | Reference::Link => format!("limit of the {}", stage.reference.name()),
     };
-    (!points.is_empty()).then_some(Series { name, look: Look::Limit(0), points })
+    (!points.is_empty()).then_some(Series { name, look: Look::Limit(1), points })
 }
 
 /// Plots the times of calls by percentile, of all that tell them.
