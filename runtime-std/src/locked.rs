@@ -37,16 +37,28 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let mut next = self.guard.take();
-        while let Some(mut state) = next {
-            let parked = state.waiters.take_parked();
-            let has_more = state.waiters.has_parked();
-            drop(state);
-            for thread in parked.into_iter().flatten().flatten() {
-                thread.unpark();
-            }
-            next = has_more.then(|| lock(self.mutex));
+        if let Some(state) = self.guard.take()
+            && state.waiters.has_parked()
+        {
+            unpark(self.mutex, state);
         }
+    }
+}
+
+/// Gives the state back, and unparks those who were woken.
+#[cold]
+fn unpark<'n>(mutex: &'n Mutex<State>, mut state: MutexGuard<'n, State>) {
+    loop {
+        let parked = state.waiters.take_parked();
+        let has_more = state.waiters.has_parked();
+        drop(state);
+        for thread in parked.into_iter().flatten() {
+            thread.unpark();
+        }
+        if !has_more {
+            return;
+        }
+        state = lock(mutex);
     }
 }
 

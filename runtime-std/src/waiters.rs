@@ -95,14 +95,11 @@ impl Waiters {
     }
 
     /// Takes some of the threads that were woken and are to be unparked; all of them, unless they are many.
-    pub(crate) fn take_parked(&mut self) -> Option<[Option<Thread>; UNPARKED_COUNT_MAX]> {
-        if self.parked_count == 0 {
-            return None;
-        }
+    pub(crate) fn take_parked(&mut self) -> [Option<Thread>; UNPARKED_COUNT_MAX] {
         let mut parked = self.entries.iter_mut().filter(|waiter| waiter.is_woken).filter_map(|it| it.thread.take());
         let taken = core::array::from_fn(|_| parked.next());
         self.parked_count -= taken.iter().flatten().count();
-        Some(taken)
+        taken
     }
 
     /// Says whether somebody is still to be unparked.
@@ -145,13 +142,13 @@ mod tests {
         let mut waiters = Waiters::new();
         waiters.register(Interest::Room);
         waiters.wake(Interest::Arrival);
-        assert_eq!((waiters.woken_count(), waiters.take_parked().is_some()), (0, false));
+        assert_eq!((waiters.woken_count(), waiters.has_parked()), (0, false));
         waiters.wake(Interest::Room);
         waiters.wake_all();
         assert_eq!(waiters.woken_count(), 1);
-        let parked = waiters.take_parked().into_iter().flatten().flatten();
+        let parked = waiters.take_parked().into_iter().flatten();
         assert_eq!(parked.map(|thread| thread.id()).collect::<Vec<_>>(), [thread::current().id()]);
-        assert!(waiters.take_parked().is_none());
+        assert!(!waiters.has_parked());
         waiters.unregister();
         assert_eq!(waiters.woken_count(), 0);
     }
