@@ -75,7 +75,7 @@ pub(super) fn connect(server: SocketAddr, program: u32, mut config: Config) -> R
     let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
     let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false };
     caller.call(&Request::new(program, VERSION, ECHO, &[]), Instant::now())?;
-    caller.finish(&mut Latency::new())?;
+    caller.finish(None)?;
     caller.turns.endpoint.transmit().map_err(|error| broken(&error))?;
     Ok(caller)
 }
@@ -203,7 +203,7 @@ impl Caller {
             if self.open_count == 0 {
                 return Ok(count);
             }
-            self.turn(latency)?;
+            self.turn(Some(latency))?;
         }
     }
 
@@ -217,14 +217,14 @@ impl Caller {
             if due <= now && has_room && self.try_call(&request, due)? {
                 schedule.advance();
                 count += 1;
-                self.turns.transmit_some(count)?;
+                self.turns.endpoint.transmit_slice().map_err(|error| broken(&error))?;
             } else {
-                self.turn_within(Some(load::time_to_sleep(due, now)), latency)?;
+                self.turn_within(Some(load::time_to_sleep(due, now)), Some(latency))?;
             }
             now = Instant::now();
         }
         schedule.give_up(now, latency);
-        self.finish(latency)?;
+        self.finish(Some(latency))?;
         Ok(count)
     }
 
@@ -236,7 +236,7 @@ impl Caller {
             sending.on_sent();
         }
         self.call(&Request::new(PROGRAM, VERSION, COUNT, &sending.count_arguments()), Instant::now())?;
-        self.finish(&mut Latency::new())?;
+        self.finish(None)?;
         Ok(sending.len)
     }
 
@@ -258,7 +258,7 @@ impl Caller {
         self.is_flushed = false;
         self.turns.endpoint.flush(self.peer).map_err(|error| refused(&error))?;
         while !self.is_flushed {
-            self.turn(&mut Latency::new())?;
+            self.turn(None)?;
         }
         Ok(())
     }
@@ -266,7 +266,7 @@ impl Caller {
     /// Begins a call as soon as there is room for it; its time counts from `since`.
     fn call(&mut self, request: &Request<'_>, since: Instant) -> Result<(), Failure> {
         while !self.try_call(request, since)? {
-            self.turn(&mut Latency::new())?;
+            self.turn(None)?;
         }
         Ok(())
     }
@@ -291,25 +291,26 @@ impl Caller {
         loop {
             match command(&mut self.turns.endpoint, self.peer) {
                 Ok(done) => return Ok(done),
-                Err(SendError::Full) => self.turn(&mut Latency::new())?,
+                Err(SendError::Full) => self.turn(None)?,
                 Err(error) => return Err(refused(&error)),
             }
         }
     }
 
     /// Waits for the open calls.
-    fn finish(&mut self, latency: &mut Latency) -> Result<(), Failure> {
+    fn finish(&mut self, mut latency: Option<&mut Latency>) -> Result<(), Failure> {
         while self.open_count > 0 {
-            self.turn(latency)?;
+            self.turn(latency.as_deref_mut())?;
         }
         Ok(())
     }
 
-    fn turn(&mut self, latency: &mut Latency) -> Result<(), Failure> {
+    fn turn(&mut self, latency: Option<&mut Latency>) -> Result<(), Failure> {
         self.turn_within(None, latency)
     }
 
-    fn turn_within(&mut self, sleep_max: Option<Duration>, latency: &mut Latency) -> Result<(), Failure> {
+    /// Takes one turn; calls that end in it are recorded if there is a record.
+    fn turn_within(&mut self, sleep_max: Option<Duration>, mut latency: Option<&mut Latency>) -> Result<(), Failure> {
         self.turns.turn_within(sleep_max).map_err(|error| broken(&error))?;
         let now = Instant::now();
         while let Some(event) = self.turns.endpoint.poll_event() {
@@ -318,7 +319,9 @@ impl Caller {
                     return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
                 };
                 self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
-                latency.record(now - self.begun_at[call.index()]);
+                if let Some(latency) = &mut latency {
+                    latency.record(now - self.begun_at[call.index()]);
+                }
                 self.open_count -= 1;
             } else if let Event::Closed { .. } = event {
                 return Err(Failure::new(Code::Connect, "the server is gone"));
