@@ -1,7 +1,12 @@
 //! What the benches share: two endpoints in memory, with nothing between them but a buffer.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "peers")]
+extern crate alloc;
+
 pub mod adapters;
+#[cfg(feature = "peers")]
+pub mod peers;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;

@@ -1,0 +1,117 @@
+//! Other systems at the same work: calls that bring back what they carry, and messages in one direction.
+//!
+//! Each is used through its public interface with the options that a user with this work would set. A server runs on one
+//! thread; so does a client, which keeps all calls open on one conversation and, where the system lets it, hands over
+//! together what may leave together.
+
+mod block;
+pub mod convention;
+mod enet;
+mod kcp;
+mod stream;
+mod tcp;
+mod udp;
+
+use alloc::rc::Rc;
+use core::net::SocketAddr;
+use core::str::FromStr;
+use std::io;
+
+use tokio::runtime::{Builder, Runtime};
+
+pub use self::block::Block;
+
+/// A system that can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// A datagram a call, and nothing to make up for a lost one but the client's patience.
+    Udp,
+    /// A stream with the length of each message before it.
+    Tcp,
+    /// `rusty_enet`: reliable messages over UDP.
+    Enet,
+    /// `tokio_kcp`: a stream over UDP, with the length of each message before it.
+    Kcp,
+}
+
+/// The client's end of a conversation.
+pub trait Client {
+    /// Makes calls that carry `len` octets each way, at most `in_flight` at a time, until the block ends and all are answered, and
+    /// returns the block.
+    ///
+    /// # Errors
+    /// If the conversation fails.
+    fn echo(&mut self, len: usize, in_flight: usize, block: Block) -> io::Result<Block>;
+
+    /// Sends messages of `len` octets in order until the block ends, and returns how many octets the server's application
+    /// got of them.
+    ///
+    /// # Errors
+    /// If the conversation fails.
+    fn bulk(&mut self, len: usize, block: Block) -> io::Result<u64>;
+}
+
+impl System {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Enet, Self::Kcp];
+
+    /// Returns the name by which it is chosen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Enet => "enet",
+            Self::Kcp => "kcp",
+        }
+    }
+
+    /// Serves on `address` for ever; calls `on_listening` with the address it got, when it listens.
+    ///
+    /// # Errors
+    /// If the address cannot be had, or the socket fails.
+    pub fn serve(self, address: SocketAddr, on_listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
+        match self {
+            Self::Udp => udp::serve(address, on_listening),
+            Self::Tcp => tcp::serve(address, on_listening),
+            Self::Enet => enet::serve(address, on_listening),
+            Self::Kcp => kcp::serve(address, on_listening),
+        }
+    }
+
+    /// Opens a conversation with a server.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn connect(self, server: SocketAddr) -> io::Result<Box<dyn Client>> {
+        Ok(match self {
+            Self::Udp => Box::new(udp::Conversation::open(server)?),
+            Self::Tcp => Box::new(tcp::Conversation::open(server)?),
+            Self::Enet => Box::new(enet::Conversation::open(server)?),
+            Self::Kcp => Box::new(kcp::Conversation::open(server)?),
+        })
+    }
+}
+
+impl FromStr for System {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|system| system.name() == name)
+            .ok_or_else(|| format!("no system is called '{name}'"))
+    }
+}
+
+/// Returns what drives the asynchronous systems: one a thread, on that thread alone.
+fn runtime() -> Rc<Runtime> {
+    thread_local! {
+        static RUNTIME: Rc<Runtime> =
+            Rc::new(Builder::new_current_thread().enable_all().build().expect("the system has what a runtime needs"));
+    }
+    RUNTIME.with(Rc::clone)
+}
+
+/// Octets that a socket's buffers are asked to hold: what the systems that ask for nothing would lose is not theirs to lose.
+const SOCKET_BUFFER_LEN: usize = 4 << 20;
