@@ -8,15 +8,21 @@ mod block;
 pub mod convention;
 mod enet;
 mod kcp;
+mod quinn;
 mod stream;
+mod tarpc;
 mod tcp;
+mod tonic;
 mod udp;
 
 use alloc::rc::Rc;
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::str::FromStr;
-use std::io;
+use std::time::Instant;
+use std::{env, io};
 
+use futures::future::try_join_all;
 use tokio::runtime::{Builder, Runtime};
 
 pub use self::block::Block;
@@ -32,6 +38,12 @@ pub enum System {
     Enet,
     /// `tokio_kcp`: a stream over UDP, with the length of each message before it.
     Kcp,
+    /// `quinn`: QUIC, one stream of it, with the length of each message before it.
+    Quinn,
+    /// `tarpc`: calls over TCP, in bincode.
+    Tarpc,
+    /// `tonic`: gRPC.
+    Tonic,
 }
 
 /// The client's end of a conversation.
@@ -53,7 +65,7 @@ pub trait Client {
 
 impl System {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Enet, Self::Kcp];
+    pub const ALL: [Self; 7] = [Self::Udp, Self::Tcp, Self::Enet, Self::Kcp, Self::Quinn, Self::Tarpc, Self::Tonic];
 
     /// Returns the name by which it is chosen.
     #[must_use]
@@ -63,6 +75,9 @@ impl System {
             Self::Tcp => "tcp",
             Self::Enet => "enet",
             Self::Kcp => "kcp",
+            Self::Quinn => "quinn",
+            Self::Tarpc => "tarpc",
+            Self::Tonic => "tonic",
         }
     }
 
@@ -76,6 +91,9 @@ impl System {
             Self::Tcp => tcp::serve(address, on_listening),
             Self::Enet => enet::serve(address, on_listening),
             Self::Kcp => kcp::serve(address, on_listening),
+            Self::Quinn => quinn::serve(address, on_listening),
+            Self::Tarpc => tarpc::serve(address, on_listening),
+            Self::Tonic => tonic::serve(address, on_listening),
         }
     }
 
@@ -89,6 +107,9 @@ impl System {
             Self::Tcp => Box::new(tcp::Conversation::open(server)?),
             Self::Enet => Box::new(enet::Conversation::open(server)?),
             Self::Kcp => Box::new(kcp::Conversation::open(server)?),
+            Self::Quinn => Box::new(quinn::Conversation::open(server)?),
+            Self::Tarpc => Box::new(tarpc::Conversation::open(server)?),
+            Self::Tonic => Box::new(tonic::Conversation::open(server)?),
         })
     }
 }
@@ -111,6 +132,28 @@ fn runtime() -> Rc<Runtime> {
             Rc::new(Builder::new_current_thread().enable_all().build().expect("the system has what a runtime needs"));
     }
     RUNTIME.with(Rc::clone)
+}
+
+/// Makes calls, each by `call`, and keeps `in_flight` of them open until the block ends.
+async fn keep_open(in_flight: usize, block: Block, call: impl AsyncFn() -> io::Result<()>) -> io::Result<Block> {
+    let block = RefCell::new(block);
+    let one_after_the_other = async || {
+        let mut begun_at = Instant::now();
+        while block.borrow_mut().begin(begun_at, 1) > 0 {
+            call().await?;
+            let now = Instant::now();
+            block.borrow_mut().end(now, begun_at);
+            begun_at = now;
+        }
+        io::Result::Ok(())
+    };
+    try_join_all((0..in_flight).map(|_| one_after_the_other())).await?;
+    Ok(block.into_inner())
+}
+
+/// Says whether datagrams are to leave singly, so that the kernel's counters are true.
+fn joins_datagrams() -> bool {
+    env::var_os("PEER_NO_GSO").is_none_or(|value| value != "1")
 }
 
 /// Octets that a socket's buffers are asked to hold: what the systems that ask for nothing would lose is not theirs to lose.
