@@ -6,6 +6,10 @@ extern crate alloc;
 
 pub mod adapters;
 #[cfg(feature = "peers")]
+pub mod duel;
+#[cfg(feature = "peers")]
+mod options;
+#[cfg(feature = "peers")]
 pub mod peers;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};

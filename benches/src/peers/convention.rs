@@ -16,13 +16,13 @@
 //! takes so many GO, each answered by a DONE; with `--end-with input` the server ends when its standard input does.
 
 use core::net::SocketAddr;
-use core::str::FromStr;
 use core::time::Duration;
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
 use std::{process, thread};
 
 use super::{Block, Client, System};
+use crate::options::{Options, usage};
 
 /// Does what the arguments say, which begin with `server` or `client`.
 ///
@@ -146,28 +146,6 @@ impl Work {
     }
 }
 
-/// Names and values.
-struct Options<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Options<'a> {
-    fn parse(args: &'a [String]) -> io::Result<Self> {
-        let pairs = args.chunks(2).map(|pair| match pair {
-            [name, value] if name.starts_with("--") => Ok((&name[2..], value.as_str())),
-            _ => Err(usage(&format!("'{}' is no option with one value", pair.join(" ")))),
-        });
-        pairs.collect::<io::Result<_>>().map(Self)
-    }
-
-    fn required<T: FromStr>(&self, name: &str) -> io::Result<T> {
-        self.optional(name)?.ok_or_else(|| usage(&format!("--{name} is missing")))
-    }
-
-    fn optional<T: FromStr>(&self, name: &str) -> io::Result<Option<T>> {
-        let Some((_, value)) = self.0.iter().rev().find(|(option, _)| *option == name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| usage(&format!("'{value}' is no value for --{name}")))
-    }
-}
-
 fn seconds(value: f64) -> io::Result<Duration> {
     Duration::try_from_secs_f64(value).map_err(|error| usage(&error.to_string()))
 }
@@ -179,8 +157,4 @@ fn check_go(line: &str) -> io::Result<()> {
 fn say(out: &mut impl Write, line: &str) -> io::Result<()> {
     writeln!(out, "{line}")?;
     out.flush()
-}
-
-fn usage(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
