@@ -5,6 +5,7 @@ use core::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthaste_benches::{DatagramLen, Pair};
 use posthaste_core::Instant;
+use posthaste_core::endpoint::Delivery;
 use posthaste_core::storage::{Deadlines, Store};
 
 fn calls(criterion: &mut Criterion) {
@@ -26,7 +27,27 @@ fn bulk(criterion: &mut Criterion) {
     for len in [DatagramLen::Ethernet, DatagramLen::Loopback] {
         let mut pair = Pair::new(len);
         group.throughput(Throughput::Bytes(octets.len() as u64));
-        group.bench_function(format!("{len:?}"), |bencher| bencher.iter(|| pair.send(&octets)));
+        group.bench_function(format!("{len:?}"), |bencher| bencher.iter(|| pair.send(ORDERED, &octets)));
+    }
+}
+
+/// A datagram with one small message: made, checked, taken in, and now and then acknowledged.
+fn datagrams(criterion: &mut Criterion) {
+    let mut pair = Pair::new(DatagramLen::Ethernet);
+    criterion.bench_function("core datagram with a message of 32 octets", |bencher| {
+        bencher.iter(|| pair.send(Delivery::Unreliable, &[7; 32]));
+    });
+}
+
+/// What it costs the sender to learn that datagrams arrived.
+fn acks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core acknowledgement of datagrams");
+    for count in [1, 8, 64] {
+        let mut pair = Pair::new(DatagramLen::Ethernet);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count} datagrams"), |bencher| {
+            bencher.iter_custom(|iterations| (0..iterations).map(|_| pair.acknowledge(count)).sum());
+        });
     }
 }
 
@@ -35,7 +56,7 @@ fn bulk(criterion: &mut Criterion) {
 /// cache lines of its peer on either side.
 fn peers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("core lone call of 32 octets, each to another peer");
-    for peer_count in [1, 100, 10_000] {
+    for peer_count in [1, 100, 10_000, 100_000] {
         let mut pair = Pair::with_peers(DatagramLen::Ethernet, peer_count);
         group.bench_function(format!("{peer_count} peers"), |bencher| bencher.iter(|| pair.echo_alone(&[7; 32])));
     }
@@ -72,5 +93,7 @@ fn deadlines(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, calls, bulk, peers, idle_peers, deadlines);
+const ORDERED: Delivery = Delivery::Ordered { channel: 0 };
+
+criterion_group!(benches, calls, bulk, datagrams, acks, peers, idle_peers, deadlines);
 criterion_main!(benches);

@@ -150,9 +150,8 @@ impl Pair {
     ///
     /// # Panics
     /// If it does not arrive.
-    pub fn send(&mut self, octets: &[u8]) {
-        let message = Message { delivery: Delivery::Ordered { channel: 0 }, priority: 1, body: Body::Copied(octets) };
-        self.client.send(self.now, self.peers[self.turn], message).expect("there is room for the message");
+    pub fn send(&mut self, delivery: Delivery, octets: &[u8]) {
+        self.queue(delivery, octets);
         loop {
             self.carry();
             while self.client.poll_event().is_some() {}
@@ -163,6 +162,36 @@ impl Pair {
                 }
             }
         }
+    }
+
+    /// Has `count` small datagrams arrive and then acknowledged at once; returns how long their sender takes over that.
+    ///
+    /// # Panics
+    /// If it is not acknowledged.
+    pub fn acknowledge(&mut self, count: usize) -> Duration {
+        for _ in 0..count {
+            self.queue(Delivery::Unreliable, &[7; 32]);
+            carry_one_way(&mut self.now, &mut self.client, &mut self.server, &mut self.buffer);
+            while let Some(event) = self.server.poll_event() {
+                if let Event::MessageReceived { message, .. } = event {
+                    self.server.release(self.now, message).expect("the message is there");
+                }
+            }
+        }
+        self.now = self.now.max(self.server.poll_timeout().expect("an acknowledgement is due"));
+        self.server.handle_timeout(self.now);
+        let transmit = self.server.poll_transmit(self.now, &mut self.buffer).expect("it is due now");
+        let arrival = Arrival { from: transmit.to, to: None, ecn: Ecn::NotEct };
+        let started = std::time::Instant::now();
+        self.client.handle_datagram(self.now, arrival, &mut self.buffer[..transmit.len]).expect("it is whole");
+        let elapsed = started.elapsed();
+        while self.client.poll_event().is_some() {}
+        elapsed
+    }
+
+    fn queue(&mut self, delivery: Delivery, octets: &[u8]) {
+        let message = Message { delivery, priority: 1, body: Body::Copied(octets) };
+        self.client.send(self.now, self.peers[self.turn], message).expect("there is room for the message");
     }
 
     /// Lets time go on until nobody waits for anything.
