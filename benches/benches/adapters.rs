@@ -1,67 +1,38 @@
-//! The same work through each adapter, with the same options, over real sockets.
+//! The same work through each adapter, and, with the feature `peers`, through other systems, over real sockets.
 //!
-//! Client and server share the process here, and the server keeps a record of what it sees: for comparison with plain sockets and
-//! with other systems, `posthaste bench` measures two processes.
+//! Both ends share the process here, so that a change shows quickly. How the systems stand to each other, `duel` measures, with a
+//! process and a core for each end.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use posthaste_benches::adapters::Ends;
+use posthaste_benches::adapters::Adapter;
+use posthaste_benches::ends::{Ends, WORKS, Work};
+#[cfg(feature = "peers")]
+use posthaste_benches::peers::{InProcess, System};
 use posthaste_conformance::blocking::{BlockingClient, BlockingServer};
 use posthaste_conformance::readiness::{MioClient, MioServer};
 use posthaste_conformance::smol_driven::{SmolClient, SmolServer};
-use posthaste_conformance::{Client, Server};
 
-/// A scenario: what it does with the ends of an adapter.
-trait Scenario {
-    /// Runs once.
-    fn run<C: Client, S: Server>(&self, ends: &mut Ends<C, S>);
-}
-
-struct Echo;
-
-struct EchoAll(Vec<Vec<u8>>);
-
-struct SendAll(Vec<Vec<u8>>);
-
-impl Scenario for Echo {
-    fn run<C: Client, S: Server>(&self, ends: &mut Ends<C, S>) {
-        ends.echo(&[7; 32]);
+fn everyone(criterion: &mut Criterion) {
+    for work in WORKS {
+        let mut group = criterion.benchmark_group(format!("{} echoes of {} octets under way", work.count, work.len));
+        group.throughput(match work.len {
+            ..1024 => Throughput::Elements(work.count as u64),
+            len => Throughput::Bytes((len * work.count) as u64),
+        });
+        one(&mut group, "std", work, Adapter::<BlockingClient, BlockingServer>::start());
+        one(&mut group, "mio", work, Adapter::<MioClient, MioServer>::start());
+        one(&mut group, "smol", work, Adapter::<SmolClient, SmolServer>::start());
+        #[cfg(feature = "peers")]
+        for system in System::ALL {
+            one(&mut group, system.name(), work, InProcess::start(system));
+        }
     }
 }
 
-impl Scenario for EchoAll {
-    fn run<C: Client, S: Server>(&self, ends: &mut Ends<C, S>) {
-        ends.echo_all(&self.0);
-    }
+fn one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, work: Work, mut ends: impl Ends) {
+    group.bench_function(name, |bencher| bencher.iter(|| ends.echo(work.len, work.count)));
 }
 
-impl Scenario for SendAll {
-    fn run<C: Client, S: Server>(&self, ends: &mut Ends<C, S>) {
-        ends.send_all(&self.0);
-    }
-}
-
-fn adapters(criterion: &mut Criterion) {
-    every_adapter(criterion, "echo of 32 octets", &Echo, Throughput::Elements(1));
-    let calls = EchoAll(vec![vec![7; 32]; 64]);
-    every_adapter(criterion, "64 echoes of 32 octets under way", &calls, Throughput::Elements(64));
-    // Messages that any receive buffer has room for.
-    let messages = SendAll(vec![vec![7; 64 << 10]; 16]);
-    every_adapter(criterion, "1 MiB in messages of 64 KiB", &messages, Throughput::Bytes(1 << 20));
-}
-
-fn every_adapter(criterion: &mut Criterion, name: &str, scenario: &impl Scenario, throughput: Throughput) {
-    let mut group = criterion.benchmark_group(name);
-    group.throughput(throughput);
-    one_adapter::<BlockingClient, BlockingServer>(&mut group, "std", scenario);
-    one_adapter::<MioClient, MioServer>(&mut group, "mio", scenario);
-    one_adapter::<SmolClient, SmolServer>(&mut group, "smol", scenario);
-}
-
-fn one_adapter<C: Client, S: Server>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, scenario: &impl Scenario) {
-    let mut ends = Ends::<C, S>::start();
-    group.bench_function(name, |bencher| bencher.iter(|| scenario.run(&mut ends)));
-}
-
-criterion_group!(benches, adapters);
+criterion_group!(benches, everyone);
 criterion_main!(benches);

@@ -1,4 +1,5 @@
-//! What the benches share: two endpoints in memory, with nothing between them but a buffer.
+//! What the benches share: two endpoints in memory, with nothing between them but a buffer, and systems with sockets at the same
+//! work.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "peers")]
@@ -7,6 +8,7 @@ extern crate alloc;
 pub mod adapters;
 #[cfg(feature = "peers")]
 pub mod duel;
+pub mod ends;
 #[cfg(feature = "peers")]
 mod options;
 #[cfg(feature = "peers")]

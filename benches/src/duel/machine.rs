@@ -22,7 +22,7 @@ impl Cores {
         let allowed = sched_getaffinity(THIS_THREAD)?;
         let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core) == Ok(true));
         let client = cores.next().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { client, server: cores.last().unwrap_or(client) })
+        Ok(Self { client, server: cores.next_back().unwrap_or(client) })
     }
 }
 

@@ -32,7 +32,7 @@ async fn serve_stream(mut stream: KcpStream) -> io::Result<()> {
         let len = read(&mut stream, service.space()).await?;
         service.handle(len, &mut replies);
         if !replies.is_empty() {
-            stream.write_all(&replies).await?;
+            write(&mut stream, &replies).await?;
             stream.flush().await?;
             replies.clear();
         }
@@ -76,7 +76,7 @@ impl Client for Conversation {
             let (mut calls, mut requests) = (Calls::new(len, in_flight, block), Vec::new());
             while calls.begin(&mut requests) {
                 if !requests.is_empty() {
-                    stream.write_all(&requests).await?;
+                    write(&mut stream, &requests).await?;
                     stream.flush().await?;
                     requests.clear();
                 }

@@ -7,6 +7,7 @@
 mod block;
 pub mod convention;
 mod enet;
+mod in_process;
 mod kcp;
 mod quinn;
 mod stream;
@@ -26,6 +27,7 @@ use futures::future::try_join_all;
 use tokio::runtime::{Builder, Runtime};
 
 pub use self::block::Block;
+pub use self::in_process::InProcess;
 
 /// A system that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
