@@ -144,6 +144,18 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Len) }
     }
 
+    /// Reads with a copy, and catches up with it.
+    ///
+    /// For calls of functions that are not inlined: who keeps the address of its cursor to itself may have it in registers.
+    #[inline]
+    pub(super) fn by_copy<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Malformed>) -> Result<T, Malformed> {
+        let mut copy = *self;
+        let value = read(&mut copy)?;
+        *self = copy;
+        Ok(value)
+    }
+
+    #[inline]
     fn long_varint(&mut self, first: u8) -> Result<u64, Malformed> {
         let (value, least) = match first >> 6 {
             1 => (u64::from(u16::from_be_bytes(*self.array()?) & 0x3fff), 1 << 6),

@@ -1,6 +1,6 @@
 //! The look at all frames of a datagram before the first is applied (protocol §5).
 
-use super::{Data, Epoch, Frame, Malformed, Reader, Side, Violation};
+use super::{Ack, Data, Epoch, Frame, Malformed, Reader, Side, Violation};
 
 /// What carries frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,25 +31,29 @@ pub struct Summary {
 pub fn check(frames: &[u8], carrier: Carrier) -> Result<Summary, Violation> {
     // Bounds the work that one datagram of one-octet frames causes (protocol §5.1).
     let frame_count_max = carrier.datagram_len.div_ceil(8) + 1;
-    let mut summary = Summary { is_ack_eliciting: false, frame_count: 0 };
-    let mut has_ack = false;
+    let may_send = may_send(carrier.epoch, carrier.sender);
+    let (mut seen, mut frame_count) = (0, 0);
     let mut reader = Reader::new(frames);
-    while let Some(&kind) = reader.rest().first() {
-        let frame = Frame::decode(&mut reader)?;
-        if !allowed(kind, carrier.epoch, carrier.sender) {
+    while !reader.is_empty() {
+        let kind = Frame::check(&mut reader)?;
+        let rules = RULES[usize::from(kind)];
+        if rules & may_send == 0 {
             return Err(Violation::NotAllowed);
         }
-        if matches!(frame, Frame::Ack(_)) && core::mem::replace(&mut has_ack, true) {
+        if rules & seen & IS_ACK != 0 {
             // Each makes the receiver look through all that it has in flight (protocol §6.2).
             return Err(Malformed::AckCount.into());
         }
-        summary.is_ack_eliciting |= frame.is_ack_eliciting();
-        summary.frame_count += 1;
-        if summary.frame_count > frame_count_max {
+        seen |= rules;
+        frame_count += 1;
+        if frame_count > frame_count_max {
             return Err(Malformed::FrameCount.into());
         }
     }
-    if summary.frame_count == 0 { Err(Malformed::FrameCount.into()) } else { Ok(summary) }
+    if frame_count == 0 {
+        return Err(Malformed::FrameCount.into());
+    }
+    Ok(Summary { is_ack_eliciting: seen & IS_ACK_ELICITING != 0, frame_count })
 }
 
 /// Tells whether a frame of the type `kind` may be sent by `sender` in `epoch` (the table of protocol §6).
@@ -60,31 +64,57 @@ pub fn check(frames: &[u8], carrier: Carrier) -> Result<Summary, Violation> {
 #[inline]
 #[must_use]
 pub const fn allowed(kind: u8, epoch: Epoch, sender: Side) -> bool {
-    let (hello, handshake, data) = epochs(kind);
-    let senders = match epoch {
-        Epoch::Hello => hello,
-        Epoch::Handshake => handshake,
-        Epoch::Data => data,
-    };
-    match senders {
-        Senders::Nobody => false,
-        Senders::Client => matches!(sender, Side::Client),
-        Senders::Server => matches!(sender, Side::Server),
-        Senders::Both => true,
-    }
+    RULES[kind as usize] & may_send(epoch, sender) != 0
 }
 
-/// Who may send a frame.
+/// Tells whether a frame of the type `kind` asks for an acknowledgement (protocol §5.6).
+#[inline]
+#[must_use]
+pub const fn is_ack_eliciting(kind: u8) -> bool {
+    // PADDING, ACK, ACK_ECN, RETIRED, CLOSE.
+    !matches!(kind, 0x00 | 0x02 | 0x03 | 0x06 | 0x0e)
+}
+
+/// The rules for each type, all of them seen at one look.
+///
+/// Bits 0 to 5 are [`may_send`], and the others [`IS_ACK`] and [`IS_ACK_ELICITING`].
+static RULES: [u8; 256] = {
+    let mut rules = [0; 256];
+    let mut kind = 0;
+    while kind < rules.len() {
+        rules[kind] = rules_of(kind as u8);
+        kind += 1;
+    }
+    rules
+};
+
+const IS_ACK: u8 = 1 << 6;
+const IS_ACK_ELICITING: u8 = 1 << 7;
+
+/// Returns the bit of what `sender` may send in `epoch`.
+const fn may_send(epoch: Epoch, sender: Side) -> u8 {
+    1 << (2 * epoch as u8 + sender as u8)
+}
+
+const fn rules_of(kind: u8) -> u8 {
+    let (hello, handshake, data) = epochs(kind);
+    let senders = hello as u8 | (handshake as u8) << 2 | (data as u8) << 4;
+    let is_ack = if matches!(kind, Ack::KIND | Ack::KIND_ECN) { IS_ACK } else { 0 };
+    let is_ack_eliciting = if is_ack_eliciting(kind) { IS_ACK_ELICITING } else { 0 };
+    senders | is_ack | is_ack_eliciting
+}
+
+/// Who may send a frame: a bit for each side.
 #[derive(Clone, Copy)]
+#[repr(u8)]
 enum Senders {
-    Nobody,
-    Client,
-    Server,
-    Both,
+    Nobody = 0,
+    Client = 1 << Side::Client as u8,
+    Server = 1 << Side::Server as u8,
+    Both = 3,
 }
 
 /// Returns who may send a type of frame in the hello, handshake and data epochs.
-#[inline]
 const fn epochs(kind: u8) -> (Senders, Senders, Senders) {
     use Senders::{Both, Client, Nobody, Server};
     /// The roles MESSAGE, ORDERED and REQUEST are the first three (protocol §4.5).

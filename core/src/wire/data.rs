@@ -1,7 +1,7 @@
 //! Frames that carry the octets of messages, calls and streams (protocol §6.16).
 
 use super::varint::{VARINT_MAX, len_of};
-use super::{Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
+use super::{Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
 
 /// What kind of flow octets belong to (protocol §6.16.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +26,21 @@ pub enum Role {
 }
 
 impl Role {
+    /// Returns the role that the type of a data frame names.
+    #[inline]
+    const fn of_kind(kind: u8) -> Self {
+        match kind >> 4 & 7 {
+            0 => Self::Message,
+            1 => Self::Ordered,
+            2 => Self::Request,
+            3 => Self::Reply,
+            4 => Self::Upward,
+            5 => Self::Downward,
+            6 => Self::Unreliable,
+            _ => Self::Newest,
+        }
+    }
+
     /// Reads the role of a flow that can be reset or given credit: all but the last two (protocol §6.3.5).
     ///
     /// # Errors
@@ -295,47 +310,81 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// Reads what follows the type.
     #[inline]
-    pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let has_metadata = kind & Self::METADATA != 0;
-        let mut flow = match kind >> 4 & 7 {
-            0 => Flow::Message { seq: Seq(reader.varint()?) },
-            1 => Flow::Ordered { seq: Seq(reader.varint()?), channel: reader.varint()?, position: reader.varint()? },
-            2 => Flow::Request { seq: Seq(reader.varint()?), opening: None },
-            3 => Flow::Reply { seq: Seq(reader.varint()?), outcome: None },
-            4 => Flow::Upward { seq: Seq(reader.varint()?) },
-            5 => Flow::Downward { seq: Seq(reader.varint()?) },
-            6 => Flow::Unreliable,
-            _ => Flow::Newest { key: reader.varint()?, order: reader.varint()? },
-        };
+    pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+        match kind {
+            SMALL_MESSAGE => Self::decode_known::<SMALL_MESSAGE>(reader),
+            SMALL_REQUEST => Self::decode_known::<SMALL_REQUEST>(reader),
+            SMALL_REPLY => Self::decode_known::<SMALL_REPLY>(reader),
+            _ => Self::decode_any(kind, reader),
+        }
+    }
+
+    /// Checks what follows the type: [`Self::decode`] where nobody takes what was read.
+    #[inline]
+    pub(super) fn check(kind: u8, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+        match kind {
+            SMALL_MESSAGE => Self::decode_fields(SMALL_MESSAGE, reader).map(|_| ()),
+            SMALL_REQUEST => Self::decode_fields(SMALL_REQUEST, reader).map(|_| ()),
+            SMALL_REPLY => Self::decode_fields(SMALL_REPLY, reader).map(|_| ()),
+            _ => reader.by_copy(|reader| Self::decode_any(kind, reader)).map(|_| ()),
+        }
+    }
+
+    /// Reads a frame whose type is known when this is compiled: code that leaves out all that such a frame does not have.
+    #[inline(never)]
+    fn decode_known<const KIND: u8>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+        reader.by_copy(|reader| Self::decode_fields(KIND, reader))
+    }
+
+    #[inline(never)]
+    fn decode_any(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+        reader.by_copy(|reader| Self::decode_fields(kind, reader))
+    }
+
+    /// Reads the fields one after the other, as protocol §6.16 lists them.
+    ///
+    /// Always inlined, or the type would not be known.
+    #[inline(always)]
+    fn decode_fields(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+        let role = Role::of_kind(kind);
+        let (key, order) = if role == Role::Newest { (reader.varint()?, reader.varint()?) } else { (0, 0) };
+        let seq = Seq(if matches!(role, Role::Unreliable | Role::Newest) { 0 } else { reader.varint()? });
+        let (channel, position) = if role == Role::Ordered { (reader.varint()?, reader.varint()?) } else { (0, 0) };
         let form = match kind >> 2 & 3 {
             0 => Form::Entire,
             1 => Form::Fragment { offset: reader.varint()?, total: reader.varint()? },
             2 => Form::Stream { offset: reader.varint()? },
             _ => Form::Last { offset: reader.varint()? },
         };
-        check_form(flow.role(), form)?;
+        check_form(role, form)?;
         let is_first = form.offset() == 0;
-        if is_first && let Flow::Request { opening, .. } = &mut flow {
-            let procedure = Procedure::decode(reader)?;
-            let metadata = if has_metadata { Some(Metadata::decode(reader.counted()?)?) } else { None };
-            *opening = Some(Opening { procedure, metadata });
-        } else if is_first
-            && has_metadata
-            && let Flow::Reply { outcome, .. } = &mut flow
-        {
-            let status = Status::from_code(reader.varint()?)?;
-            *outcome = Some(Outcome { status, metadata: Metadata::decode(reader.counted()?)? });
-        } else if has_metadata {
+        let has_metadata = kind & Self::METADATA != 0;
+        if has_metadata && !(is_first && matches!(role, Role::Request | Role::Reply)) {
             return Err(Malformed::Range);
         }
+        let has_status = has_metadata && role == Role::Reply;
+        let procedure = if is_first && role == Role::Request { Some(Procedure::decode(reader)?) } else { None };
+        let status = if has_status { Status::from_code(reader.varint()?)? } else { Status::Ok };
+        let metadata = if has_metadata { Some(Metadata::decode(reader.counted()?)?) } else { None };
         let (extent, data) = if kind & Self::COUNTED != 0 {
             (Extent::Counted, reader.counted()?)
         } else {
             (Extent::Rest, reader.take_rest())
         };
         check_end(form, data.len() as u64)?;
-        Ok(Self { flow, form, extent, data })
+        let flow = match role {
+            Role::Message => Flow::Message { seq },
+            Role::Ordered => Flow::Ordered { seq, channel, position },
+            Role::Request => Flow::Request { seq, opening: procedure.map(|procedure| Opening { procedure, metadata }) },
+            Role::Reply => Flow::Reply { seq, outcome: metadata.map(|metadata| Outcome { status, metadata }) },
+            Role::Upward => Flow::Upward { seq },
+            Role::Downward => Flow::Downward { seq },
+            Role::Unreliable => Flow::Unreliable,
+            Role::Newest => Flow::Newest { key, order },
+        };
+        Ok(Frame::Data(Self { flow, form, extent, data }))
     }
 
     #[inline]
@@ -421,7 +470,7 @@ const fn check_form(role: Role, form: Form) -> Result<(), Malformed> {
 const fn check_end(form: Form, data_len: u64) -> Result<(), Malformed> {
     // An offset is below 2^62 and a datagram is short, so the sum fits.
     let (end, end_max, len_min) = match form {
-        Form::Entire => (data_len, VARINT_MAX, 0),
+        Form::Entire => return Ok(()),
         Form::Fragment { offset, total } => (offset + data_len, total, 1),
         Form::Stream { offset } => (offset + data_len, VARINT_MAX, 1),
         Form::Last { offset } => (offset + data_len, VARINT_MAX, 0),
@@ -433,4 +482,13 @@ const fn check_end(form: Form, data_len: u64) -> Result<(), Malformed> {
     } else {
         Ok(())
     }
+}
+
+/// The types of nearly all frames where messages and calls are small: in one frame, without metadata, and others may follow.
+const SMALL_MESSAGE: u8 = small(Role::Message);
+const SMALL_REQUEST: u8 = small(Role::Request);
+const SMALL_REPLY: u8 = small(Role::Reply);
+
+const fn small(role: Role) -> u8 {
+    Data::KIND_MIN | (role as u8) << 4 | Data::COUNTED
 }

@@ -277,10 +277,21 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         match reader.u8()? {
-            kind @ Data::KIND_MIN.. => Data::decode(kind, reader).map(Self::Data),
-            kind @ (Ack::KIND | Ack::KIND_ECN) => Ack::decode(kind, reader).map(Self::Ack),
+            kind @ Data::KIND_MIN.. => Data::decode(kind, reader),
             kind => Self::decode_other(kind, reader),
         }
+    }
+
+    /// Checks the form of the next frame, and returns its type: [`Self::decode`] where nobody takes what was read.
+    #[inline]
+    pub(super) fn check(reader: &mut Reader<'a>) -> Result<u8, Malformed> {
+        let kind = reader.u8()?;
+        if kind >= Data::KIND_MIN {
+            Data::check(kind, reader)?;
+        } else {
+            reader.by_copy(|reader| Self::decode_other(kind, reader))?;
+        }
+        Ok(kind)
     }
 
     /// Writes the frame.
@@ -340,13 +351,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Tells whether the frame asks for an acknowledgement (protocol §5.6).
-    #[inline]
-    #[must_use]
-    pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::Ack(_) | Self::Retired(_) | Self::Close { .. })
-    }
-
     /// Returns the type on the wire.
     #[must_use]
     pub fn kind(&self) -> u8 {
@@ -392,6 +396,7 @@ impl<'a> Frame<'a> {
                 Self::Padding { len: 1 + padding.len() }
             }
             PING => Self::Ping,
+            Ack::KIND | Ack::KIND_ECN => Self::Ack(Ack::decode(kind, reader)?),
             CREDIT => Self::Credit { limit: reader.varint()? },
             STREAM_CREDIT => Self::StreamCredit { role: role(reader)?, seq: seq(reader)?, limit: reader.varint()? },
             Retired::KIND => Self::Retired(Retired::decode(reader)?),

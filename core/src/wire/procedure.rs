@@ -141,7 +141,7 @@ impl Options {
 }
 
 impl Procedure {
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let first = reader.varint()?;
         let alias = u16::try_from(first >> 1).map_err(|_| Malformed::Alias)?;
@@ -149,7 +149,7 @@ impl Procedure {
             return Alias::new(alias).map(Self::Alias).ok_or(Malformed::Alias);
         }
         let alias = if alias == 0 { None } else { Some(Alias::new(alias).ok_or(Malformed::Alias)?) };
-        Ok(Self::Full { description: Description::decode(reader)?, alias })
+        Ok(Self::Full { description: reader.by_copy(Description::decode)?, alias })
     }
 
     #[inline]
@@ -179,6 +179,8 @@ impl Procedure {
 }
 
 impl Description {
+    // Rare beside aliases: not to be inlined.
+    #[cold]
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (program, version, procedure) = (reader.varint_u32()?, reader.varint_u32()?, reader.varint_u32()?);
         let options = Options::decode(reader.u8()?)?;
