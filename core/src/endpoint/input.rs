@@ -15,7 +15,7 @@ use crate::seq;
 use crate::time::Instant;
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
-    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters,
+    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters, Reader,
     SessionOutcome, ShortHeader, Side, frame,
 };
 
@@ -375,12 +375,15 @@ impl Scope<'_, '_> {
         }
         let asked = self.hear_asked(number, frames);
         let mut has_room = true;
-        for frame in Frames::new(frames) {
-            let frame = frame?;
-            if self.peer.is_undecided && is_of_session(&frame) {
+        let mut reader = Reader::new(frames);
+        while !reader.is_empty() {
+            // Looked at where it was decoded: a frame is long to move.
+            let decoded = Frame::decode(&mut reader);
+            let frame = decoded.as_ref().map_err(|malformed| *malformed)?;
+            if self.peer.is_undecided && is_of_session(frame) {
                 return Err(Rejected::NoRoom);
             }
-            match self.on_frame(arrival, frame, generation) {
+            match self.on_frame(&arrival, frame, generation) {
                 Ok(()) => {}
                 // What stands behind it may be the end of something that has room, and perhaps always comes behind it.
                 Err(Fault::NoRoom) => has_room = false,
@@ -422,17 +425,17 @@ impl Scope<'_, '_> {
         asked
     }
 
-    fn on_frame(&mut self, arrival: Arrival, frame: Frame<'_>, generation: Generation) -> Result<(), Fault> {
-        match frame {
+    fn on_frame(&mut self, arrival: &Arrival, frame: &Frame<'_>, generation: Generation) -> Result<(), Fault> {
+        match *frame {
             Frame::Padding { .. } | Frame::Ping | Frame::Private { .. } => Ok(()),
-            Frame::Ack(ack) => self.on_ack(&ack, generation),
-            Frame::Data(data) => self.on_data(&data),
+            Frame::Ack(ref ack) => self.on_ack(ack, generation),
+            Frame::Data(ref data) => self.on_data(data),
             Frame::Credit { limit } => {
                 self.on_credit(limit);
                 Ok(())
             }
             Frame::StreamCredit { role, seq, limit } => self.on_stream_credit(role, seq.0, limit),
-            Frame::Retired(retired) => self.on_retired(&retired),
+            Frame::Retired(ref retired) => self.on_retired(retired),
             Frame::Reset { role, seq, charge, place, .. } => self.on_reset(role, seq.0, charge, place),
             Frame::Stop { role, seq, reason } => self.on_stop(role, seq.0, reason),
             Frame::Taken { channel, limit } => {
@@ -464,7 +467,7 @@ impl Scope<'_, '_> {
             }
             // The newest challenge is answered, once, to where it came from (RFC 9000 §8.2.2).
             Frame::Challenge(data) => {
-                self.on_challenge(arrival, data);
+                self.on_challenge(*arrival, data);
                 Ok(())
             }
             Frame::Response(data) => {
@@ -483,7 +486,7 @@ impl Scope<'_, '_> {
                 Ok(())
             }
             Frame::Handshake { .. } | Frame::HandshakeAck { .. } if self.crypto.is_protected() => Ok(()),
-            Frame::Session(session) if self.crypto.is_protected() => Ok(self.on_session(&session)?),
+            Frame::Session(ref session) if self.crypto.is_protected() => Ok(self.on_session(session)?),
             Frame::Handshake { .. }
             | Frame::HandshakeAck { .. }
             | Frame::Session(_)
