@@ -39,7 +39,13 @@ impl<'a> Metadata<'a> {
     ///
     /// # Errors
     /// What is wrong with them.
+    #[inline]
     pub fn decode(octets: &'a [u8]) -> Result<Self, Malformed> {
+        // Mostly there are none.
+        if octets.is_empty() { Ok(Self::EMPTY) } else { Self::decode_items(octets) }
+    }
+
+    fn decode_items(octets: &'a [u8]) -> Result<Self, Malformed> {
         if octets.len() > METADATA_LEN_MAX {
             return Err(Malformed::Range);
         }
@@ -70,12 +76,14 @@ impl<'a> Metadata<'a> {
     }
 
     /// Returns the value of `key`.
+    #[inline]
     #[must_use]
     pub fn get(&self, key: u64) -> Option<&'a [u8]> {
         self.items().take_while(|&(found, _)| found <= key).find(|&(found, _)| found == key).map(|(_, value)| value)
     }
 
     /// Returns the value of a `key` whose value is an integer.
+    #[inline]
     #[must_use]
     pub fn get_varint(&self, key: u64) -> Option<u64> {
         self.get(key).and_then(|value| integer(value).ok())
@@ -97,6 +105,7 @@ pub struct Items<'a>(Reader<'a>);
 impl<'a> Iterator for Items<'a> {
     type Item = (u64, &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<(u64, &'a [u8])> {
         // Checked items fail only where they end.
         Some((self.0.varint().ok()?, self.0.counted().ok()?))
