@@ -39,9 +39,15 @@ impl Default for Crc32c {
 /// Returns the CRC32C of `octets`.
 #[must_use]
 pub fn crc32c(octets: &[u8]) -> u32 {
-    let mut crc = Crc32c::new();
-    crc.update(octets);
-    crc.finish()
+    // Octets in one piece need none of the state that those in several do.
+    #[cfg(feature = "std")]
+    {
+        crc_fast::crc32_iscsi(octets)
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        !advance(u32::MAX, octets)
+    }
 }
 
 /// Shifts `octets` through the register, by the processor's own instructions where it has them.
