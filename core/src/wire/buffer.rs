@@ -188,7 +188,8 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`NoRoom`] if it does not fit, or if a datagram that fills the buffer may have no more frames (protocol §5.1).
-    pub fn frame<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, NoRoom>) -> Result<T, NoRoom> {
+    #[inline]
+    pub fn frame<T>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, NoRoom>) -> Result<T, NoRoom> {
         if self.frame_count >= self.out.len().div_ceil(8) {
             return Err(NoRoom);
         }
@@ -240,7 +241,13 @@ impl<'a> Writer<'a> {
     /// [`NoRoom`] if it does not fit.
     #[inline]
     pub fn varint(&mut self, value: u64) -> Result<(), NoRoom> {
-        if value < 0x40 { self.u8(value as u8) } else { self.long_varint(value) }
+        if value < 0x40 {
+            self.u8(value as u8)
+        } else {
+            let room = self.out.get_mut(self.len..).ok_or(NoRoom)?;
+            self.len += write_long_varint(value, room)?;
+            Ok(())
+        }
     }
 
     /// Writes `octets`.
@@ -272,13 +279,11 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// That of `write`.
     #[inline]
-    pub fn whole<T, E>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        let len = self.len;
-        let result = write(self);
-        if result.is_err() {
-            self.len = len;
-        }
-        result
+    pub fn whole<T, E>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, E> {
+        let mut writer = Writer { out: self.out, len: self.len, frame_count: self.frame_count };
+        let written = write(&mut writer)?;
+        (self.len, self.frame_count) = (writer.len, writer.frame_count);
+        Ok(written)
     }
 
     /// Replaces the octet at `offset`, which was written before.
@@ -332,13 +337,18 @@ impl<'a> Writer<'a> {
         self.len += N;
         Ok(())
     }
+}
 
-    fn long_varint(&mut self, value: u64) -> Result<(), NoRoom> {
-        debug_assert!(value <= VARINT_MAX, "a caller keeps its values below 2^62");
-        match value {
-            0..=0x3fff => self.array((value as u16 | 1 << 14).to_be_bytes()),
-            0x4000..=0x3fff_ffff => self.array((value as u32 | 2 << 30).to_be_bytes()),
-            _ => self.array((value.min(VARINT_MAX) | 3 << 62).to_be_bytes()),
-        }
-    }
+/// Writes an integer of more than one octet, and returns its length.
+///
+/// Gets the room, not the writer, whose address stays with who writes: so it may live in registers.
+fn write_long_varint(value: u64, room: &mut [u8]) -> Result<usize, NoRoom> {
+    debug_assert!(value <= VARINT_MAX, "a caller keeps its values below 2^62");
+    let mut writer = Writer::new(room);
+    match value {
+        0..=0x3fff => writer.array((value as u16 | 1 << 14).to_be_bytes()),
+        0x4000..=0x3fff_ffff => writer.array((value as u32 | 2 << 30).to_be_bytes()),
+        _ => writer.array((value.min(VARINT_MAX) | 3 << 62).to_be_bytes()),
+    }?;
+    Ok(writer.len)
 }

@@ -44,6 +44,19 @@ fn an_ack_holds_the_highest_ranges_for_which_there_is_room() {
 }
 
 #[test]
+fn frames_that_are_taken_back_are_not_counted() {
+    let mut out = [0; 64];
+    let mut writer = Writer::new(&mut out);
+    Frame::Ping.encode(&mut writer).unwrap();
+    let taken_back: Result<(), NoRoom> = writer.whole(|writer| {
+        Frame::Drain.encode(writer)?;
+        Err(NoRoom)
+    });
+    assert_eq!(taken_back, Err(NoRoom));
+    assert_eq!((writer.written(), writer.frame_count()), (&[1][..], 1));
+}
+
+#[test]
 fn a_list_of_retired_exchanges_is_written_whole_or_not_at_all() {
     let mut out = [0; 64];
     let mut writer = Writer::new(&mut out);
