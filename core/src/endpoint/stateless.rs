@@ -16,7 +16,7 @@ impl Endpoint<'_> {
     /// Answers a datagram of an unknown conversation with a reset, so that the peer need not wait for its timeout
     /// (RFC 9000 §10.3). Shorter than what it answers, and never an answer to an answer.
     pub(super) fn answer_unknown(&mut self, arrival: Arrival, id: ConversationId, len: usize) {
-        if len < stateless::RESET_TRIGGER_LEN_MIN || id.0[0] != self.config.socket || !self.accepts() {
+        if len < stateless::RESET_TRIGGER_LEN_MIN || id.socket() != self.config.socket || !self.accepts() {
             return;
         }
         let token = self.tokens.reset_token(id);
