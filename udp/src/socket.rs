@@ -183,12 +183,12 @@ impl Socket {
     /// The sockets never block: [`Waiting::InPoll`], whatever `options` says, unless there is but one.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
-    ///
-    /// # Panics
-    /// If `count` is 0 or above 256.
+    /// As [`bind`](Self::bind), and [`InvalidInput`](io::ErrorKind::InvalidInput) if `count` is 0 or above 256.
     pub fn bind_group(addr: SocketAddr, count: usize, steering: &Steering, options: &Options) -> io::Result<Vec<Self>> {
-        assert!((1..=SOCKET_COUNT_MAX).contains(&count), "{count} sockets on one port");
+        if !(1..=SOCKET_COUNT_MAX).contains(&count) {
+            let message = format!("a port has 1 to {SOCKET_COUNT_MAX} sockets, not {count}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         if count == 1 {
             return Ok(vec![Self::bind(addr, options)?]);
         }

@@ -89,6 +89,14 @@ fn a_port_belongs_to_one_group() {
 }
 
 #[test]
+fn a_port_has_1_to_256_sockets() {
+    for count in [0, 257] {
+        let error = Socket::bind_group(LOCALHOST, count, &TAUGHT, &Options::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
 fn whoever_sleeps_is_woken_by_an_interrupt_and_by_what_is_passed_on() {
     for waiting in [Waiting::InRecv, Waiting::InPoll] {
         let options = Options { waiting, ..Options::default() };
