@@ -38,6 +38,8 @@ pub struct Options {
     pub gso: TryOffload,
     /// Many datagrams in one receive. Off is for measuring.
     pub gro: TryOffload,
+    /// Where the port has several sockets, each datagram comes to the one that it names without a detour. Off is for measuring.
+    pub steering: TryOffload,
 }
 
 impl Default for Options {
@@ -49,6 +51,7 @@ impl Default for Options {
             waiting: Waiting::InPoll,
             gso: TryOffload::IfSupported,
             gro: TryOffload::IfSupported,
+            steering: TryOffload::IfSupported,
         }
     }
 }
@@ -202,7 +205,10 @@ impl Socket {
         for _ in 1..count {
             sockets.push(Self::bind(place, &shared)?);
         }
-        let steered = group::steer(&sockets[0].io, steering.program);
+        let steered = match options.steering {
+            TryOffload::IfSupported => group::steer(&sockets[0].io, steering.program),
+            TryOffload::Never => Offload::Off(OffReason::NotAsked),
+        };
         for (socket, member) in sockets.iter_mut().zip(Member::group(count, steering)?) {
             socket.report.steering = steered;
             socket.member = Some(member);

@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::thread;
 
 use posthaste_core::wire::steering::{Instruction, Steering};
-use posthaste_udp::{OffReason, Offload, Options, RecvBatch, Socket, Waiting};
+use posthaste_udp::{OffReason, Offload, Options, RecvBatch, Socket, TryOffload, Waiting};
 
 #[test]
 fn a_datagram_comes_to_the_socket_that_it_names_whoever_sends_it() {
@@ -77,8 +77,11 @@ fn the_system_brings_what_it_was_taught_to_without_a_detour() {
 fn a_system_that_cannot_be_taught_says_why() {
     let sockets = Socket::bind_group(LOCALHOST, 2, &UNTAUGHT, &Options::default()).unwrap();
     assert!(matches!(sockets[1].report().steering, Offload::Off(OffReason::Failed { .. })));
-    let alone = Socket::bind_group(LOCALHOST, 1, &TAUGHT, &Options::default()).unwrap();
-    assert_eq!(alone[0].report().steering, Offload::Off(OffReason::NotAsked));
+    for (count, steering) in [(1, TryOffload::IfSupported), (2, TryOffload::Never)] {
+        let options = Options { steering, ..Options::default() };
+        let sockets = Socket::bind_group(LOCALHOST, count, &TAUGHT, &options).unwrap();
+        assert_eq!(sockets[0].report().steering, Offload::Off(OffReason::NotAsked));
+    }
 }
 
 #[test]
