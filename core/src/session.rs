@@ -46,8 +46,6 @@ pub struct Session {
     pub incarnation: u64,
     /// What proves that it is ours, when it is resumed.
     pub secret: SessionSecret,
-    /// Client: which of the sockets of the server's port has it.
-    pub socket: u8,
 }
 
 /// At most 16 exchanges that stay open below the watermark, so that one long call does not hold up the rest (protocol §6.4).
@@ -110,7 +108,6 @@ impl Session {
             id,
             incarnation,
             secret,
-            socket: 0,
             next_seq: 0,
             low_sent: 0,
             low_acked: 0,

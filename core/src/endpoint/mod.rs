@@ -504,6 +504,7 @@ impl<'s> Endpoint<'s> {
         Peer {
             stage: Stage::Idle,
             side: Side::Client,
+            socket: 0,
             path,
             session: opening::no_session(self.config.credit),
             conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, &mut self.random),

@@ -82,7 +82,7 @@ impl Scope<'_, '_> {
     /// leads to the socket which has the session (protocol §4.18).
     pub(super) fn hello_token(&self) -> Ticket {
         match (self.ticket(), self.peer.stage) {
-            ([], Stage::Opening(Opening { resume: Resume::Yes, .. })) => Ticket::new(&[self.peer.session.socket]),
+            ([], Stage::Opening(Opening { resume: Resume::Yes, .. })) => Ticket::new(&[self.peer.socket]),
             (ticket, _) => Ticket::new(ticket),
         }
     }
@@ -212,7 +212,7 @@ impl Scope<'_, '_> {
             self.adopt_session(Session::new(session.session, session.incarnation, session.secret, self.config.credit));
         }
         self.peer.conversation.remote = remote;
-        self.peer.session.socket = remote.socket();
+        self.peer.socket = remote.socket();
         self.peer.conversation.reset_token = Some(session.reset_token);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);

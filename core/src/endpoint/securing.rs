@@ -179,7 +179,7 @@ impl Scope<'_, '_> {
         self.peer.session.id = session.session;
         self.peer.session.incarnation = session.incarnation;
         self.peer.session.secret = session.secret;
-        self.peer.session.socket = self.peer.conversation.remote.socket();
+        self.peer.socket = self.peer.conversation.remote.socket();
         self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.conversation.reset_token = Some(session.reset_token);
