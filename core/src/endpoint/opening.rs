@@ -79,7 +79,7 @@ impl Scope<'_, '_> {
     }
 
     /// Returns what a hello brings as its token: the one that the server gave, be it void; else, in order to resume, the octet that
-    /// leads to the socket which has the session (protocol §4.18).
+    /// leads to the socket which has the session (protocol §4.19).
     pub(super) fn hello_token(&self) -> Ticket {
         match (self.ticket(), self.peer.stage) {
             ([], Stage::Opening(Opening { resume: Resume::Yes, .. })) => Ticket::new(&[self.peer.socket]),
