@@ -1,9 +1,11 @@
 //! Many peers at a time.
 #![cfg(feature = "alloc")]
 
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::collections::{BTreeMap, HashMap, HashSet};
 
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Event, Remote, Request};
@@ -14,12 +16,13 @@ use posthaste_core::{CallId, Config, Endpoint, Instant, Outcome, Storage};
 fn ten_thousand_peers_that_call_at_once_are_each_answered_once() {
     let mut net = Net::new();
     for round in 0..3 {
-        let mut asked = HashMap::new();
+        let mut asked = BTreeMap::new();
         for peer in 0..PEER_COUNT {
             let remote = Remote { address: address(SERVER, peer), identity: &[] };
             let id = net.client.peer(net.now, &remote).unwrap();
             let octets = (u64::from(peer) << 8 | round).to_be_bytes().to_vec();
-            asked.insert(net.client.call(net.now, id, Request::new(1, 1, 1, &octets)).unwrap(), octets);
+            let call = net.client.call(net.now, id, Request::new(1, 1, 1, &octets)).unwrap();
+            asked.insert(octets, call);
         }
         net.replies.clear();
         while net.replies.len() < asked.len() {
@@ -45,8 +48,8 @@ struct Net {
     random: Random,
     sent_count: u64,
     lost_count: u64,
-    executed: HashSet<Vec<u8>>,
-    replies: HashMap<CallId, Vec<u8>>,
+    executed: BTreeSet<Vec<u8>>,
+    replies: BTreeMap<Vec<u8>, CallId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,8 +78,8 @@ impl Net {
             random: Random::new([3; 32]),
             sent_count: 0,
             lost_count: 0,
-            executed: HashSet::new(),
-            replies: HashMap::new(),
+            executed: BTreeSet::new(),
+            replies: BTreeMap::new(),
         }
     }
 
@@ -116,7 +119,7 @@ impl Net {
                 let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
                 let octets = self.client.payload(reply).unwrap().to_vec();
                 self.client.release(self.now, reply).unwrap();
-                assert_eq!(self.replies.insert(call, octets), None, "answered before");
+                assert_eq!(self.replies.insert(octets, call), None, "answered before");
             }
         }
     }

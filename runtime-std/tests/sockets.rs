@@ -1,8 +1,11 @@
 //! A server with several sockets on one port.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::time::Duration;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 
 use posthaste_std::{Answer, Client, Config, Delivery, Handler, Incoming, Inline, Options, ReceiveError, Server};

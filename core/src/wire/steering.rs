@@ -104,7 +104,7 @@ const TOKEN: usize = TOKEN_LEN + 1;
 
 #[cfg(test)]
 mod tests {
-    use std::vec::Vec;
+    use alloc::vec::Vec;
 
     use super::*;
     use crate::random::Random;
