@@ -4,9 +4,11 @@
 #[path = "support/forger.rs"]
 mod forger;
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use forger::{Forger, build, items_of};
 use posthaste_core::ecn::Ecn;
@@ -312,13 +314,11 @@ impl Net {
             }
         }
         while let Some(event) = self.client.poll_event() {
-            match event {
-                Event::CallEnded { outcome: Outcome::Ok(reply), .. } => {
-                    self.ended = Some(Ok(self.client.payload(reply).unwrap().to_vec()));
-                    self.client.release(now, reply).unwrap();
-                }
-                Event::CallEnded { outcome, .. } => self.ended = Some(Err(outcome)),
-                _ => {}
+            if let Event::CallEnded { outcome: Outcome::Ok(reply), .. } = event {
+                self.ended = Some(Ok(self.client.payload(reply).unwrap().to_vec()));
+                self.client.release(now, reply).unwrap();
+            } else if let Event::CallEnded { outcome, .. } = event {
+                self.ended = Some(Err(outcome));
             }
         }
         while let Some(transmit) = self.client.poll_transmit(now, &mut out) {
