@@ -13,7 +13,8 @@ use crate::memory::payload_memory_min;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Which of the sockets of one port this endpoint serves: the first octet of each conversation id. 0 if there is one.
+    /// Which of the sockets of one port this endpoint serves: the first octet of each conversation id and token. 0 if there is one.
+    /// The endpoints of a port differ in this alone, and are made from one seed.
     pub socket: u8,
     /// The secret behind stateless resets. With a secret that survives restarts, peers learn of a restart at their next
     /// datagram; with `None` it is drawn from the seed.

@@ -74,6 +74,8 @@ pub struct Peer {
     pub news: u16,
     /// Which side of the conversation we are.
     pub side: Side,
+    /// Client: which of the sockets of the server's port has the session.
+    pub socket: u8,
     /// How often in a row they were asked about.
     pub ask_count: u8,
     /// Whether it is open which session a protected conversation serves: a client that asks for the one before waits for the

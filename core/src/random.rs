@@ -8,6 +8,8 @@
 /// It holds the key, so it has no `Debug` and no `Clone`: a copy would repeat numbers that must differ.
 pub struct Random {
     key: [u8; 32],
+    /// Which of the key streams of the seed.
+    stream: u8,
     /// Number of the next block of the key stream.
     block_index: u64,
     block: [u8; BLOCK_LEN],
@@ -19,7 +21,16 @@ impl Random {
     /// Makes a generator from a seed, which must come from the operating system's entropy wherever secrecy counts.
     #[must_use]
     pub const fn new(seed: [u8; 32]) -> Self {
-        Self { key: seed, block_index: 0, block: [0; BLOCK_LEN], used_len: BLOCK_LEN }
+        Self { key: seed, stream: 0, block_index: 0, block: [0; BLOCK_LEN], used_len: BLOCK_LEN }
+    }
+
+    /// Goes on in another of the 256 streams of the seed, which have nothing in common; a generator begins in stream 0.
+    pub const fn enter_stream(&mut self, stream: u8) {
+        if self.stream != stream {
+            self.stream = stream;
+            self.block = [0; BLOCK_LEN];
+            self.used_len = BLOCK_LEN;
+        }
     }
 
     /// Fills `octets` with random octets.
@@ -69,10 +80,10 @@ impl Random {
     }
 
     fn refill(&mut self) {
-        // RFC 8439 counts 2^32 blocks, 256 GiB; the carry goes on into the nonce, which is otherwise zero.
+        // RFC 8439 counts 2^32 blocks, 256 GiB; the carry goes on into the nonce, which otherwise names the stream.
         let [c0, c1, c2, c3, n0, n1, n2, n3] = self.block_index.to_le_bytes();
         let counter = u32::from_le_bytes([c0, c1, c2, c3]);
-        self.block = chacha20_block(&self.key, counter, &[n0, n1, n2, n3, 0, 0, 0, 0, 0, 0, 0, 0]);
+        self.block = chacha20_block(&self.key, counter, &[n0, n1, n2, n3, self.stream, 0, 0, 0, 0, 0, 0, 0]);
         self.block_index = self.block_index.wrapping_add(1);
         self.used_len = 0;
     }

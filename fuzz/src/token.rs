@@ -11,7 +11,7 @@ use crate::tape::Tape;
 
 /// Makes, changes and opens tokens, then uses some.
 pub fn token(octets: &[u8]) {
-    let keys = TokenKeys::new(&[7; 16], LEASE);
+    let keys = TokenKeys::new(&[7; 16], 0, LEASE);
     let mut tape = Tape::new(octets);
     let (now, address) = (Instant::from_nanos(tape.number()), address(&mut tape));
     assert_eq!(keys.open(now, address, octets), None, "a token that nobody made");

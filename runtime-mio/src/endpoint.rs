@@ -4,12 +4,13 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use mio::event::{self, Source as _};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use posthaste_core::endpoint::{Arrival, Event};
+use posthaste_core::wire::STEERING;
 use posthaste_core::{Config, ConfigError, Instant, Storage};
 use posthaste_udp::{Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 
@@ -56,12 +57,40 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`BindError`]: what the system says, or the field of `config` that is out of range.
-    pub fn bind_insecure(addr: SocketAddr, mut config: Config, options: &Options) -> Result<Self, BindError> {
+    pub fn bind_insecure(addr: SocketAddr, config: Config, options: &Options) -> Result<Self, BindError> {
         config.check()?;
         let socket = Socket::bind(addr, &Options { waiting: Waiting::InPoll, ..options.clone() })?;
+        Self::new(socket, config, draw_seed()?)
+    }
+
+    /// Opens `socket_count` sockets on one port of `addr`, 1 to 256, and an endpoint in plain mode on each: a server for as many
+    /// threads, of which each has a [`mio::Poll`] of its own.
+    ///
+    /// A peer stays with one of them, whatever its address. All have to be driven: one that is not leaves its peers without an
+    /// answer.
+    ///
+    /// # Errors
+    /// As [`bind_insecure`](Self::bind_insecure).
+    pub fn bind_group_insecure(
+        addr: SocketAddr,
+        socket_count: usize,
+        config: &Config,
+        options: &Options,
+    ) -> Result<Vec<Self>, BindError> {
+        config.check()?;
+        let waiting = Options { waiting: Waiting::InPoll, ..options.clone() };
+        let sockets = Socket::bind_group(addr, socket_count, &STEERING, &waiting)?;
+        let seed = draw_seed()?;
+        let on = |(index, socket)| {
+            let mut config = config.clone();
+            config.socket = index;
+            Self::new(socket, config, seed)
+        };
+        (0..=u8::MAX).zip(sockets).map(on).collect()
+    }
+
+    fn new(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<Self, BindError> {
         config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(io::Error::from)?;
         let outgoing = SendBatch::new(config.datagram_len_max);
         let storage = Storage::owned(&config);
         Ok(Self {
@@ -252,6 +281,9 @@ impl event::Source for Endpoint {
         let interests = Interest::READABLE;
         let registration = Registration { registry: registry.try_clone()?, token, interests };
         SourceFd(&self.socket.as_raw_fd()).register(registry, token, interests)?;
+        if let Some(interrupt) = self.socket.interrupt() {
+            SourceFd(&interrupt.as_fd().as_raw_fd()).register(registry, token, Interest::READABLE)?;
+        }
         self.registration = Some(registration);
         Ok(())
     }
@@ -259,6 +291,9 @@ impl event::Source for Endpoint {
     fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
         let interests = self.registration.as_ref().map_or(Interest::READABLE, |registration| registration.interests);
         SourceFd(&self.socket.as_raw_fd()).reregister(registry, token, interests)?;
+        if let Some(interrupt) = self.socket.interrupt() {
+            SourceFd(&interrupt.as_fd().as_raw_fd()).reregister(registry, token, Interest::READABLE)?;
+        }
         self.registration = Some(Registration { registry: registry.try_clone()?, token, interests });
         Ok(())
     }
@@ -267,6 +302,9 @@ impl event::Source for Endpoint {
         self.registration = None;
         // What was held up by a full send buffer is tried again by the next `transmit`.
         self.is_send_blocked = false;
+        if let Some(interrupt) = self.socket.interrupt() {
+            SourceFd(&interrupt.as_fd().as_raw_fd()).deregister(registry)?;
+        }
         SourceFd(&self.socket.as_raw_fd()).deregister(registry)
     }
 }
@@ -312,6 +350,12 @@ impl From<io::Error> for BindError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+fn draw_seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
 }
 
 /// Rounds up to whole milliseconds: a sleep that ends before the deadline would be followed by another one, and another.

@@ -26,6 +26,17 @@ pub(crate) fn open(addr: SocketAddr, options: Options) -> Result<Arc<Node>, Bind
     Ok(node)
 }
 
+/// Opens the nodes of a port with several sockets, and has a helper look after each.
+pub(crate) fn open_group(
+    addr: SocketAddr,
+    socket_count: usize,
+    options: &Options,
+) -> Result<Vec<Arc<Node>>, BindError> {
+    let nodes = Node::bind_group(addr, socket_count, options)?;
+    nodes.iter().for_each(Helper::spawn);
+    Ok(nodes)
+}
+
 /// Acknowledges what arrives, and repeats what got lost, when nobody waits for anything.
 ///
 /// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends

@@ -6,10 +6,12 @@ use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_io::Async;
-use posthaste_core::Instant;
+use posthaste_core::wire::STEERING;
+use posthaste_core::{Config, Instant};
 use posthaste_udp::{Clock, Socket, Waiting};
 
 use crate::alarm::Alarm;
@@ -27,6 +29,8 @@ use crate::wheel::{Driver, Sleep};
 /// wakes another one to go on. A helper task drives while no future is there.
 pub(crate) struct Node {
     socket: Async<Socket>,
+    /// A copy of the socket's interrupt, for the reactor, where the port is shared.
+    interrupt: Option<Async<OwnedFd>>,
     clock: Clock,
     /// What the reactor is given to wake.
     bell: Arc<Bell>,
@@ -37,17 +41,39 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn bind(addr: SocketAddr, options: Options) -> Result<Arc<Self>, BindError> {
-        let Options { mut config, socket } = options;
+        let Options { config, socket } = options;
         config.check()?;
         let socket = Socket::bind(addr, &posthaste_udp::Options { waiting: Waiting::InPoll, ..socket })?;
+        Self::new(socket, config, draw_seed()?)
+    }
+
+    /// Makes a node for each of `socket_count` sockets on one port.
+    pub(crate) fn bind_group(
+        addr: SocketAddr,
+        socket_count: usize,
+        options: &Options,
+    ) -> Result<Vec<Arc<Self>>, BindError> {
+        options.config.check()?;
+        let waiting = posthaste_udp::Options { waiting: Waiting::InPoll, ..options.socket.clone() };
+        let sockets = Socket::bind_group(addr, socket_count, &STEERING, &waiting)?;
+        let seed = draw_seed()?;
+        let on = |(index, socket)| {
+            let mut config = options.config.clone();
+            config.socket = index;
+            Self::new(socket, config, seed)
+        };
+        (0..=u8::MAX).zip(sockets).map(on).collect()
+    }
+
+    fn new(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<Arc<Self>, BindError> {
         config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(io::Error::from)?;
         let state = State::new(config, seed)?;
+        let interrupt = socket.interrupt().map(|interrupt| interrupt.as_fd().try_clone_to_owned()).transpose()?;
+        let interrupt = interrupt.map(Async::new_nonblocking).transpose()?;
         let socket = Async::new_nonblocking(socket)?;
         let bell = Arc::<Bell>::default();
         let ringer = Waker::from(Arc::clone(&bell));
-        Ok(Arc::new(Self { socket, clock: Clock::start(), bell, ringer, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { socket, interrupt, clock: Clock::start(), bell, ringer, state: Mutex::new(state) }))
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -239,13 +265,14 @@ impl Node {
             state.is_send_blocked = false;
             return Poll::Ready(());
         }
-        match self.socket.poll_readable(ringing) {
-            Poll::Ready(Err(error)) => {
+        let passed_on = self.interrupt.as_ref().map_or(Poll::Pending, |interrupt| interrupt.poll_readable(ringing));
+        match (passed_on, self.socket.poll_readable(ringing)) {
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => {
                 state.fail(&error);
                 Poll::Ready(())
             }
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Pending => {
+            (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(()),
+            (Poll::Pending, Poll::Pending) => {
                 state.wheel.sleep(sleep);
                 Poll::Pending
             }
@@ -333,6 +360,12 @@ enum Part {
     Wait,
     /// Lets the tasks beside it run, and promises to send then.
     Yield,
+}
+
+fn draw_seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
 }
 
 /// How long nobody may drive before the helper does. Our choice: rare beside the calls of a row, short beside the timeouts of

@@ -37,6 +37,22 @@ impl Server {
         Ok(Self { node: helper::open(addr, options.into())? })
     }
 
+    /// As [`bind_insecure`](Self::bind_insecure), with `socket_count` sockets on one port, 1 to 256: as many cores as are to be used.
+    ///
+    /// Each is a server of its own, to be served by a task of its own on a thread of its own, and all limits apply to each. A peer
+    /// stays with one of them, whatever its address. All have to be served: one that is not leaves its peers without an answer.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind_group_insecure(
+        addr: SocketAddr,
+        socket_count: usize,
+        options: impl Into<Options>,
+    ) -> Result<Vec<Self>, BindError> {
+        let nodes = helper::open_group(addr, socket_count, &options.into())?;
+        Ok(nodes.into_iter().map(|node| Self { node }).collect())
+    }
+
     /// Returns the address that the socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {

@@ -4,11 +4,13 @@ use alloc::sync::Arc;
 use core::mem;
 use core::time::Duration;
 
+use posthaste_core::Instant;
 use posthaste_core::endpoint::{Body, Delivery, Message, SendError};
 
 use crate::error::{FlushError, ReceiveError, Vain};
 use crate::node::Node;
 use crate::peer::Peer;
+use crate::state::State;
 use crate::waiters::Interest;
 
 /// Messages.
@@ -83,16 +85,23 @@ pub(crate) fn receive_into(
     timeout: Option<Duration>,
 ) -> Result<Received, ReceiveError> {
     let until = node.deadline_after(timeout);
-    let (peer, channel) = node.wait(Interest::Arrival, until, |state, now| {
-        let (peer, message, channel) = state.messages.pop_front()?;
-        // A message whose session was lost meanwhile is gone.
-        let payload = state.endpoint.payload(message).ok()?;
-        octets.clear();
-        octets.extend_from_slice(payload);
-        state.endpoint.release(now, message).ok()?;
-        Some((peer, channel))
-    })?;
-    Ok(Received { peer: Peer::known(Arc::clone(node), peer), channel })
+    Ok(node.wait(Interest::Arrival, until, |state, now| take_message(node, state, now, octets))?)
+}
+
+/// Takes the message that has waited longest, if there is one.
+pub(crate) fn take_message(
+    node: &Arc<Node>,
+    state: &mut State,
+    now: Instant,
+    octets: &mut Vec<u8>,
+) -> Option<Received> {
+    let (peer, message, channel) = state.messages.pop_front()?;
+    // A message whose session was lost meanwhile is gone.
+    let payload = state.endpoint.payload(message).ok()?;
+    octets.clear();
+    octets.extend_from_slice(payload);
+    state.endpoint.release(now, message).ok()?;
+    Some(Received { peer: Peer::known(Arc::clone(node), peer), channel })
 }
 
 /// Neither first nor last of the four priorities.

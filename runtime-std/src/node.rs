@@ -14,6 +14,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
+use posthaste_core::wire::STEERING;
 use posthaste_core::{Config, Endpoint, Instant, Storage};
 use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 
@@ -43,15 +44,28 @@ pub(crate) struct Threads {
 impl Node {
     /// Opens a socket on `address`; `service` answers the calls of peers.
     pub(crate) fn open(address: SocketAddr, options: &Options, service: Option<Service>) -> io::Result<Arc<Self>> {
-        let waiting = match options.spin_max {
-            Duration::ZERO => Waiting::InRecv,
-            spin_max => Waiting::Spinning { spin_max },
+        let socket = Socket::bind(address, &socket_options(options))?;
+        Self::new(socket, options.config.clone(), draw_seed()?, service)
+    }
+
+    /// Opens the sockets of a server on one port of `address`, each with a service of its own.
+    pub(crate) fn open_group(
+        address: SocketAddr,
+        options: &Options,
+        service: impl Fn() -> Service,
+    ) -> io::Result<Vec<Arc<Self>>> {
+        let sockets = Socket::bind_group(address, options.socket_count, &STEERING, &socket_options(options))?;
+        let seed = draw_seed()?;
+        let on = |(index, socket)| {
+            let mut config = options.config.clone();
+            config.socket = index;
+            Self::new(socket, config, seed, Some(service()))
         };
-        let socket = Socket::bind(address, &posthaste_udp::Options { waiting, ..options.socket.clone() })?;
-        let mut config: Config = options.config.clone();
+        (0..=u8::MAX).zip(sockets).map(on).collect()
+    }
+
+    fn new(socket: Socket, mut config: Config, seed: [u8; 32], service: Option<Service>) -> io::Result<Arc<Self>> {
         config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let clock = Clock::start();
         let storage = Storage::owned(&config);
         let endpoint = Endpoint::new_insecure(config, storage, seed, clock.now())
@@ -264,8 +278,11 @@ impl Node {
         self.socket.recv_timeout(wheel, until.map(|until| until.saturating_since(now)))
     }
 
-    /// Wakes the thread that sleeps in the socket, by a datagram that means nothing.
+    /// Wakes the thread that sleeps in the socket: where the port is shared, by an interrupt, else by a datagram that means nothing.
     fn kick(&self, state: &mut State) {
+        if let Some(interrupt) = self.socket.interrupt() {
+            return interrupt.raise();
+        }
         let mut address = self.socket.local_addr();
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -274,6 +291,47 @@ impl Node {
         }
         // If it does not arrive, the buffer is full, and the sleeper is awake.
         state.send_empty(address, &self.socket);
+    }
+}
+
+/// Waits until `ready` returns something at one of the nodes of a server, whose threads drive.
+pub(crate) fn wait_at_any<'n, T>(
+    nodes: impl Iterator<Item = &'n Arc<Node>> + Clone,
+    interest: Interest,
+    timeout: Option<Duration>,
+    mut ready: impl FnMut(&'n Arc<Node>, &mut State, Instant) -> Option<T>,
+) -> Result<T, Vain> {
+    let clock = Clock::start();
+    loop {
+        let mut found = None;
+        for node in nodes.clone() {
+            let mut state = node.lock();
+            let now = node.clock.now();
+            if let Some(value) = ready(node, &mut state, now) {
+                state.settle(now, &node.socket);
+                node.watch(&mut state);
+                found = Some(Ok(value));
+                break;
+            }
+            if state.is_closed {
+                found = Some(Err(Vain::Closed));
+                break;
+            }
+            state.waiters.register(interest);
+        }
+        let passed = clock.now().saturating_since(Instant::ORIGIN);
+        match timeout.map(|timeout| timeout.saturating_sub(passed)) {
+            _ if found.is_some() => {}
+            Some(Duration::ZERO) => found = Some(Err(Vain::TimedOut)),
+            Some(timeout) => thread::park_timeout(timeout),
+            None => thread::park(),
+        }
+        for node in nodes.clone() {
+            node.lock().waiters.unregister();
+        }
+        if let Some(found) = found {
+            return found;
+        }
     }
 }
 
@@ -318,6 +376,20 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// How long a started call is held at most; our choice. Only who never waits notices.
 const HELD_TIME_MAX: Duration = Duration::from_millis(1);
+
+fn socket_options(options: &Options) -> posthaste_udp::Options {
+    let waiting = match options.spin_max {
+        Duration::ZERO => Waiting::InRecv,
+        spin_max => Waiting::Spinning { spin_max },
+    };
+    posthaste_udp::Options { waiting, ..options.socket.clone() }
+}
+
+fn draw_seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(seed)
+}
 
 /// Receives of one turn at the wheel; our choice: as many as replies that leave together.
 const RECV_COUNT_MAX: usize = 16;

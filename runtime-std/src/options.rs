@@ -22,6 +22,9 @@ pub struct Options {
     pub spin_max: Duration,
     /// How long a client waits for each address of its server.
     pub connect_timeout: Duration,
+    /// The sockets of a server's port, 1 to 256: as many cores as it is to use. Each has an endpoint and threads of its own, to which
+    /// all limits and counts apply, and a peer stays with one of them. A client has one.
+    pub socket_count: usize,
     /// The threads that run handlers, unless a handler runs inline. At least 1 where there is a handler.
     pub worker_count: usize,
     /// Calls that wait for a worker; one more is refused as busy.
@@ -35,6 +38,7 @@ impl Default for Options {
             socket: posthaste_udp::Options::default(),
             spin_max: Duration::ZERO,
             connect_timeout: Duration::from_secs(3),
+            socket_count: 1,
             worker_count: 4,
             queued_count_max: 256,
         }

@@ -21,13 +21,29 @@ use crate::state::{State, Watch};
 
 /// Opens a node that answers calls, and makes them as well.
 pub(crate) fn open(address: SocketAddr, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
-    let worker_count = options.worker_count.max(1);
+    start(Node::open(address, options, Some(service(options, handler)))?, options, handler)
+}
+
+/// Opens the nodes of a server, on one port.
+pub(crate) fn open_group(
+    address: SocketAddr,
+    options: &Options,
+    handler: &Arc<impl Handler>,
+) -> io::Result<Vec<Threads>> {
+    let nodes = Node::open_group(address, options, || service(options, handler))?;
+    nodes.into_iter().map(|node| start(node, options, handler)).collect()
+}
+
+fn service(options: &Options, handler: &Arc<impl Handler>) -> Service {
     let chooser = Arc::clone(handler);
-    let service = Service::new(move |it| chooser.execution(it), options.queued_count_max, worker_count);
-    let mut threads = Threads::new(Node::open(address, options, Some(service))?);
+    Service::new(move |it| chooser.execution(it), options.queued_count_max, options.worker_count.max(1))
+}
+
+fn start(node: Arc<Node>, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
+    let mut threads = Threads::new(node);
     let receiver = Arc::clone(handler);
     threads.spawn("posthaste", move |node| Serving { node, handler: &*receiver }.receive())?;
-    for _ in 0..worker_count {
+    for _ in 0..options.worker_count.max(1) {
         let worker = Arc::clone(handler);
         threads.spawn("posthaste-worker", move |node| Serving { node, handler: &*worker }.work())?;
     }
@@ -45,7 +61,9 @@ impl<'t> Serving<'t> {
     /// The helper thread: keeps the wheel and sleeps in the socket.
     fn receive(self) {
         let node = self.node;
-        let mut wheel = RecvBatch::new(1);
+        let is_group = node.socket.interrupt().is_some();
+        // A socket that is waited for in the receive call fills no more than one buffer.
+        let mut wheel = RecvBatch::new(if is_group { RECV_BUFFER_COUNT } else { 1 });
         let mut state = node.lock();
         let mut deadline = None;
         while !state.is_closed {
@@ -162,3 +180,6 @@ fn give_back(state: &mut State, desk: Desk) {
         service.give_back(desk);
     }
 }
+
+/// Buffers of one receive where a server has several sockets, and many peers; our choice.
+const RECV_BUFFER_COUNT: usize = 8;

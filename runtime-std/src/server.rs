@@ -7,18 +7,22 @@ use core::time::Duration;
 use std::io;
 use std::net::ToSocketAddrs;
 
+use posthaste_core::Instant;
+use posthaste_udp::Clock;
+
 use crate::error::ReceiveError;
 use crate::handler::Handler;
-use crate::message::{Received, receive_into};
-use crate::node::{Node, Threads};
+use crate::message::{Received, take_message};
+use crate::node::{Node, Threads, wait_at_any};
 use crate::options::Options;
 use crate::serve;
-use crate::stream::{StreamReader, accept_stream};
+use crate::stream::{StreamReader, take_stream};
 use crate::waiters::Interest;
 
 /// A server that answers calls on threads of its own. When it goes, they end, and its conversations are closed.
 pub struct Server {
-    threads: Threads,
+    /// For each socket of the port; the first one is always there.
+    nodes: Vec<Threads>,
 }
 
 impl Server {
@@ -39,8 +43,8 @@ impl Server {
         let handler = Arc::new(handler);
         let mut last = io::ErrorKind::NotFound.into();
         for address in address.to_socket_addrs()? {
-            match serve::open(address, &options, &handler) {
-                Ok(threads) => return Ok(Self { threads }),
+            match serve::open_group(address, &options, &handler) {
+                Ok(nodes) => return Ok(Self { nodes }),
                 Err(error) => last = error,
             }
         }
@@ -53,16 +57,15 @@ impl Server {
         self.node().socket.local_addr()
     }
 
-    /// Returns what the operating system granted to the socket.
+    /// Returns what the operating system granted to a socket; to each of several alike.
     #[must_use]
     pub fn socket_report(&self) -> posthaste_udp::Report {
         self.node().socket.report()
     }
 
-    /// Returns what went through the socket since it was opened.
-    #[must_use]
-    pub fn socket_counters(&self) -> posthaste_udp::Counters {
-        self.node().socket.counters()
+    /// Returns what went through each socket since it was opened.
+    pub fn socket_counters(&self) -> impl Iterator<Item = posthaste_udp::Counters> {
+        self.nodes().map(|node| node.socket.counters())
     }
 
     /// Waits for a message of any peer and writes it over `octets`.
@@ -70,7 +73,9 @@ impl Server {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
-        receive_into(self.node(), octets, timeout)
+        Ok(wait_at_any(self.nodes(), Interest::Arrival, timeout, |node, state, now| {
+            take_message(node, state, now, octets)
+        })?)
     }
 
     /// Waits for a stream that a peer opens.
@@ -78,7 +83,7 @@ impl Server {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn accept_stream(&self, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
-        accept_stream(self.node(), timeout)
+        Ok(wait_at_any(self.nodes(), Interest::Arrival, timeout, |node, state, _| take_stream(node, state))?)
     }
 
     /// Refuses calls that arrive from here on, waits until those under way are answered and all that was sent is acknowledged,
@@ -86,16 +91,26 @@ impl Server {
     ///
     /// Calls that wait for a worker still run. Threads that receive from the server are told that it is closed.
     pub fn shut_down(&self, timeout: Duration) {
-        let node = self.node();
-        node.command(|state, now| state.endpoint.drain(now));
-        let until = node.deadline_after(Some(timeout));
-        // Who does not answer in time is left behind.
-        let _ = node.wait(Interest::Drained, until, |state, _| state.is_drained().then_some(()));
-        node.close();
+        for node in self.nodes() {
+            node.command(|state, now| state.endpoint.drain(now));
+        }
+        let started_at = Clock::start();
+        for node in self.nodes() {
+            let passed = started_at.now().saturating_since(Instant::ORIGIN);
+            let until = node.deadline_after(Some(timeout.saturating_sub(passed)));
+            // Who does not answer in time is left behind.
+            let _ = node.wait(Interest::Drained, until, |state, _| state.is_drained().then_some(()));
+        }
+        self.nodes().for_each(|node| node.close());
     }
 
-    pub(crate) const fn node(&self) -> &Arc<Node> {
-        self.threads.node()
+    /// Returns the node of the first socket.
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        self.nodes[0].node()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> + Clone {
+        self.nodes.iter().map(Threads::node)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::{ReceiveError, Vain};
 use crate::message::{PRIORITY, Received};
 use crate::node::Node;
 use crate::peer::Peer;
+use crate::state::State;
 use crate::waiters::Interest;
 
 /// Streams.
@@ -175,9 +176,13 @@ impl fmt::Debug for StreamReader {
 
 pub(crate) fn accept_stream(node: &Arc<Node>, timeout: Option<Duration>) -> Result<StreamReader, ReceiveError> {
     let until = node.deadline_after(timeout);
-    let (peer, stream, channel) = node.wait(Interest::Arrival, until, |state, _| state.streams.pop_front())?;
-    let received = Received { peer: Peer::known(Arc::clone(node), peer), channel };
-    Ok(StreamReader::new(received, stream))
+    Ok(node.wait(Interest::Arrival, until, |state, _| take_stream(node, state))?)
+}
+
+/// Takes the stream that has waited longest, if there is one.
+pub(crate) fn take_stream(node: &Arc<Node>, state: &mut State) -> Option<StreamReader> {
+    let (peer, stream, channel) = state.streams.pop_front()?;
+    Some(StreamReader::new(Received { peer: Peer::known(Arc::clone(node), peer), channel }, stream))
 }
 
 fn broken(error: StreamError) -> io::Error {

@@ -43,9 +43,12 @@
 //! Unix only. GSO, GRO and waits finer than a millisecond exist on Linux and Android.
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod address;
 mod clock;
 mod error;
+mod group;
 mod recv;
 mod report;
 mod send;

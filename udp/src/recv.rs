@@ -3,6 +3,7 @@
 use core::array;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
 use std::io::{self, IoSliceMut};
 
 use posthaste_core::ecn::Ecn;
@@ -10,6 +11,7 @@ use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
 use crate::address::canonical;
 use crate::error::{Direction, Verdict, judge};
+use crate::group::Member;
 use crate::report::Tally;
 
 /// Buffers for arriving datagrams, and the datagrams of the last receive.
@@ -24,6 +26,10 @@ pub struct RecvBatch {
     /// The next datagram: which buffer, and where in it.
     buffer_index: usize,
     offset: usize,
+    /// The socket that they came to, if it shares its port.
+    member: Option<Member>,
+    /// Whether they were passed on by another socket.
+    is_passed_on: bool,
 }
 
 /// A datagram that arrived.
@@ -60,37 +66,43 @@ impl RecvBatch {
             filled_count: 0,
             buffer_index: 0,
             offset: 0,
+            member: None,
+            is_passed_on: false,
         }
     }
 
-    /// Says whether the last receive filled every buffer: then more may wait. Otherwise nothing did, when it ended.
+    /// Says whether the last receive filled every buffer, or did not look at the socket: then more may wait. Otherwise nothing did,
+    /// when it ended.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.filled_count == self.metas.len()
+        self.filled_count == self.metas.len() || self.is_passed_on
     }
 
-    /// Forgets what was not taken.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets what was not taken. What is received next is for `member`, if its socket shares a port.
+    pub(crate) fn begin(&mut self, member: Option<&Member>) {
+        self.clear();
+        self.member = member.cloned();
+    }
+
+    fn clear(&mut self) {
         self.filled_count = 0;
         self.buffer_index = 0;
         self.offset = 0;
+        self.is_passed_on = false;
     }
 
     /// Takes the next datagram of the last receive, in order of arrival.
+    ///
+    /// What is for another socket of the same port goes there.
     pub fn next_datagram(&mut self) -> Option<Datagram<'_>> {
-        if self.buffer_index == self.filled_count {
-            return None;
-        }
-        let meta = &self.metas[self.buffer_index];
-        let start = self.offset;
-        let end = meta.len.min(start + meta.stride);
-        let buffer = &mut self.buffers[self.buffer_index * BUFFER_LEN..][..BUFFER_LEN];
-
-        self.offset = end;
-        if end == meta.len {
-            self.buffer_index += 1;
-            self.offset = 0;
-        }
+        let (meta, place) = loop {
+            let (meta, place) = self.next_place()?;
+            let is_elsewhere =
+                self.member.as_ref().is_some_and(|member| member.pass_on(meta, &self.buffers[place.clone()]));
+            if !is_elsewhere {
+                break (meta, place);
+            }
+        };
         Some(Datagram {
             from: canonical(meta.addr),
             to: meta.dst_ip.map(|ip| ip.to_canonical()),
@@ -100,8 +112,41 @@ impl RecvBatch {
                 Some(EcnCodepoint::Ect1) => Ecn::Ect1,
                 Some(EcnCodepoint::Ce) => Ecn::Ce,
             },
-            payload: &mut buffer[start..end],
+            payload: &mut self.buffers[place],
         })
+    }
+
+    /// Goes on to the next datagram, and returns where it lies.
+    fn next_place(&mut self) -> Option<(RecvMeta, Range<usize>)> {
+        if self.buffer_index == self.filled_count {
+            return None;
+        }
+        let meta = self.metas[self.buffer_index];
+        let buffer = self.buffer_index * BUFFER_LEN;
+        let start = self.offset;
+        let end = meta.len.min(start + meta.stride);
+        self.offset = end;
+        if end == meta.len {
+            self.buffer_index += 1;
+            self.offset = 0;
+        }
+        Some((meta, buffer + start..buffer + end))
+    }
+
+    /// Takes what other sockets of the port have passed on, and returns the count of datagrams.
+    pub(crate) fn take_passed(&mut self) -> usize {
+        self.clear();
+        let Self { buffers, metas, filled_count, member, is_passed_on, .. } = self;
+        let Some(member) = member else { return 0 };
+        let count = member.take(metas.len(), |meta, payload| {
+            let filled = &mut metas[*filled_count];
+            *filled = meta;
+            (filled.len, filled.stride) = (payload.len(), payload.len());
+            buffers[*filled_count * BUFFER_LEN..][..payload.len()].copy_from_slice(payload);
+            *filled_count += 1;
+        });
+        *is_passed_on = count > 0;
+        count
     }
 
     /// Fills up to `buffer_count` buffers by one `receive`, and returns the count of datagrams in them. What was not

@@ -23,6 +23,9 @@ pub struct Report {
     pub ecn: Offload,
     /// Routers may not fragment; without it, path MTU probes tell nothing.
     pub dont_fragment: Offload,
+    /// The operating system brings each datagram to the socket of the port that it names. Without it, those that came to
+    /// another one make a detour. Not asked for where the socket has its port for itself.
+    pub steering: Offload,
     /// How long a receive call sleeps with [`Waiting::InRecv`](crate::Waiting::InRecv), rounded to the kernel's tick;
     /// zero otherwise.
     pub recv_sleep: Duration,
@@ -99,6 +102,7 @@ impl fmt::Display for Report {
         writeln!(f, "gro             {}", self.gro)?;
         writeln!(f, "ecn             {}", self.ecn)?;
         writeln!(f, "don't fragment  {}", self.dont_fragment)?;
+        writeln!(f, "steering        {}", self.steering)?;
         write!(f, "receive sleep   {:?}", self.recv_sleep)
     }
 }

@@ -12,11 +12,13 @@ use std::thread;
 use std::time::Instant;
 
 use nix::errno::Errno;
+use posthaste_core::wire::Steering;
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::address::{Family, canonical};
 use crate::error::may_refuse_segmentation;
+use crate::group::{self, Member};
 use crate::recv::RecvBatch;
 use crate::report::{Buffer, Counters, OffReason, Offload, Report, Tally};
 use crate::send::SendBatch;
@@ -38,6 +40,8 @@ pub struct Options {
     pub gso: TryOffload,
     /// Many datagrams in one receive. Off is for measuring.
     pub gro: TryOffload,
+    /// Where the port has several sockets, each datagram comes to the one that it names without a detour. Off is for measuring.
+    pub steering: TryOffload,
 }
 
 impl Default for Options {
@@ -49,6 +53,7 @@ impl Default for Options {
             waiting: Waiting::InPoll,
             gso: TryOffload::IfSupported,
             gro: TryOffload::IfSupported,
+            steering: TryOffload::IfSupported,
         }
     }
 }
@@ -109,6 +114,8 @@ pub struct Socket {
     /// Whether the last wait was in vain; see [`Socket::recv_timeout`].
     is_idle: AtomicBool,
     tally: Tally,
+    /// Its place among the sockets of its port, if there are several.
+    member: Option<Member>,
 }
 
 impl Socket {
@@ -156,6 +163,7 @@ impl Socket {
             gro: tried(options.gro, recv_state.gro_segments() > 1),
             ecn: Offload::if_supported(tells_ecn(&io, addr)),
             dont_fragment: Offload::if_supported(!recv_state.may_fragment()),
+            steering: Offload::Off(OffReason::NotAsked),
             recv_sleep,
         };
         let gso_off = OnceLock::new();
@@ -172,8 +180,50 @@ impl Socket {
             report,
             is_idle: AtomicBool::new(false),
             tally: Tally::default(),
+            member: None,
             io,
         })
+    }
+
+    /// Opens `count` sockets on one port of `addr`, which nobody else has; port 0 picks a free one.
+    ///
+    /// A datagram comes to the socket that it names, by its index, as `steering` reads it; one that names none, to any of
+    /// them, but always to the same as others of its peer. Where the operating system cannot be taught that
+    /// ([`Report::steering`]), what comes to another socket is passed on within the process, when that one is
+    /// received from. So all sockets have to be received from, and whoever waits for one waits for its
+    /// [`interrupt`](Self::interrupt) too, as [`recv_timeout`](Self::recv_timeout) does.
+    ///
+    /// The sockets never block: [`Waiting::InPoll`], whatever `options` says, unless there is but one.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), and [`InvalidInput`](io::ErrorKind::InvalidInput) if `count` is 0 or above 256.
+    pub fn bind_group(addr: SocketAddr, count: usize, steering: &Steering, options: &Options) -> io::Result<Vec<Self>> {
+        if !(1..=SOCKET_COUNT_MAX).contains(&count) {
+            let message = format!("a port has 1 to {SOCKET_COUNT_MAX} sockets, not {count}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        if count == 1 {
+            return Ok(vec![Self::bind(addr, options)?]);
+        }
+        let shared = Options { port_use: PortUse::Shared, waiting: Waiting::InPoll, ..options.clone() };
+        // The first one makes sure that the port is free, and opens it to the others only then.
+        let first = Self::bind(addr, &Options { port_use: PortUse::Alone, ..shared.clone() })?;
+        SockRef::from(&first.io).set_reuse_port(true)?;
+        let mut place = addr;
+        place.set_port(first.local_addr.port());
+        let mut sockets = vec![first];
+        for _ in 1..count {
+            sockets.push(Self::bind(place, &shared)?);
+        }
+        let steered = match options.steering {
+            TryOffload::IfSupported => group::steer(&sockets[0].io, steering.program),
+            TryOffload::Never => Offload::Off(OffReason::NotAsked),
+        };
+        for (socket, member) in sockets.iter_mut().zip(Member::group(count, steering)?) {
+            socket.report.steering = steered;
+            socket.member = Some(member);
+        }
+        Ok(sockets)
     }
 
     /// Sends the batch, with one system call a run of equal neighbours, and leaves it empty.
@@ -206,8 +256,11 @@ impl Socket {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits. Any other error is the end of the socket.
     pub fn recv(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        batch.clear();
-        if self.waiting == Waiting::InRecv && wait::readable(self.as_fd(), Some(Duration::ZERO))? == Wake::NotReady {
+        batch.begin(self.member.as_ref());
+        if let passed_count @ 1.. = batch.take_passed() {
+            return Ok(passed_count);
+        }
+        if self.waiting == Waiting::InRecv && self.await_datagram(Some(Duration::ZERO))? == Wake::NotReady {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         match self.fill(batch)? {
@@ -244,6 +297,15 @@ impl Socket {
     /// The end of the socket.
     pub fn wait(&self, interrupt: &Interrupt, timeout: Option<Duration>) -> io::Result<()> {
         wait::readable_or_raised(self.as_fd(), interrupt, timeout).map(drop)
+    }
+
+    /// Returns what is raised when another socket of the port has passed something on to this one, to be waited for beside the
+    /// socket; `None` if it has its port for itself.
+    ///
+    /// Raised by somebody else, it ends the sleep of [`recv_timeout`](Self::recv_timeout). Receiving lowers it.
+    #[must_use]
+    pub fn interrupt(&self) -> Option<&Interrupt> {
+        self.member.as_ref().map(Member::interrupt)
     }
 
     /// Returns the address that the socket is bound to.
@@ -285,15 +347,18 @@ impl Socket {
     }
 
     fn sleep(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
-        batch.clear();
+        batch.begin(self.member.as_ref());
         // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
         // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
         // who is idle can afford to wait exactly.
         let sleeps_in_recv = self.waiting == Waiting::InRecv
             && !self.is_idle.load(Ordering::Relaxed)
             && timeout.is_none_or(|timeout| timeout >= self.report.recv_sleep);
-        if !sleeps_in_recv && wait::readable(self.as_fd(), timeout)? == Wake::NotReady {
+        if !sleeps_in_recv && self.await_datagram(timeout)? == Wake::NotReady {
             return Ok(0);
+        }
+        if let passed_count @ 1.. = batch.take_passed() {
+            return Ok(passed_count);
         }
         match self.fill(batch) {
             Ok(0) => {
@@ -336,6 +401,13 @@ impl Socket {
             *self.send_state.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
         result
+    }
+
+    fn await_datagram(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+        match &self.member {
+            None => wait::readable(self.as_fd(), timeout),
+            Some(member) => wait::readable_or_raised(self.as_fd(), member.interrupt(), timeout),
+        }
     }
 
     fn fill(&self, batch: &mut RecvBatch) -> io::Result<usize> {
@@ -406,6 +478,9 @@ fn tells_ecn(io: &UdpSocket, addr: SocketAddr) -> bool {
 fn granted_len(read_back_len: usize) -> usize {
     if cfg!(any(target_os = "linux", target_os = "android")) { read_back_len / 2 } else { read_back_len }
 }
+
+/// What an octet can tell apart.
+const SOCKET_COUNT_MAX: usize = 256;
 
 /// How long a receive call sleeps; our choice. Long enough for the next call in a row of calls, and one tick of the
 /// slower of the usual kernels, which round it up (250 Hz).

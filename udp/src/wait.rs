@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
@@ -16,7 +16,9 @@ pub(crate) enum Wake {
     NotReady,
 }
 
-/// Ends the sleep of a thread in [`Socket::wait`](crate::Socket::wait), from another thread.
+/// Ends the sleep of a thread that waits for a socket, from another thread.
+///
+/// As a file descriptor it is readable while it is raised.
 #[derive(Debug)]
 pub struct Interrupt {
     raised: UnixStream,
@@ -41,7 +43,7 @@ impl Interrupt {
         let _ = (&self.raiser).write(&[0]);
     }
 
-    fn lower(&self) {
+    pub(crate) fn lower(&self) {
         while matches!((&self.raised).read(&mut [0; 64]), Ok(count) if count > 0) {}
     }
 }
@@ -49,6 +51,12 @@ impl Interrupt {
 /// Sleeps until `fd` is writable or has an error; it may end early.
 pub(crate) fn writable(fd: BorrowedFd<'_>) -> io::Result<Wake> {
     any_ready(&mut [PollFd::new(fd, PollFlags::POLLOUT)], None)
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.raised.as_fd()
+    }
 }
 
 /// Sleeps until `fd` is readable or has an error, at most `timeout`; without one, until then.
@@ -62,7 +70,7 @@ pub(crate) fn readable_or_raised(
     interrupt: &Interrupt,
     timeout: Option<Duration>,
 ) -> io::Result<Wake> {
-    let raised = PollFd::new(interrupt.raised.as_fd(), PollFlags::POLLIN);
+    let raised = PollFd::new(interrupt.as_fd(), PollFlags::POLLIN);
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN), raised];
     let wake = any_ready(&mut fds, timeout)?;
     if fds[1].any() == Some(true) {

@@ -17,10 +17,11 @@ use crate::value::Address;
 pub(super) fn serve(
     listen: &Address,
     addresses: &[SocketAddr],
+    socket_count: usize,
     config: Config,
     service: &Arc<Service>,
 ) -> Result<(), Failure> {
-    let options = Options { worker_count: WAITING_COUNT_MAX, ..Options::from(config) };
+    let options = Options { socket_count, worker_count: WAITING_COUNT_MAX, ..Options::from(config) };
     let server = Server::serve_insecure(addresses, options, Calls(Arc::clone(service)))
         .map_err(|error| super::cannot_listen(listen, &error))?;
     let interrupts = super::interrupts()?;

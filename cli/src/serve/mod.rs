@@ -9,8 +9,9 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
+use std::thread;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use crate::failure::{Code, Failure};
 use crate::interrupts::Interrupts;
@@ -33,6 +34,9 @@ pub(crate) struct ServeArgs {
     /// What drives the protocol
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Runtime::Std)]
     runtime: Runtime,
+    /// How many sockets share the port: as many cores as are to be used
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = value_parser!(u16).range(1..=256))]
+    sockets: u16,
     /// Take files, and put them into this directory; one that has the name of another takes its place
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -52,11 +56,32 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         None => None,
     };
     let service = Arc::new(Service::new(store));
+    let socket_count = usize::from(args.sockets);
     match args.runtime {
-        Runtime::Std => blocking::serve(&args.listen, &addresses, config, &service),
-        Runtime::Mio => readiness::serve(&args.listen, &addresses, config, &service),
-        Runtime::Smol => tasks::serve(&args.listen, &addresses, config, service),
+        Runtime::Std => blocking::serve(&args.listen, &addresses, socket_count, config, &service),
+        Runtime::Mio => readiness::serve(&args.listen, &addresses, socket_count, &config, &service),
+        Runtime::Smol => tasks::serve(&args.listen, &addresses, socket_count, &config, &service),
     }
+}
+
+/// Serves at each socket on a thread of its own, the first on this one. If one ends, all do.
+fn serve_each<S: Send>(
+    sockets: Vec<S>,
+    interrupts: &Interrupts,
+    serve: impl Fn(S) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let serve = |socket| {
+        let served = serve(socket);
+        interrupts.raise();
+        served
+    };
+    thread::scope(|scope| {
+        let mut sockets = sockets.into_iter();
+        let first = sockets.next();
+        let others: Vec<_> = sockets.map(|socket| scope.spawn(move || serve(socket))).collect();
+        let served = first.map_or(Ok(()), serve);
+        others.into_iter().fold(served, |served, other| served.and(other.join().expect("no loop panics")))
+    })
 }
 
 /// Tells where the server listens: scripts wait for this line.

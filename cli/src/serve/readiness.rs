@@ -23,25 +23,28 @@ use crate::value::Address;
 pub(super) fn serve(
     listen: &Address,
     addresses: &[SocketAddr],
-    config: Config,
+    socket_count: usize,
+    config: &Config,
     service: &Arc<Service>,
 ) -> Result<(), Failure> {
-    let socket = SocketOptions::default();
-    let endpoint =
-        super::bind_first(listen, addresses, |address| Endpoint::bind_insecure(address, config.clone(), &socket))?;
+    let options = SocketOptions::default();
+    let endpoints = super::bind_first(listen, addresses, |address| {
+        Endpoint::bind_group_insecure(address, socket_count, config, &options)
+    })?;
     let interrupts = super::interrupts()?;
-    let address = endpoint.local_addr();
-    let mut turns = Loop::new(endpoint, Arc::clone(service)).map_err(failed)?;
-    let (is_stopping, waker) = (Arc::new(AtomicBool::new(false)), Arc::clone(&turns.waker));
-    let raised = Arc::clone(&is_stopping);
-    thread::spawn(move || {
-        interrupts.wait();
-        raised.store(true, Ordering::Relaxed);
-        wake(&waker);
-    });
-    super::announce(address)?;
-    turns.run(&is_stopping)?;
-    turns.end()
+    super::announce(endpoints[0].local_addr())?;
+    super::serve_each(endpoints, &interrupts, |endpoint| {
+        let mut turns = Loop::new(endpoint, Arc::clone(service)).map_err(failed)?;
+        let (is_stopping, waker) = (Arc::new(AtomicBool::new(false)), Arc::clone(&turns.waker));
+        let (interrupts, raised) = (interrupts.clone(), Arc::clone(&is_stopping));
+        thread::spawn(move || {
+            interrupts.wait();
+            raised.store(true, Ordering::Relaxed);
+            wake(&waker);
+        });
+        turns.run(&is_stopping)?;
+        turns.end()
+    })
 }
 
 /// The endpoint and what it waits for.

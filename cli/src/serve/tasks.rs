@@ -14,6 +14,7 @@ use smol::io::AsyncReadExt;
 
 use super::{DRAIN_TIMEOUT, FILE_COUNT_MAX, SILENCE_MAX, WAITING_COUNT_MAX};
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::service::{Procedure, Service};
 use crate::value::Address;
 
@@ -21,18 +22,26 @@ use crate::value::Address;
 pub(super) fn serve(
     listen: &Address,
     addresses: &[SocketAddr],
-    config: Config,
-    service: Arc<Service>,
+    socket_count: usize,
+    config: &Config,
+    service: &Arc<Service>,
 ) -> Result<(), Failure> {
-    let server = super::bind_first(listen, addresses, |address| Server::bind_insecure(address, config.clone()))?;
+    let servers = super::bind_first(listen, addresses, |address| {
+        Server::bind_group_insecure(address, socket_count, config.clone())
+    })?;
     let interrupts = super::interrupts()?;
-    super::announce(server.local_addr())?;
+    super::announce(servers[0].local_addr())?;
+    super::serve_each(servers, &interrupts, |server| serve_at(server, interrupts.clone(), service))
+}
+
+/// Serves at one socket until a signal ends it.
+fn serve_at(server: Server, interrupts: Interrupts, service: &Arc<Service>) -> Result<(), Failure> {
     let mut files = Vec::new();
     let served = smol::block_on(async {
-        let calls = server.serve(WAITING_COUNT_MAX, |call| answer(Arc::clone(&service), call));
+        let calls = server.serve(WAITING_COUNT_MAX, |call| answer(Arc::clone(service), call));
         let mut calls = pin!(calls.admitting(|procedure| Procedure::of(procedure).map(|_| ())));
         let stopped = smol::unblock(move || interrupts.wait());
-        let taking = take_files(&server, &service, &mut files);
+        let taking = take_files(&server, service, &mut files);
         let stopped = async {
             stopped.await;
             Ok(())

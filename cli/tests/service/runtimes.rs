@@ -30,6 +30,31 @@ fn calls_are_answered_by_each_runtime() {
 }
 
 #[test]
+fn several_sockets_are_one_server_in_each_runtime() {
+    for runtime in RUNTIMES {
+        let (source, store) =
+            (Directory::new(&format!("sockets-{runtime}-source")), Directory::new(&format!("sockets-{runtime}")));
+        let args = ["--runtime", runtime, "--sockets", "3", "--store", store.path().to_str().unwrap()];
+        let (server, address) = Process::serve(&args);
+        let clients: Vec<_> = (0..24).map(|_| Client::connect_insecure(&address, Config::lan()).unwrap()).collect();
+        for (index, client) in clients.iter().enumerate() {
+            assert_eq!(client.call(PROGRAM, 1, ECHO, &[index as u8]).unwrap(), [index as u8], "{runtime}");
+        }
+        for name in ["one", "two", "three"] {
+            check(&["send", source.file(name, 100_000).to_str().unwrap(), &address], 0);
+        }
+        let sleep = clients[0].start(&Request::new(PROGRAM, 1, SLEEP, &300_000_000_u64.to_be_bytes())).unwrap();
+        assert_eq!(clients[0].call(PROGRAM, 1, ECHO, b"behind it").unwrap(), b"behind it");
+        server.signal(Signal::SIGTERM);
+        assert_eq!(sleep.wait().unwrap(), b"", "{runtime}");
+        drop(clients);
+        let (status, _, errors) = server.wait();
+        assert!(status.success(), "{runtime}: {errors}");
+        assert_eq!(names(store.path()), ["one", "three", "two"], "{runtime}");
+    }
+}
+
+#[test]
 fn files_are_taken_by_each_runtime() {
     for runtime in RUNTIMES {
         let directory = Directory::new(&format!("runtime-{runtime}"));

@@ -151,8 +151,9 @@ impl core::error::Error for OpenError {}
 impl<'s> Endpoint<'s> {
     /// Makes an endpoint in plain mode: datagrams are checked by CRC32C, and whoever is on the path can read and forge them.
     ///
-    /// For loopback and closed networks. `seed` must be drawn anew from a good source for each endpoint: all ids and tokens come
-    /// from it, and two endpoints with one seed can be mistaken for each other.
+    /// For loopback and closed networks. `seed` must be drawn anew from a good source: all ids and tokens come from it, and two
+    /// endpoints with one seed can be mistaken for each other. Only the endpoints of one port share it, and differ in
+    /// [`Config::socket`]: so they are one server with one incarnation, and may read each other's tokens.
     ///
     /// # Errors
     /// The field of `config` that is out of range, or the store that is too small for what `config` asks: `storage`.
@@ -206,11 +207,14 @@ impl<'s> Endpoint<'s> {
         let mut random = Random::new(seed);
         let hash_key = random.octets();
         let drawn: [u8; 16] = random.octets();
-        let tokens = TokenKeys::new(&drawn, config.lease);
+        let tokens = TokenKeys::new(&drawn, config.socket, config.lease);
         let tokens = match config.reset_secret {
             Some(secret) => tokens.with_reset_secret(&secret),
             None => tokens,
         };
+        let incarnation = random.u64();
+        // What was drawn so far is that of all sockets of the port.
+        random.enter_stream(config.socket);
         let memory = Memory {
             exchanges: Slots::new(storage.exchanges),
             outgoing: Slots::new(storage.outgoing),
@@ -232,7 +236,7 @@ impl<'s> Endpoint<'s> {
         let peers = Slots::new(storage.peers);
         Ok(Self {
             now,
-            incarnation: random.u64(),
+            incarnation,
             random,
             crypto,
             used_tickets: UsedTickets::new(
@@ -504,6 +508,7 @@ impl<'s> Endpoint<'s> {
         Peer {
             stage: Stage::Idle,
             side: Side::Client,
+            socket: 0,
             path,
             session: opening::no_session(self.config.credit),
             conversation: Conversation::new(id, ConversationId::UNKNOWN, delay, &mut self.random),

@@ -78,6 +78,15 @@ impl Scope<'_, '_> {
         self.peer.ticket.map_or(&[], |block| self.memory.arena.bytes(block))
     }
 
+    /// Returns what a hello brings as its token: the one that the server gave, be it void; else, in order to resume, the octet that
+    /// leads to the socket which has the session (protocol §4.19).
+    pub(super) fn hello_token(&self) -> Ticket {
+        match (self.ticket(), self.peer.stage) {
+            ([], Stage::Opening(Opening { resume: Resume::Yes, .. })) => Ticket::new(&[self.peer.socket]),
+            (ticket, _) => Ticket::new(ticket),
+        }
+    }
+
     /// Builds the next hello of a client, when it is due.
     pub(super) fn build_hello(&mut self, out: &mut [u8]) -> Result<Option<usize>, Broken> {
         let now = self.now;
@@ -85,13 +94,13 @@ impl Scope<'_, '_> {
         if now < opening.next_at {
             return Ok(None);
         }
-        let ticket = Ticket::new(self.ticket());
+        let token = self.hello_token();
         let header = LongHeader {
             epoch: Epoch::Hello,
             sender: Side::Client,
             to: ConversationId::UNKNOWN,
             from: self.peer.conversation.local,
-            token: ticket.octets(),
+            token: token.octets(),
         };
         let mut writer = Writer::new(&mut out[..HELLO_LEN_MIN - CHECKSUM_LEN]);
         let number = u64::from(opening.hello_count);
@@ -103,7 +112,7 @@ impl Scope<'_, '_> {
             let (session, secret) = (self.peer.session.id, self.peer.session.secret);
             let proof = resume_proof(&secret, self.peer.conversation.local);
             Frame::Resume { session, proof }.encode(&mut writer).map_err(|_| Broken)?;
-        } else if !ticket.octets().is_empty() {
+        } else if !token.octets().is_empty() {
             carried = self.write_carried(carried, &mut writer)?;
         }
         let padding = writer.room();
@@ -203,6 +212,7 @@ impl Scope<'_, '_> {
             self.adopt_session(Session::new(session.session, session.incarnation, session.secret, self.config.credit));
         }
         self.peer.conversation.remote = remote;
+        self.peer.socket = remote.socket();
         self.peer.conversation.reset_token = Some(session.reset_token);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);

@@ -7,7 +7,7 @@ use crate::crypto::{Alert, KeyPhase, seal_datagram};
 use crate::handshake::{HANDSHAKE_LEN_MAX, Handshake};
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::Unknown;
-use crate::peer::{self, Notices, Opening, Resume, Stage, Ticket};
+use crate::peer::{self, Notices, Opening, Resume, Stage};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::{
@@ -179,6 +179,7 @@ impl Scope<'_, '_> {
         self.peer.session.id = session.session;
         self.peer.session.incarnation = session.incarnation;
         self.peer.session.secret = session.secret;
+        self.peer.socket = self.peer.conversation.remote.socket();
         self.peer.lease_millis = u32::try_from(session.lease_millis).unwrap_or(u32::MAX);
         self.keep_ticket(session.ticket, Purpose::Arrive);
         self.peer.conversation.reset_token = Some(session.reset_token);
@@ -199,13 +200,13 @@ impl Scope<'_, '_> {
 
     fn build_epoch(&mut self, index: u32, epoch: Epoch, out: &mut [u8]) -> Result<usize, Broken> {
         let is_client_hello = epoch == Epoch::Hello && self.peer.side == Side::Client;
-        let ticket = Ticket::new(self.ticket());
+        let token = self.hello_token();
         let header = LongHeader {
             epoch,
             sender: self.peer.side,
             to: self.peer.conversation.remote,
             from: self.peer.conversation.local,
-            token: if is_client_hello { ticket.octets() } else { &[] },
+            token: if is_client_hello { token.octets() } else { &[] },
         };
         let handshake = self.memory.handshakes.at_mut(index).sound()?;
         let number = u64::from(handshake.next_number);

@@ -14,9 +14,10 @@ use crate::wire::{CloseCode, ConversationId, Epoch, Malformed, ResetToken, Side,
 
 impl Endpoint<'_> {
     /// Answers a datagram of an unknown conversation with a reset, so that the peer need not wait for its timeout
-    /// (RFC 9000 §10.3). Shorter than what it answers, and never an answer to an answer.
+    /// (RFC 9000 §10.3). Shorter than what it answers, and never an answer to an answer. What another socket of the port would know
+    /// is for that one to say (protocol §4.20).
     pub(super) fn answer_unknown(&mut self, arrival: Arrival, id: ConversationId, len: usize) {
-        if len < stateless::RESET_TRIGGER_LEN_MIN || id.0[0] != self.config.socket || !self.accepts() {
+        if len < stateless::RESET_TRIGGER_LEN_MIN || id.socket() != self.config.socket || !self.accepts() {
             return;
         }
         let token = self.tokens.reset_token(id);

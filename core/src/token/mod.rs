@@ -35,10 +35,11 @@ pub enum TokenKind {
     Ticket,
 }
 
-/// The keys of one incarnation of a server.
+/// The keys of one incarnation of a server, at one of the sockets of its port.
 ///
 /// They have no `Debug` and no `Clone`: who has them can make every token.
 pub struct TokenKeys {
+    socket: u8,
     tag: Key,
     mask: Key,
     reset: Key,
@@ -47,9 +48,12 @@ pub struct TokenKeys {
 
 impl TokenKeys {
     /// Derives the keys from one that was drawn at the start of this incarnation. Tickets live for `lease`.
+    ///
+    /// Each socket opens its own tokens alone: what was used before, only the one knows that took it.
     #[must_use]
-    pub fn new(key: &Key, lease: Duration) -> Self {
+    pub fn new(key: &Key, socket: u8, lease: Duration) -> Self {
         Self {
+            socket,
             tag: siphash_2_4_128(key, b"posthaste token tag"),
             mask: siphash_2_4_128(key, b"posthaste token mask"),
             reset: siphash_2_4_128(key, b"posthaste reset"),
@@ -66,7 +70,8 @@ impl TokenKeys {
 
     /// Returns the octets of a token for `address`.
     ///
-    /// Kind, tag, and the masked time and session. The tag is made of everything in clear, and the mask of the tag, so two
+    /// Socket, kind, tag, and the masked time and session. The socket stands in front, where whoever steers can read it
+    /// ([`STEERING`](crate::wire::STEERING)). The tag is made of everything in clear, and the mask of the tag, so two
     /// tokens have one mask only if they are the same token (the construction of RFC 5297). Masked, because
     /// an observer could otherwise tell that two visits are of one client (RFC 9000 §8.1.4).
     #[must_use]
@@ -74,21 +79,22 @@ impl TokenKeys {
         let body = u128::from(token.issued_at.as_nanos()) << 64 | u128::from(token.session);
         let tag = self.tag(token.kind, address, body);
         let mut octets = [0; TOKEN_LEN];
-        octets[0] = token.kind.to_octet();
-        octets[1..17].copy_from_slice(&tag);
-        octets[17..].copy_from_slice(&(body ^ self.mask(&tag)).to_be_bytes());
+        octets[..2].copy_from_slice(&[self.socket, token.kind.to_octet()]);
+        octets[2..18].copy_from_slice(&tag);
+        octets[18..].copy_from_slice(&(body ^ self.mask(&tag)).to_be_bytes());
         octets
     }
 
     /// Returns the token that `octets` are, if these keys made it for `address` and it is alive at `now`.
     ///
-    /// `None` is all that anybody learns of a token that is forged, damaged, of another address, expired, or made in the
-    /// future. An IPv6 address that is a mapped IPv4 address is that IPv4 address.
+    /// `None` is all that anybody learns of a token that is forged, damaged, of another address or socket, expired, or made in
+    /// the future. An IPv6 address that is a mapped IPv4 address is that IPv4 address.
     #[must_use]
     pub fn open(&self, now: Instant, address: SocketAddr, octets: &[u8]) -> Option<Token> {
         let octets: &[u8; TOKEN_LEN] = octets.try_into().ok()?;
-        let kind = TokenKind::from_octet(octets[0])?;
-        let tag = octets[1..].first_chunk()?;
+        let [socket, kind, ..] = *octets;
+        let kind = TokenKind::from_octet(kind).filter(|_| socket == self.socket)?;
+        let tag = octets[2..].first_chunk()?;
         let body = u128::from_be_bytes(*octets.last_chunk()?) ^ self.mask(tag);
         if !secrets_are_equal(&self.tag(kind, address, body), tag) {
             return None;
@@ -122,11 +128,11 @@ impl TokenKeys {
             TokenKind::Retry => address.port(),
             TokenKind::Ticket => 0,
         };
-        let mut input = [0; 35];
-        input[0] = kind.to_octet();
-        input[1..17].copy_from_slice(&ip.octets());
-        input[17..19].copy_from_slice(&port.to_be_bytes());
-        input[19..].copy_from_slice(&body.to_be_bytes());
+        let mut input = [0; 36];
+        input[..2].copy_from_slice(&[self.socket, kind.to_octet()]);
+        input[2..18].copy_from_slice(&ip.octets());
+        input[18..20].copy_from_slice(&port.to_be_bytes());
+        input[20..].copy_from_slice(&body.to_be_bytes());
         siphash_2_4_128(&self.tag, &input)
     }
 
@@ -167,7 +173,7 @@ pub fn secrets_are_equal(ours: &[u8; 16], theirs: &[u8; 16]) -> bool {
 }
 
 /// Length of a token; the protocol has room for 128 octets.
-pub const TOKEN_LEN: usize = 33;
+pub const TOKEN_LEN: usize = 34;
 
 /// Long enough for the client's answer and some repetitions, short enough that an address did not change hands.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -228,8 +234,17 @@ mod tests {
 
     #[test]
     fn another_incarnation_refuses() {
-        let other = TokenKeys::new(&[8; 16], LEASE);
+        let other = TokenKeys::new(&[8; 16], 3, LEASE);
         assert_eq!(other.open(ISSUED_AT, address(1, 1000), &sealed(TokenKind::Ticket)), None);
+    }
+
+    #[test]
+    fn another_socket_refuses_whatever_the_token_calls_itself() {
+        let other = TokenKeys::new(&[7; 16], 4, LEASE);
+        let mut octets = sealed(TokenKind::Ticket);
+        assert_eq!(other.open(ISSUED_AT, address(1, 1000), &octets), None);
+        octets[0] = 4;
+        assert_eq!(other.open(ISSUED_AT, address(1, 1000), &octets), None);
     }
 
     #[test]
@@ -237,8 +252,8 @@ mod tests {
         let token = Token { kind: TokenKind::Ticket, issued_at: ISSUED_AT, session: 1 };
         let first = keys().seal(&token, address(1, 1000));
         let second = keys().seal(&Token { session: 2, ..token }, address(1, 1000));
-        // The kind in front is in clear; of the rest, two unrelated rows of octets agree in few places.
-        assert!(first[1..].iter().zip(&second[1..]).filter(|(a, b)| a == b).count() < 4);
+        // Socket and kind in front are in clear; of the rest, two unrelated rows of octets agree in few places.
+        assert!(first[2..].iter().zip(&second[2..]).filter(|(a, b)| a == b).count() < 4);
     }
 
     #[test]
@@ -260,7 +275,7 @@ mod tests {
     }
 
     fn keys() -> TokenKeys {
-        TokenKeys::new(&[7; 16], LEASE)
+        TokenKeys::new(&[7; 16], 3, LEASE)
     }
 
     fn address(host: u8, port: u16) -> SocketAddr {
@@ -272,13 +287,13 @@ mod tests {
     const ISSUED_AT: Instant = Instant::from_nanos(5_000_000_000);
 
     // Computed by a second implementation, written for the purpose from the specifications of SipHash and of this file.
-    const GOLDEN_RETRY: [u8; 33] = [
-        0x00, 0xec, 0x93, 0xe7, 0xd6, 0x6c, 0x0a, 0xc1, 0xd3, 0xdd, 0x9e, 0x73, 0xcb, 0x82, 0x34, 0xae, 0xed, 0x7f,
-        0xf0, 0xd2, 0xf3, 0xf7, 0x6b, 0x08, 0x2c, 0x9a, 0x65, 0xa5, 0xba, 0xf9, 0xa8, 0x1a, 0x5f,
+    const GOLDEN_RETRY: [u8; 34] = [
+        0x03, 0x00, 0x2c, 0x68, 0xd7, 0xf2, 0xab, 0x5d, 0x0a, 0x89, 0x91, 0x81, 0x18, 0x72, 0x8d, 0x47, 0x3f, 0xff,
+        0x9c, 0x84, 0x26, 0xb9, 0xc6, 0x2b, 0x8f, 0x8a, 0x6a, 0xec, 0xac, 0xfb, 0x10, 0x26, 0x44, 0xa3,
     ];
-    const GOLDEN_TICKET: [u8; 33] = [
-        0x01, 0x1f, 0x60, 0x99, 0x36, 0xac, 0x63, 0xfa, 0x5e, 0xd8, 0x9f, 0x4c, 0xbc, 0xbd, 0x4a, 0x27, 0x2c, 0x78,
-        0xc8, 0x31, 0xaf, 0xe4, 0x6d, 0xc3, 0xd8, 0x0a, 0xa3, 0x8e, 0x82, 0x05, 0xd6, 0xd8, 0x3a,
+    const GOLDEN_TICKET: [u8; 34] = [
+        0x03, 0x01, 0x3c, 0xcd, 0x6b, 0x83, 0xc9, 0x20, 0x53, 0x35, 0x7d, 0xfe, 0xb7, 0xd8, 0xe8, 0x1d, 0x71, 0xbb,
+        0x76, 0xcf, 0x59, 0xb1, 0x6a, 0x71, 0x1b, 0x1b, 0xb0, 0xde, 0xe3, 0xb1, 0x53, 0xee, 0x4c, 0x4b,
     ];
     const GOLDEN_RESET: [u8; 16] =
         [0xc7, 0xb7, 0x60, 0xec, 0xa2, 0x68, 0x3f, 0xc1, 0xe4, 0xa0, 0x93, 0x3b, 0xeb, 0x73, 0xb1, 0x91];

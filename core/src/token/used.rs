@@ -199,7 +199,7 @@ mod tests {
         count: usize,
         test: impl FnOnce(&mut dyn FnMut(u64, TokenKind, u64) -> Result<(), TicketRefused>),
     ) {
-        let keys = TokenKeys::new(&[0; 16], Duration::from_secs(600));
+        let keys = TokenKeys::new(&[0; 16], 0, Duration::from_secs(600));
         let (mut records, mut buckets) = (vec![UsedTicket::default(); 2 * count], vec![0; 8]);
         let mut nexts = vec![0; 2 * count];
         let mut used =

@@ -12,6 +12,12 @@ impl ConversationId {
 
     /// The length of an id, in octets.
     pub const LEN: usize = 8;
+
+    /// Returns which of the sockets of one port chose it (protocol §4.1).
+    #[must_use]
+    pub const fn socket(&self) -> u8 {
+        self.0[0]
+    }
 }
 
 /// Which phase of a conversation a datagram belongs to (protocol §3.3).

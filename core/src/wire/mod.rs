@@ -19,6 +19,7 @@ pub mod parameters;
 pub mod procedure;
 pub mod retired;
 pub mod stateless;
+pub mod steering;
 pub mod varint;
 
 pub use ack::{Ack, EcnCounts};
@@ -35,6 +36,7 @@ pub use parameters::Parameters;
 pub use procedure::{Alias, Description, Options, Procedure, Semantics};
 pub use retired::Retired;
 pub use stateless::Stateless;
+pub use steering::{STEERING, Steering};
 
 /// The version of the protocol that this crate speaks (protocol §3.1).
 pub const VERSION: u32 = 0x5048_0001;

@@ -23,6 +23,7 @@ pub(crate) struct Forger {
     pub(crate) ours: ConversationId,
     /// The id by which we call the victim.
     pub(crate) theirs: ConversationId,
+    pub(crate) incarnation: u64,
     pub(crate) session: u64,
     pub(crate) secret: SessionSecret,
     pub reset_token: ResetToken,
@@ -41,6 +42,7 @@ impl Forger {
             address,
             ours: ConversationId([0, 0, 0, 9, 9, 9, 9, 9]),
             theirs: ConversationId::UNKNOWN,
+            incarnation: 0,
             session: 0,
             secret: SessionSecret([0; 16]),
             reset_token: ResetToken([0; 16]),
@@ -242,6 +244,7 @@ impl Forger {
         let field = NumberField::read(datagram, 1 + 4 + 16 + 1).unwrap();
         for frame in Frames::new(&datagram[field.frames_offset..datagram.len() - 4]) {
             if let Ok(Frame::Session(session)) = frame {
+                self.incarnation = session.incarnation;
                 self.session = session.session;
                 self.secret = session.secret;
                 self.reset_token = session.reset_token;

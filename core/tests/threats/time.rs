@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use posthaste_core::wire::Frame;
-use posthaste_core::{Config, Instant};
+use posthaste_core::{Config, Instant, memory_bound};
 
 use crate::forger::Forger;
 use crate::lies::call;
@@ -30,14 +30,23 @@ fn a_clock_that_jumps_makes_timers_run_once() {
     assert_eq!(victim.counters().broken, 0);
 }
 
-/// Nobody's timer runs for those who say nothing.
+/// Nobody's timer runs for those who say nothing, and each of them takes 2 KiB, and a place for its ticket.
 #[test]
-fn ten_thousand_idle_peers_set_no_timer() {
+fn a_hundred_thousand_idle_peers_set_no_timer_in_little_memory() {
+    const COUNT: u32 = 100_000;
     let mut config = Config::bare();
-    (config.peer_count_max, config.used_ticket_count_max) = (10_000, 10_000);
+    config.used_ticket_count_max = 16_384;
+    let few = memory_bound(&config);
+    config.peer_count_max = COUNT as usize;
+    // The ticket of each; peers get at most seven eighths.
+    config.payload_memory += COUNT as usize * 64 * 8 / 7;
+    let per_peer = (memory_bound(&config) - few) / COUNT as usize;
+    assert!(per_peer <= 2048 + 128, "{per_peer} octets for a peer");
+
     let mut victim = server(config, 3);
     let mut now = START;
-    for peer in 0..10_000 {
+    let mut last = None;
+    for peer in 0..COUNT {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + peer)), 9);
         let mut forger = Forger::open(&mut victim, now, address, &generous());
         forger.say(&mut victim, now, &[Frame::Ping]).unwrap();
@@ -45,6 +54,8 @@ fn ten_thousand_idle_peers_set_no_timer() {
         victim.handle_timeout(now);
         assert_eq!(forger.drain(&mut victim, now).len(), 1, "the acknowledgement");
         while victim.poll_event().is_some() {}
+        last = Some(forger);
     }
-    assert_eq!((victim.usage().peers, victim.poll_timeout()), (10_000, None));
+    assert_eq!((victim.usage().peers, victim.poll_timeout()), (COUNT, None));
+    assert!(!last.expect("there are many").ticket.is_empty());
 }
