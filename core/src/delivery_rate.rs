@@ -114,8 +114,8 @@ impl DeliveryRate {
         }
     }
 
-    /// Takes note that there is no more to send, although window and pacer would let it out, with `in_flight` octets under way: what
-    /// is sent until these are delivered says nothing about the path (§4.1.2.4).
+    /// Takes note that there is no more to send, although window and pacer would let it out, with `in_flight` octets under way:
+    /// what is sent until these are delivered says nothing about the path (§4.1.2.4).
     pub fn on_application_limited(&mut self, in_flight: u64) {
         let until = self.delivered.wrapping_add(saturated(in_flight));
         self.limited_until = NonZeroU32::new(until).or(Some(NonZeroU32::MIN));

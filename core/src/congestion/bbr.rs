@@ -3,6 +3,12 @@
 //! After draft-ietf-ccwg-bbr-06, whose sections are named here; what the draft calls BBR.x or C.x is a field x where its name fits
 //! this crate. Gains are in hundredths, and a bound that is not set is [`UNBOUNDED`] or [`Rate::MAX`].
 
+mod state;
+mod undo;
+
+use state::{Feedback, State};
+use undo::Undo;
+
 use super::{Acked, LostDatagram, initial_window};
 use crate::delivery_rate::{Batch, DeliveryRate, Rate, Sample, Snapshot, Ticks, is_after, saturated};
 use crate::rtt::Rtt;
@@ -75,55 +81,6 @@ pub(super) struct Bbr {
     was_window_full: bool,
 }
 
-/// What the sender does to learn about the path (§5.1).
-///
-/// ```text
-/// Startup --> Drain --> Down --> Cruise --> Refill --> Up --> Down
-/// any of them --> ProbeRtt --> Cruise, or Startup if the pipe was never full
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Doubles the rate each round, until the path delivers no more.
-    Startup,
-    /// Empties the queue that this made.
-    Drain,
-    /// Sends less than the path delivers: for others, and to empty the queue.
-    Down,
-    /// Sends what the path delivers.
-    Cruise,
-    /// Fills the pipe, so that what follows is felt at once.
-    Refill,
-    /// Sends more than the path delivers, in case that it delivers more.
-    Up,
-    /// Sends so little that no queue is left, to see the round trip without one.
-    ProbeRtt,
-}
-
-/// What the acks that arrive tell about: BBR.ack_phase (§2.14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Feedback {
-    None,
-    Refilling,
-    ProbeStarting,
-    Probe,
-    ProbeStopping,
-}
-
-/// What is restored if the losses of an episode all prove false (§5.5.11).
-#[derive(Clone, Copy, Debug)]
-struct Undo {
-    bw_shortterm: Rate,
-    inflight_shortterm: u32,
-    inflight_longterm: u32,
-    /// When the episode and the one before began: what left before belongs to them.
-    start: Option<Instant>,
-    previous_start: Option<Instant>,
-    /// Losses that were not shown to be false; zero if there is nothing to restore.
-    lost_count: u16,
-    /// The state that a loss ended.
-    state: Option<State>,
-}
-
 impl Bbr {
     /// §5.2.1.
     pub(super) fn new(datagram_len: u64, window_max: u64) -> Self {
@@ -155,15 +112,7 @@ impl Bbr {
             probe_up_acked: 0,
             probe_up_acked_per_datagram: UNBOUNDED,
             prior_window: 0,
-            undo: Undo {
-                bw_shortterm: Rate::ZERO,
-                inflight_shortterm: 0,
-                inflight_longterm: 0,
-                start: None,
-                previous_start: None,
-                lost_count: 0,
-                state: None,
-            },
+            undo: Undo::NOTHING,
             lost_number: 0,
             lost_run_count: 0,
             full_bw_count: 0,
@@ -277,15 +226,7 @@ impl Bbr {
     /// §5.5.11.2.
     pub(super) fn on_spurious(&mut self, now: Instant, acked: &Acked, batch: &mut Batch) {
         self.on_acked(now, acked, batch);
-        let Undo { start, previous_start, .. } = self.undo;
-        // Losses of an earlier episode say nothing about the last one.
-        let is_of_episode = start.is_some_and(|start| acked.sent_at <= start)
-            && previous_start.is_none_or(|start| acked.sent_at > start);
-        if !is_of_episode || self.undo.lost_count == 0 {
-            return;
-        }
-        self.undo.lost_count -= 1;
-        if self.undo.lost_count == 0 {
+        if self.undo.on_spurious(acked.sent_at) {
             self.undo_losses();
         }
     }
@@ -773,7 +714,7 @@ impl Bbr {
 
     /// §5.6.4.5.
     fn probe_rtt_window(&self) -> u32 {
-        self.bdp_multiple(self.bw(), PROBE_RTT_GAIN).max(self.window_min())
+        self.bdp_multiple(self.bw(), State::ProbeRtt.window_gain()).max(self.window_min())
     }
 
     /// Whether the path was seen to deliver no more since this was looked for.
@@ -789,8 +730,10 @@ impl Bbr {
         saturated(initial_window(self.datagram_len.into(), self.window_max.into()))
     }
 
-    /// IsInflightTooHigh of §5.5.10.2: more than a fiftieth was lost, and more than one datagram. Of fewer than fifty in flight one is
-    /// always too many, and a path that loses by chance would never be probed beyond a few; Chromium's BBR asks for two, too.
+    /// IsInflightTooHigh of §5.5.10.2: more than a fiftieth was lost, and more than one datagram.
+    ///
+    /// Of fewer than fifty in flight one is always too many, and a path that loses by chance would never be probed beyond a few;
+    /// Chromium's BBR asks for two, too.
     fn is_too_high(&self, lost: u32, in_flight: u32) -> bool {
         lost > self.datagram_len && u64::from(lost) * 100 > u64::from(in_flight) * LOSS_PERCENT_MAX
     }
@@ -809,35 +752,8 @@ impl Bbr {
     }
 }
 
-impl State {
-    /// Whether it is one of the ProbeBW states of §5.3.3.
-    const fn is_probing_bandwidth(self) -> bool {
-        matches!(self, Self::Down | Self::Cruise | Self::Refill | Self::Up)
-    }
-
-    /// §5.6.1.
-    const fn pacing_gain(self) -> u64 {
-        match self {
-            Self::Startup => 277,
-            Self::Drain => 50,
-            Self::Down => 90,
-            Self::Cruise | Self::Refill | Self::ProbeRtt => 100,
-            Self::Up => 125,
-        }
-    }
-
-    /// §5.6.1.
-    const fn window_gain(self) -> u64 {
-        match self {
-            Self::Startup | Self::Drain | Self::Down | Self::Cruise | Self::Refill => 200,
-            Self::Up => 225,
-            Self::ProbeRtt => PROBE_RTT_GAIN,
-        }
-    }
-}
-
-/// InflightAtLoss of §5.5.10.2: how much was in flight when the share of losses became too high, in the course of a datagram of `len`
-/// octets, with `lost` of `in_flight` lost, that datagram included.
+/// InflightAtLoss of §5.5.10.2: how much was in flight when the share of losses became too high, in the course of a datagram of
+/// `len` octets, with `lost` of `in_flight` lost, that datagram included.
 fn inflight_at_loss(len: u32, lost: u32, in_flight: u32) -> u32 {
     let (before, lost_before) = (in_flight.saturating_sub(len), lost.saturating_sub(len));
     let allowed = u64::from(before) * LOSS_PERCENT_MAX;
@@ -856,7 +772,6 @@ const UNBOUNDED: u32 = u32::MAX;
 const LOSS_PERCENT_MAX: u64 = 2;
 const BETA: u64 = 70;
 const HEADROOM: u64 = 15;
-const PROBE_RTT_GAIN: u64 = 50;
 const FULL_BW_GROWTH: u64 = 125;
 const FULL_BW_ROUNDS: u8 = 3;
 const STARTUP_LOST_RUNS: u8 = 6;

@@ -32,8 +32,8 @@ pub enum Algorithm {
     Cubic,
     /// BBR, version 3 (draft-ietf-ccwg-bbr-06): a model of what the path delivers.
     ///
-    /// It bears random loss up to the 2 % that it takes for too much. Measured at 20 ms with no limit but 4 MiB in flight, lost each
-    /// way: 135 MB/s at 1 %, 92 at 1.5 %, 16 at 2 %, 2.7 at 3 % and 1.3 at 5 % (`sim/tests/figures.rs`).
+    /// It bears random loss up to the 2 % that it takes for too much. Measured at 20 ms, with no limit but 4 MiB in flight, and
+    /// loss each way: 135 MB/s at 1 %, 92 at 1.5 %, 16 at 2 %, 2.7 at 3 % and 1.3 at 5 % (`sim/tests/figures.rs`).
     Bbr,
 }
 
@@ -133,7 +133,7 @@ impl Controller {
         Self { law }
     }
 
-    /// Takes chance from `seed`: BBR probes at times drawn at random, lest all who share a link probe together. The others draw nothing.
+    /// Takes chance from `seed`: BBR probes at times drawn at random, lest all who share a link probe together. No other law draws.
     #[must_use]
     pub const fn with_seed(mut self, seed: u32) -> Self {
         if let Law::Bbr(bbr) = &mut self.law {
@@ -167,8 +167,9 @@ impl Controller {
         }
     }
 
-    /// Takes an acknowledged datagram, and adds it to the batch of its ack. A window that grows by what is acknowledged does so only
-    /// while it is what limits the sender (RFC 9002 §7.8).
+    /// Takes an acknowledged datagram, and adds it to the batch of its ack.
+    ///
+    /// A window that grows by what is acknowledged does so only while it is what limits the sender (RFC 9002 §7.8).
     pub fn on_acked(&mut self, now: Instant, acked: &Acked, rtt: &Rtt, batch: &mut Batch) {
         match &mut self.law {
             Law::StopAndWait { .. } | Law::Fixed { .. } => {}
