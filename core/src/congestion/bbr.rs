@@ -244,11 +244,15 @@ impl Bbr {
     }
 
     /// §5.6.2: until a bandwidth is known, the initial window over the round trip, at the gain of the start.
+    ///
+    /// At least two datagrams a round trip, as any law may send (RFC 9002 §7.2): a path that once delivered next to nothing would
+    /// else be probed with next to nothing, and take minutes to show that it is well again.
     pub(super) fn pacing_rate(&self, rtt: &Rtt) -> Rate {
-        if self.pacing_rate != Rate::ZERO {
-            return self.pacing_rate;
+        let round_trip = Ticks::from(rtt.smoothed());
+        if self.pacing_rate == Rate::ZERO {
+            return Rate::of(self.initial_window(), round_trip).percent(State::Startup.pacing_gain());
         }
-        Rate::of(self.initial_window(), rtt.smoothed().into()).percent(State::Startup.pacing_gain())
+        self.pacing_rate.max(Rate::of(2 * self.datagram_len, round_trip))
     }
 
     /// §5.5.10.3, UpdateLatestDeliverySignals.

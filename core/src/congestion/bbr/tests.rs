@@ -203,6 +203,16 @@ fn a_pipe_of_less_than_a_datagram_gets_four() {
     assert!(flow.is_near_rate(flow.bbr.max_bw(), 5), "{:?}", flow.bbr.max_bw());
 }
 
+/// Our own: no path is so slow that it gets less than two datagrams a round trip.
+#[test]
+fn a_path_that_delivered_next_to_nothing_is_soon_well_again() {
+    let mut flow = Flow::new();
+    flow.run_until(|flow| flow.bbr.state == State::Cruise);
+    flow.bbr.max_bw = [Rate::of(1200, Ticks::from_millis(10_000)); 2];
+    flow.run_for(5 * SECOND);
+    assert!(flow.is_near_rate(flow.bbr.max_bw(), 2), "{:?}", flow.bbr.max_bw());
+}
+
 /// A.15.
 #[test]
 fn ten_times_the_bandwidth_is_found() {
