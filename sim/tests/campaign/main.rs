@@ -27,7 +27,7 @@ use server::Server;
 fn what_is_promised_holds_under_faults() {
     let is_nightly = std::env::var_os("POSTHASTE_NIGHTLY").is_some();
     let count = if is_nightly { 100_000 } else { 2_000 };
-    sweep(ONCE_FAILED.into_iter().chain(0..count), scenario);
+    sweep(ONCE_FAILED.into_iter().chain(FAILED_WITH_BBR).chain(0..count), scenario);
     // Whoever replays a seed reaches what that one does.
     if std::env::var_os("POSTHASTE_SEED").is_none() {
         coverage::assert_reached(&OFTEN);
@@ -225,6 +225,12 @@ const ONCE_FAILED: [u64; 28] = [
     59496, //
     // What tells of the session was sent without end while nothing else could be.
     3980,
+];
+
+/// Seeds that found something once, with the controller that they draw.
+const FAILED_WITH_BBR: [u64; 1] = [
+    // A line that had delivered next to nothing was probed with next to nothing.
+    24930,
 ];
 
 /// What 2 000 seeds have to reach, or the campaign proves less than it seems to.
