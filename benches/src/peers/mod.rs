@@ -136,12 +136,17 @@ fn runtime() -> Rc<Runtime> {
     RUNTIME.with(Rc::clone)
 }
 
-/// Makes calls, each by `call`, and keeps `in_flight` of them open until the block ends.
-async fn keep_open(in_flight: usize, block: Block, call: impl AsyncFn() -> io::Result<()>) -> io::Result<Block> {
+/// Makes calls, each by `call`, and keeps `in_flight` of them open until the block ends, of which each takes `amount`.
+async fn keep_open(
+    in_flight: usize,
+    amount: usize,
+    block: Block,
+    call: impl AsyncFn() -> io::Result<()>,
+) -> io::Result<Block> {
     let block = RefCell::new(block);
     let one_after_the_other = async || {
         let mut begun_at = Instant::now();
-        while block.borrow_mut().begin(begun_at, 1) > 0 {
+        while block.borrow_mut().begin(begun_at, amount) > 0 {
             call().await?;
             let now = Instant::now();
             block.borrow_mut().end(now, begun_at);

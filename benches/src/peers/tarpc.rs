@@ -84,7 +84,7 @@ impl Conversation {
 impl Client for Conversation {
     fn echo(&mut self, len: usize, in_flight: usize, block: Block) -> io::Result<Block> {
         let request = ByteBuf::from(vec![0x5a; len]);
-        self.runtime.block_on(keep_open(in_flight, block, async || {
+        self.runtime.block_on(keep_open(in_flight, 1, block, async || {
             self.channel.call(context::current(), Call::Echo(request.clone())).await.map(drop).map_err(io::Error::other)
         }))
     }
@@ -93,7 +93,7 @@ impl Client for Conversation {
     fn bulk(&mut self, len: usize, block: Block) -> io::Result<u64> {
         let message = ByteBuf::from(vec![0x5a; len]);
         let counted_len = Cell::new(0);
-        self.runtime.block_on(keep_open(BULK_IN_FLIGHT, block, async || {
+        self.runtime.block_on(keep_open(BULK_IN_FLIGHT, len, block, async || {
             let call = Call::Count(message.clone());
             let reply = self.channel.call(context::current(), call).await.map_err(io::Error::other)?;
             let len = reply.as_slice().try_into().map(u64::from_le_bytes).map_err(io::Error::other)?;

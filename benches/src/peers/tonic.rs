@@ -103,7 +103,7 @@ impl Conversation {
 impl Client for Conversation {
     fn echo(&mut self, len: usize, in_flight: usize, block: Block) -> io::Result<Block> {
         let request = Bytes::from(vec![0x5a; len]);
-        self.runtime.block_on(keep_open(in_flight, block, async || {
+        self.runtime.block_on(keep_open(in_flight, 1, block, async || {
             let mut grpc = self.grpc();
             grpc.ready().await.map_err(io::Error::other)?;
             let request = Request::new(request.clone());
