@@ -19,7 +19,8 @@ pub(crate) struct Client {
     /// The upper half of all numbers that it gives.
     name: u64,
     count: u64,
-    life: u64,
+    /// The number of its present session, over all its lives.
+    session: u64,
     peer: Option<PeerId>,
     calls: BTreeMap<CallId, OpenCall>,
     sends: BTreeMap<SendId, u64>,
@@ -29,7 +30,6 @@ pub(crate) struct Client {
     next_at: Option<Instant>,
     left: u64,
     gap: u64,
-    session: u64,
     connected_count: u64,
     flush_count: u64,
     flushed_count: u64,
@@ -58,7 +58,7 @@ impl Client {
             server,
             name: (index + 1) << 32,
             count: 0,
-            life: 0,
+            session: 0,
             peer: None,
             calls: BTreeMap::new(),
             sends: BTreeMap::new(),
@@ -67,7 +67,6 @@ impl Client {
             next_at: None,
             left: count,
             gap: (span.as_nanos() as u64 / count.max(1)).max(1),
-            session: 0,
             connected_count: 0,
             flush_count: 0,
             flushed_count: 0,
@@ -237,13 +236,23 @@ impl Client {
             Delivery::Ordered { channel } => {
                 let position = self.positions.entry(channel).or_default();
                 *position += 1;
-                Some(((self.name << 8) + self.life, channel, *position))
+                Some((self.name | self.session, channel, *position))
             }
             _ => None,
         };
         let is_reliable = matches!(delivery, Delivery::Reliable | Delivery::Ordered { .. });
         self.sends.insert(send, id);
         self.book.borrow_mut().on_message(id, len, is_reliable, ordered);
+    }
+
+    /// Begins another session, in which what the former one did not send goes on.
+    fn renew(&mut self) {
+        self.session += 1;
+        let mut book = self.book.borrow_mut();
+        book.lost_session_count += 1;
+        for id in self.sends.values() {
+            book.on_moved(*id, self.name | self.session);
+        }
     }
 
     fn refused(&mut self, error: SendError) {
@@ -316,11 +325,11 @@ impl Client {
 
 impl Application for Client {
     fn on_start(&mut self, now: Instant, _endpoint: &mut Endpoint<'static>) {
-        if self.life > 0 {
+        if self.session > 0 {
             let name = self.name;
             self.book.borrow_mut().on_client_crash(|id| id & !0xffff_ffff == name);
         }
-        self.life += 1;
+        self.session += 1;
         (self.calls, self.sends, self.writers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         (self.positions, self.peer) = (BTreeMap::new(), None);
         self.next_at = (self.left > 0).then(|| after(now, self.dice.below(2 * self.gap) + 1));
@@ -334,12 +343,11 @@ impl Application for Client {
             }
             Event::SessionLost { .. } => {
                 sometimes!("a session was lost");
-                self.session += 1;
-                self.book.borrow_mut().lost_session_count += 1;
+                self.renew();
             }
             Event::Closed { peer } => {
                 sometimes!("a conversation was closed");
-                self.book.borrow_mut().lost_session_count += 1;
+                self.renew();
                 if self.peer == Some(peer) {
                     self.peer = None;
                 }

@@ -34,7 +34,7 @@ struct CallRecord {
 
 #[derive(Debug)]
 struct MessageRecord {
-    /// The sender's life and session, the channel, and the position on it.
+    /// The sender's session, the channel, and the position on it.
     ordered: Option<(u64, u64, u64)>,
     is_reliable: bool,
     len: usize,
@@ -87,6 +87,14 @@ impl Ledger {
             fate: Fate::Awaited,
         };
         self.messages.insert(id, record);
+    }
+
+    /// Notes that a message which was not sent yet goes on in another session of its sender.
+    pub(crate) fn on_moved(&mut self, id: u64, sender: u64) {
+        let message = self.messages.get_mut(&id).expect("the message was entered");
+        if let Some(ordered) = &mut message.ordered {
+            ordered.0 = sender;
+        }
     }
 
     /// Notes that the sender gave a message up.
