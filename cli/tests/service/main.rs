@@ -1,6 +1,8 @@
 //! `serve`, and what calls it, as a script sees them.
 #![cfg(unix)]
 
+extern crate alloc;
+
 mod calls;
 mod files;
 mod process;
