@@ -56,6 +56,14 @@ impl Aliases {
         })
     }
 
+    /// Returns the alias of ours that stands for a procedure, if the peer is known to know it.
+    #[must_use]
+    pub fn known(&self, procedure: &Description) -> Option<Alias> {
+        let is_it =
+            |(index, description): &(u16, &Description)| self.known & (1 << index) != 0 && *description == procedure;
+        (0..).zip(&self.descriptions).find(is_it).and_then(|(index, _)| Alias::new(index + 1))
+    }
+
     /// Notes that the peer has received the definition of an alias.
     pub fn on_acknowledged(&mut self, alias: Alias) {
         self.known |= self.defined & 1_u8.checked_shl(u32::from(alias.get() - 1)).unwrap_or(0);
@@ -87,7 +95,10 @@ mod tests {
         let mut aliases = Aliases::NONE;
         let (alias, state) = aliases.name(&procedure(1), 2).unwrap();
         assert_eq!((alias.get(), state), (1, AliasState::Offered));
+        assert_eq!(aliases.known(&procedure(1)), None);
         aliases.on_acknowledged(alias);
+        assert_eq!(aliases.known(&procedure(1)), Some(alias));
+        assert_eq!(aliases.known(&procedure(2)), None);
         assert_eq!(aliases.name(&procedure(1), 2).unwrap().1, AliasState::Known);
         assert_eq!(aliases.name(&procedure(2), 2).unwrap().0.get(), 2);
         assert_eq!(aliases.name(&procedure(3), 2), None);

@@ -83,6 +83,12 @@ impl Incoming {
         }
     }
 
+    /// Makes a flow that has arrived at once, and lies in `body`.
+    #[must_use]
+    pub const fn entire(exchange: u32, len: u64, body: Option<Block>, now: Instant) -> Self {
+        Self { prefix: len, highest: len, charged: len, ..Self::new(exchange, Kind::Whole, Some(len), body, now) }
+    }
+
     /// Says whether all of it has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {

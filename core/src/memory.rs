@@ -280,13 +280,11 @@ impl Memory<'_> {
     /// Removes a frame from everything that it is part of.
     pub fn drop_frame(&mut self, lost: &mut List<crate::sent::InLost>, index: u32) -> Result<(), Broken> {
         let frame = self.frames.at(index).sound()?;
-        let (content, datagram, is_lost) = (frame.content, frame.datagram, frame.in_lost.is_linked());
-        if is_lost {
+        let (content, datagram, is_sent) = (frame.content, frame.datagram, frame.in_datagram.is_linked());
+        if frame.in_lost.is_linked() {
             lost.remove(&mut self.frames, index);
         }
-        if let Some(datagram) = self.datagrams.at_mut(datagram)
-            && self.frames.at(index).is_some_and(|frame| frame.in_datagram.is_linked())
-        {
+        if is_sent && let Some(datagram) = self.datagrams.at_mut(datagram) {
             datagram.frames.remove::<SentFrame>(&mut self.frames, index);
         }
         if let Content::Run { flow, .. } = content {

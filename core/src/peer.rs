@@ -354,6 +354,12 @@ impl Peer {
         swap(&mut self.awaiting_since, &mut other.awaiting_since);
     }
 
+    /// Says whether it takes turns in sending, rather than waiting for room or for something to send.
+    #[must_use]
+    pub const fn has_turn(&self) -> bool {
+        self.ready.is_linked() && !self.is_crowded
+    }
+
     /// Returns the queue that a flow is in, or belongs into.
     pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
         let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };

@@ -397,22 +397,23 @@ impl<'s> Endpoint<'s> {
     }
 
     /// Brings the lists and timers of the endpoint up to date with one peer.
+    #[inline]
     fn settle(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index) else { return };
-        let has_news = peer.news != 0;
-        let is_eventful = peer.eventful.is_linked();
-        let (is_hungry, is_starved) = (peer.is_starved, peer.starved.is_linked());
-        if has_news && !is_eventful {
+        let (has_turn, path) = (peer.has_turn(), peer.path);
+        let has_news = peer.news != 0 && !peer.eventful.is_linked();
+        let is_hungry = peer.is_starved && !peer.starved.is_linked();
+        if has_news {
             self.eventful.push_back(&mut self.peers, index);
         }
-        if is_hungry && !is_starved {
+        if is_hungry {
             self.starved.push_back(&mut self.peers, index);
         }
-        self.give_turn(index);
-        self.move_deadline(index);
-        if let Some(path) = self.peers.at(index).map(|peer| peer.path) {
-            self.wake_path(path);
+        if !has_turn {
+            self.give_turn(index);
         }
+        self.move_deadline(index);
+        self.wake_path(path);
     }
 
     /// Notes that a peer's deadline may have moved.

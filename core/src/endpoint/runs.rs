@@ -4,13 +4,13 @@ use super::scope::Scope;
 use super::sending::UNRELIABLE_OVERHEAD;
 use super::transmit::Added;
 use crate::aliases::AliasState;
+use crate::exchange::Exchange;
 use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
-use crate::outgoing::Kind;
+use crate::outgoing::{Kind, Outgoing};
 use crate::peer;
 use crate::sent::{Content, InFlow, Last, SentFrame};
 use crate::storage::List;
-use crate::time::nanos;
 use crate::wire::{
     self, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq, Status,
     Writer,
@@ -30,11 +30,17 @@ impl Scope<'_, '_> {
         }
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let offset = outgoing.sent;
-        let (len, last) = outgoing.fresh_run(self.fresh_len_max(flow)?);
         let is_begun = offset > 0 || outgoing.is_end_sent;
-        if !is_begun && !self.may_begin(flow)? {
-            return Ok(Added::Blocked);
+        if !is_begun {
+            if !self.may_begin(outgoing)? {
+                return Ok(Added::Blocked);
+            }
+            if self.write_entire(record, flow, writer)? {
+                return Ok(Added::Yes);
+            }
         }
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let (len, last) = outgoing.fresh_run(self.fresh_len_max(flow)?);
         if len == 0 && last == Last::No {
             return Ok(Added::Blocked);
         }
@@ -73,6 +79,43 @@ impl Scope<'_, '_> {
         }
         self.queue(flow)?;
         Ok(Added::Yes)
+    }
+
+    /// Writes a flow as one frame that says nothing but its octets, as the frames of nearly all small calls are; says whether it is
+    /// such a flow, and fits.
+    fn write_entire(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let (index, len) = (outgoing.exchange, outgoing.len);
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let Some(seq) = exchange.seq.map(Seq).filter(|_| outgoing.kind == Kind::Whole && outgoing.metadata.is_none())
+        else {
+            return Ok(false);
+        };
+        let octets = outgoing.run(&self.memory.arena, 0, len as u32);
+        let written = if outgoing.role == Role::Message {
+            Data::write_entire(Flow::Message { seq }, octets, writer)
+        } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
+            Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)
+        } else if outgoing.role == Role::Request && self.time_left(exchange)?.is_none() {
+            let Some(alias) = self.known_alias(&exchange.procedure.sound()?) else { return Ok(false) };
+            let opening = Opening { procedure: Procedure::Alias(alias), metadata: None };
+            Data::write_entire(Flow::Request { seq, opening: Some(opening) }, octets, writer)
+        } else {
+            return Ok(false);
+        };
+        if written.is_err() {
+            return Ok(false);
+        }
+        let content = Content::Run { flow, offset: 0, len: len as u32, last: Last::Yes, alias: 0 };
+        let frame = self.add_frame(record, content)?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        outgoing.frames.push_back(&mut self.memory.frames, frame);
+        (outgoing.sent, outgoing.is_end_sent) = (len, true);
+        self.peer.session.charged_by_us += len - outgoing.charged;
+        outgoing.charged = len;
+        Ok(true)
     }
 
     /// Writes a frame that was lost again, or as much of it as fits.
@@ -152,23 +195,26 @@ impl Scope<'_, '_> {
     }
 
     /// Says whether a flow of which nothing was sent may begin: the peer's window of exchanges and its credit must have room.
-    fn may_begin(&self, flow: u32) -> Result<bool, Broken> {
-        let outgoing = self.memory.outgoing.at(flow).sound()?;
+    fn may_begin(&self, outgoing: &Outgoing) -> Result<bool, Broken> {
         if !outgoing.exchange_is_numbered() {
             return Ok(true);
         }
-        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
         let session = &self.peer.session;
-        let is_ours = exchange.is_outgoing(Lane::Forward);
-        let window = u64::from(self.peer.parameters.exchange_window);
-        let is_in_window = !is_ours || exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
-        let is_held_back = is_ours && self.peer.busy_until.is_some_and(|until| self.now < until);
         let charge = match outgoing.kind {
             Kind::Whole => outgoing.len,
             Kind::Stream => 0,
         };
-        let is_covered = session.charged_by_us.saturating_add(charge) <= session.granted_to_us;
-        Ok(is_in_window && is_covered && !is_held_back)
+        if session.charged_by_us.saturating_add(charge) > session.granted_to_us {
+            return Ok(false);
+        }
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        if !exchange.is_outgoing(Lane::Forward) {
+            return Ok(true);
+        }
+        let window = u64::from(self.peer.parameters.exchange_window);
+        let is_in_window = exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
+        let is_held_back = self.peer.busy_until.is_some_and(|until| self.now < until);
+        Ok(is_in_window && !is_held_back)
     }
 
     /// Writes a data frame with at most a run's octets; returns how many, whether the flow ends with them, and the alias that the
@@ -297,6 +343,12 @@ impl Scope<'_, '_> {
         Ok((head, alias))
     }
 
+    /// Returns the alias of a procedure that the peer knows by it.
+    fn known_alias(&self, description: &wire::Description) -> Option<wire::Alias> {
+        let is_named_yet = !matches!(self.peer.stage, peer::Stage::Opening(_));
+        self.peer.conversation.aliases_out.known(description).filter(|_| is_named_yet)
+    }
+
     fn name_procedure(&mut self, description: &wire::Description) -> Procedure {
         let count_max = self.peer.parameters.alias_count_max;
         // In a hello nothing can be acknowledged one by one, so nothing is defined there.
@@ -314,17 +366,18 @@ impl Scope<'_, '_> {
     /// description says.
     fn is_plain(&self, flow: u32) -> Result<bool, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        Ok(outgoing.metadata.is_none()
-            && (outgoing.role != Role::Request || self.time_left(outgoing.exchange)?.is_none()))
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
+        Ok(outgoing.metadata.is_none() && (outgoing.role != Role::Request || self.time_left(exchange)?.is_none()))
     }
 
     /// Returns how many microseconds are left of the deadline of a call, unless it is as many as the procedure's description says,
     /// in the milliseconds that it counts.
-    fn time_left(&self, index: u32) -> Result<Option<u64>, Broken> {
-        let exchange = self.memory.exchanges.at(index).sound()?;
-        let timeout = exchange.procedure.sound()?.timeout_millis;
-        let left = exchange.deadline.map_or(0, |at| nanos(at.saturating_since(self.now)).div_ceil(1000).max(1));
-        Ok((left.div_ceil(1000) != u64::from(timeout)).then_some(left))
+    fn time_left(&self, exchange: &Exchange) -> Result<Option<u64>, Broken> {
+        let told = u64::from(exchange.procedure.sound()?.timeout_millis) * NANOS_PER_MILLI;
+        let Some(deadline) = exchange.deadline else { return Ok((told > 0).then_some(0)) };
+        let left = deadline.as_nanos().saturating_sub(self.now.as_nanos()).max(1);
+        let is_told = left <= told && told - left < NANOS_PER_MILLI;
+        Ok((!is_told).then(|| left.div_ceil(1000)))
     }
 
     /// Puts together the metadata of a request or reply: what is left of the deadline, and what the application gave.
@@ -333,7 +386,7 @@ impl Scope<'_, '_> {
         let given = outgoing.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let mut metadata = MetadataWriter::new(scratch);
         if outgoing.role == Role::Request
-            && let Some(left) = self.time_left(outgoing.exchange)?
+            && let Some(left) = self.time_left(self.memory.exchanges.at(outgoing.exchange).sound()?)?
         {
             metadata.put_varint(wire::metadata::key::DEADLINE, left).map_err(|_| Broken)?;
         }
@@ -352,6 +405,7 @@ pub(super) struct Run {
     pub(super) last: Last,
 }
 
+const NANOS_PER_MILLI: u64 = 1_000_000;
 /// A piece of a flow shorter than this goes into the next datagram, unless the flow ends with it.
 pub(super) const FRAGMENT_LEN_MIN: usize = 64;
 /// The longest head of a data frame without metadata: type, seq, offset, total, a procedure in full, length.

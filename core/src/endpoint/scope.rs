@@ -133,13 +133,15 @@ impl Scope<'_, '_> {
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
         self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
-        self.memory.drop_runs(&mut self.peer.lost, flow)?;
-        self.memory.drop_body(flow)?;
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let is_ordered = outgoing.role == Role::Ordered;
+        let (has_runs, is_ordered) = (!outgoing.frames.is_empty(), outgoing.role == Role::Ordered);
         if outgoing.queued.is_linked() {
             self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
         }
+        if has_runs {
+            self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        }
+        self.memory.drop_body(flow)?;
         self.memory.outgoing.vacate(flow).sound()?;
         if is_ordered { self.pass_turn(index) } else { Ok(()) }
     }
@@ -292,7 +294,7 @@ impl Scope<'_, '_> {
 
     /// Removes an exchange without flows from all lists and tables.
     pub(super) fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
-        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let exchange = self.memory.exchanges.at(index).sound()?;
         let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
         let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
         if exchange.held.is_linked()
@@ -305,11 +307,13 @@ impl Scope<'_, '_> {
             self.peer.noticed.remove(&mut self.memory.exchanges, index);
         }
         if is_listed {
-            match begun_by {
-                Party::Us if is_numbered => self.peer.session.ours.remove(&mut self.memory.exchanges, index),
-                Party::Us => self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index),
-                Party::Them => self.peer.session.theirs.remove(&mut self.memory.exchanges, index),
-            }
+            let session = &mut self.peer.session;
+            let list = match begun_by {
+                Party::Us if is_numbered => &mut session.ours,
+                Party::Us => &mut session.unnumbered,
+                Party::Them => &mut session.theirs,
+            };
+            list.remove(&mut self.memory.exchanges, index);
         }
         self.memory.remove_exchange(index)?;
         self.check_flushed();

@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::Endpoint;
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Sound};
-use crate::peer::{self, Stage};
+use crate::path::Path;
+use crate::peer::{self, Peer, Stage};
 use crate::time::Instant;
 
 /// A datagram to send, written to the start of the buffer that was handed in.
@@ -116,10 +117,17 @@ impl Endpoint<'_> {
     }
 
     /// Lets the peers go on that wait for the window of a path, when there is room: it is one of them that has made it.
+    #[inline]
     pub(super) fn wake_path(&mut self, path: u32) {
-        let Some(entry) = self.paths.at_mut(path).filter(|entry| entry.is_full && entry.has_room()) else { return };
-        entry.is_full = false;
-        let mut place = entry.peers.front();
+        let has_made_room = |entry: &&mut Path| entry.is_full && entry.has_room();
+        if let Some(entry) = self.paths.at_mut(path).filter(has_made_room) {
+            entry.is_full = false;
+            self.wake_peers(path);
+        }
+    }
+
+    fn wake_peers(&mut self, path: u32) {
+        let mut place = self.paths.at(path).and_then(|entry| entry.peers.front());
         while let Some(index) = place {
             place = self.paths.at(path).and_then(|entry| entry.peers.next(&self.peers, index));
             self.give_turn(index);
@@ -129,7 +137,7 @@ impl Endpoint<'_> {
     /// Gives a peer a turn if it has none and wants one: what needs no room, as an acknowledgement, goes out although the rest waits
     /// for some.
     pub(super) fn give_turn(&mut self, index: u32) {
-        let has_turn = self.peers.at(index).is_some_and(|peer| peer.ready.is_linked() && !peer.is_crowded);
+        let has_turn = self.peers.at(index).is_some_and(Peer::has_turn);
         if !has_turn && self.wants_to_send(index) {
             self.leave_turns(index);
             self.ready.push_back(&mut self.peers, index);

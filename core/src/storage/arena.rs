@@ -91,6 +91,8 @@ struct Waiting<'s> {
     starts: Store<'s, u32>,
     /// How many blocks are on each stack.
     counts: [usize; WAITING_SIZE_MAX],
+    /// How many blocks of one size may wait.
+    height: usize,
 }
 
 impl Block {
@@ -133,7 +135,11 @@ impl<'s> Arena<'s> {
             used_unit_count: 0,
             region,
             vacancies: tree,
-            waiting: Waiting { starts: waiting, counts: [0; WAITING_SIZE_MAX] },
+            waiting: Waiting {
+                height: waiting.len() / WAITING_SIZE_MAX,
+                starts: waiting,
+                counts: [0; WAITING_SIZE_MAX],
+            },
         };
         let first_unit = 1 << arena.height;
         arena.vacancies[first_unit..first_unit + unit_count].fill(1);
@@ -351,34 +357,27 @@ impl Use {
 impl Waiting<'_> {
     /// Adds a block of `count` units, unless its stack is full or there is none for its size.
     fn push(&mut self, count: u32, start: u32) -> bool {
-        let Some(stack) = self.stack(count).filter(|stack| stack.len() < self.height()) else { return false };
-        self.starts[stack.end] = start;
-        self.counts[count as usize - 1] += 1;
+        let size_index = count as usize - 1;
+        let Some(waiting_count) = self.counts.get_mut(size_index).filter(|count| **count < self.height) else {
+            return false;
+        };
+        self.starts[size_index * self.height + *waiting_count] = start;
+        *waiting_count += 1;
         true
     }
 
     /// Takes the block of `count` units that was freed last: its octets are the likeliest to be in the cache.
     fn pop(&mut self, count: u32) -> Option<u32> {
-        let stack = self.stack(count).filter(|stack| !stack.is_empty())?;
-        self.counts[count as usize - 1] -= 1;
-        Some(self.starts[stack.end - 1])
+        let size_index = count as usize - 1;
+        let waiting_count = self.counts.get_mut(size_index)?;
+        *waiting_count = waiting_count.checked_sub(1)?;
+        self.starts.get(size_index * self.height + *waiting_count).copied()
     }
 
     fn contains(&self, count: u32, start: u32) -> bool {
-        self.stack(count).is_some_and(|stack| self.starts[stack].contains(&start))
-    }
-
-    /// Returns where the waiting blocks of `count` units are in `starts`; `None` if blocks of this size never wait.
-    fn stack(&self, count: u32) -> Option<Range<usize>> {
         let size_index = count as usize - 1;
-        let waiting_count = *self.counts.get(size_index)?;
-        let start = size_index * self.height();
-        Some(start..start + waiting_count)
-    }
-
-    /// Returns how many blocks of one size may wait.
-    fn height(&self) -> usize {
-        self.starts.len() / WAITING_SIZE_MAX
+        let stack = self.starts.iter().skip(size_index * self.height);
+        self.counts.get(size_index).is_some_and(|count| stack.take(*count).any(|waiting| *waiting == start))
     }
 }
 

@@ -263,7 +263,7 @@ impl<'a> Data<'a> {
     ///
     /// # Errors
     /// [`NoRoom`] if it does not fit, or if the octets would not fit after it.
-    #[inline]
+    #[inline(always)]
     pub fn encode_head(&self, data_len: usize, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
         writer.whole(|writer| {
             writer.u8(self.kind())?;
@@ -387,7 +387,19 @@ impl<'a> Data<'a> {
         Ok(Frame::Data(Self { flow, form, extent, data }))
     }
 
-    #[inline]
+    /// Writes the frame of a whole flow without metadata.
+    ///
+    /// Always inlined: whoever says what kind of flow it is gets code that leaves out all that such a frame does not have.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if it does not fit; nothing is written then.
+    #[inline(always)]
+    pub fn write_entire(flow: Flow<'_>, data: &[u8], writer: &mut Writer<'_>) -> Result<(), NoRoom> {
+        let frame = Data { flow, form: Form::Entire, extent: Extent::Counted, data };
+        writer.frame(|writer| frame.encode(writer))
+    }
+
+    #[inline(always)]
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
         self.encode_head(self.data.len(), writer)?;
         writer.octets(self.data)
@@ -406,7 +418,7 @@ impl<'a> Data<'a> {
     }
 
     /// Writes what only the first octets of a flow come with.
-    #[inline]
+    #[inline(always)]
     fn encode_first(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
         if let Flow::Request { opening, .. } = &self.flow {
             debug_assert!(opening.is_some(), "a request begins with what is called");
