@@ -54,6 +54,7 @@ pub struct Exchange {
     pub(crate) by_seq: Links,
     pub(crate) noticed: Links,
     pub(crate) eventful: Links,
+    pub(crate) timed: Links,
     pub(crate) held: Links,
 }
 
@@ -176,6 +177,7 @@ impl Exchange {
             by_seq: Links::UNLINKED,
             noticed: Links::UNLINKED,
             eventful: Links::UNLINKED,
+            timed: Links::UNLINKED,
             held: Links::UNLINKED,
         }
     }

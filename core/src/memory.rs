@@ -12,6 +12,7 @@ use crate::storage::{
     Arena, Block, DeadlineSlot, Deadlines, Index, Key, Linked, Links, List, NumberHash, Places, RangeNode, RangePool,
     Slot, Slots, Store,
 };
+use crate::time::Instant;
 
 /// The memory of an endpoint's pools, before the endpoint takes it; see [`Storage`].
 pub struct Memory<'s> {
@@ -41,13 +42,20 @@ pub struct Memory<'s> {
     pub ranges: RangePool<'s>,
     /// Exchanges by peer, beginner and seq.
     pub by_seq: Index<'s>,
-    /// When callers give up, by index of the exchange.
+    /// When callers give up whose deadlines do not come in order, by index of the exchange.
     pub call_deadlines: Deadlines<'s>,
+    /// Calls that are given up one after the other: calls of one timeout end in the order in which they began, and mostly all have
+    /// the same one.
+    pub timed: List<Timed>,
     /// Exchanges of which the application is to be told, first come first told.
     pub eventful: List<Eventful>,
     /// Hashes what `by_seq` finds exchanges by.
     pub seq_hash: NumberHash,
 }
+
+/// Marks the list of calls by deadline.
+#[derive(Debug)]
+pub enum Timed {}
 
 /// Marks the list of exchanges of which the application is to be told.
 #[derive(Debug)]
@@ -222,8 +230,54 @@ impl Memory<'_> {
         if let Some(seq) = seq {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
-        self.call_deadlines.clear(index);
+        self.clear_deadline(index);
         self.exchanges.vacate(index).sound()
+    }
+
+    /// Sets when a call of ours is given up: at the deadline of its exchange.
+    pub fn set_deadline(&mut self, index: u32) -> Result<(), Broken> {
+        self.clear_deadline(index);
+        let Some(at) = self.exchanges.at(index).sound()?.deadline else { return Ok(()) };
+        let last = self.timed.back().and_then(|last| self.exchanges.at(last)?.deadline);
+        if last.is_none_or(|last| last <= at) {
+            self.timed.push_back(&mut self.exchanges, index);
+        } else {
+            self.call_deadlines.set(index, at);
+        }
+        Ok(())
+    }
+
+    /// Keeps the instant that was set last for a call whose deadline is about to be put off.
+    pub fn keep_deadline(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchanges.at(index).sound()?;
+        if let Some(at) = exchange.deadline.filter(|_| exchange.timed.is_linked()) {
+            self.timed.remove(&mut self.exchanges, index);
+            self.call_deadlines.set(index, at);
+        }
+        Ok(())
+    }
+
+    /// Lets a call of ours have no deadline.
+    pub fn clear_deadline(&mut self, index: u32) {
+        if self.exchanges.at(index).is_some_and(|exchange| exchange.timed.is_linked()) {
+            self.timed.remove(&mut self.exchanges, index);
+        } else {
+            self.call_deadlines.clear(index);
+        }
+    }
+
+    /// Takes a call of ours whose deadline is not after `now`; it has none then.
+    pub fn pop_due(&mut self, now: Instant) -> Option<u32> {
+        let (_, index) = self.first_deadline().filter(|(at, _)| *at <= now)?;
+        self.clear_deadline(index);
+        Some(index)
+    }
+
+    /// Returns the call of ours that is given up first, and when.
+    #[must_use]
+    pub fn first_deadline(&self) -> Option<(Instant, u32)> {
+        let timed = self.timed.front().and_then(|index| Some((self.exchanges.at(index)?.deadline?, index)));
+        [timed, self.call_deadlines.first()].into_iter().flatten().min()
     }
 
     /// Cuts an exchange off from its peer, whose session is gone: only the application still holds something of it.
@@ -234,7 +288,7 @@ impl Memory<'_> {
         if let Some(seq) = exchange.seq.take() {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
-        self.call_deadlines.clear(index);
+        self.clear_deadline(index);
         self.remove_orphan(index)
     }
 
@@ -327,6 +381,15 @@ impl Memory<'_> {
     fn hash(&self, peer: u32, begun_by: Party, seq: u64) -> u64 {
         // A seq has 62 bits.
         self.seq_hash.hash(u128::from(peer) << 63 | u128::from(begun_by as u8) << 62 | u128::from(seq))
+    }
+}
+
+impl Linked<Timed> for Exchange {
+    fn links(&self) -> Links {
+        self.timed
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.timed
     }
 }
 

@@ -41,6 +41,33 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
 }
 
 #[test]
+fn calls_are_given_up_at_their_deadlines_in_whatever_order_these_come() {
+    let (mut pair, peer) = Pair::open();
+    let start = pair.now;
+    pair.cut();
+    let timeouts = [3, 4, 1, 5, 2, 5, 1, 6].map(Duration::from_secs);
+    let calls =
+        timeouts.map(|timeout| pair.call(peer, Request { timeout: Some(timeout), ..Request::new(1, 1, 7, b"hello") }));
+    // One that has its outcome before its time stands in nobody's way.
+    pair.client.endpoint.cancel(pair.now, calls[2]).unwrap();
+    let mut ended = Vec::new();
+    while ended.len() < calls.len() {
+        pair.step();
+        while let Some(call) =
+            pair.client.take(|event| if let Event::CallEnded { call, .. } = event { Some(*call) } else { None })
+        {
+            ended.push((call, pair.now.saturating_since(start)));
+        }
+    }
+    let mut expected: Vec<_> = calls.into_iter().zip(timeouts).collect();
+    expected.remove(2);
+    ended.retain(|(call, _)| *call != calls[2]);
+    expected.sort_by_key(|(call, at)| (*at, *call));
+    ended.sort_by_key(|(call, at)| (*at, *call));
+    assert_eq!(ended, expected);
+}
+
+#[test]
 fn a_conversation_can_be_opened_before_there_is_anything_to_send() {
     let mut pair = Pair::new();
     let peer = pair.dial();

@@ -28,7 +28,7 @@ impl Scope<'_, '_> {
     /// resolved until the application lets go of it.
     pub(super) fn end_call(&mut self, index: u32, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
-        self.memory.call_deadlines.clear(index);
+        self.memory.clear_deadline(index);
         let exchange = self.exchange(index)?;
         if exchange.stage == Stage::Open {
             self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
@@ -322,10 +322,9 @@ impl Scope<'_, '_> {
     pub(super) fn on_call_deadline(&mut self, index: u32) -> Result<(), Broken> {
         let now = self.now;
         match self.exchange(index)?.deadline.filter(|at| *at > now) {
-            Some(at) => self.memory.call_deadlines.set(index, at),
-            None => self.give_up_call(index, Unknown::Deadline)?,
+            Some(_) => self.memory.set_deadline(index),
+            None => self.give_up_call(index, Unknown::Deadline),
         }
-        Ok(())
     }
 
     /// Takes note that a stream of an exchange made progress: the timeout of a call counts from here, on either side (semantics S35).
@@ -334,6 +333,8 @@ impl Scope<'_, '_> {
         let exchange = self.exchange(index)?;
         if matches!(exchange.stage, Stage::Open | Stage::Queued | Stage::Running) {
             // The timer of a call of ours still stands earlier, and is moved when it fires: that is rarer than progress.
+            self.memory.keep_deadline(index)?;
+            let exchange = self.exchange(index)?;
             exchange.set_timeout(now, exchange.timeout);
         }
         Ok(())
@@ -344,11 +345,7 @@ impl Scope<'_, '_> {
         let now = self.now;
         let exchange = self.exchange(index)?;
         exchange.set_timeout(now, timeout);
-        match exchange.deadline {
-            Some(at) => self.memory.call_deadlines.set(index, at),
-            None => self.memory.call_deadlines.clear(index),
-        }
-        Ok(())
+        self.memory.set_deadline(index)
     }
 }
 

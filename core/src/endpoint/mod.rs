@@ -230,6 +230,7 @@ impl<'s> Endpoint<'s> {
             ranges: RangePool::new(storage.ranges),
             by_seq: Index::new(storage.exchange_buckets, storage.exchange_links),
             call_deadlines: Deadlines::new(storage.call_deadlines),
+            timed: List::new(),
             eventful: List::new(),
             seq_hash: NumberHash::new(&hash_key),
         };
@@ -333,7 +334,7 @@ impl<'s> Endpoint<'s> {
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.set_deadline();
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
-        let calls = self.memory.call_deadlines.first().map(|(at, _)| at);
+        let calls = self.memory.first_deadline().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
         let rate = self.rate_deadline().filter(|at| *at > self.now && self.has_turn());
         [peers, calls, rate].into_iter().flatten().min()

@@ -23,9 +23,7 @@ impl Endpoint<'_> {
         let now = self.now;
         self.timed_out_at = now;
         self.sweep();
-        while let Some((at, index)) = self.memory.call_deadlines.first().filter(|(at, _)| *at <= now) {
-            debug_assert!(at <= now);
-            self.memory.call_deadlines.clear(index);
+        while let Some(index) = self.memory.pop_due(now) {
             if let Some(peer) = self.memory.exchanges.at(index).map(|exchange| exchange.peer) {
                 self.with(peer, |scope| scope.on_call_deadline(index));
             }
