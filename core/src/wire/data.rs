@@ -263,37 +263,43 @@ impl<'a> Data<'a> {
     ///
     /// # Errors
     /// [`NoRoom`] if it does not fit, or if the octets would not fit after it.
-    #[inline(always)]
+    #[inline]
     pub fn encode_head(&self, data_len: usize, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.whole(|writer| {
-            writer.u8(self.kind())?;
-            if let Flow::Newest { key, order } = self.flow {
-                writer.varint(key)?;
-                writer.varint(order)?;
+        writer.whole(|writer| self.encode_fields(data_len, writer))
+    }
+
+    /// As [`Self::encode_head`], for who takes back what does not fit.
+    ///
+    /// Always inlined, or the kind of flow would not be known.
+    #[inline(always)]
+    fn encode_fields(&self, data_len: usize, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
+        writer.u8(self.kind())?;
+        if let Flow::Newest { key, order } = self.flow {
+            writer.varint(key)?;
+            writer.varint(order)?;
+        }
+        if let Some(seq) = self.flow.seq() {
+            writer.varint(seq.0)?;
+        }
+        if let Flow::Ordered { channel, position, .. } = self.flow {
+            writer.varint(channel)?;
+            writer.varint(position)?;
+        }
+        match self.form {
+            Form::Entire => {}
+            Form::Fragment { offset, total } => {
+                writer.varint(offset)?;
+                writer.varint(total)?;
             }
-            if let Some(seq) = self.flow.seq() {
-                writer.varint(seq.0)?;
-            }
-            if let Flow::Ordered { channel, position, .. } = self.flow {
-                writer.varint(channel)?;
-                writer.varint(position)?;
-            }
-            match self.form {
-                Form::Entire => {}
-                Form::Fragment { offset, total } => {
-                    writer.varint(offset)?;
-                    writer.varint(total)?;
-                }
-                Form::Stream { offset } | Form::Last { offset } => writer.varint(offset)?,
-            }
-            if self.form.offset() == 0 {
-                self.encode_first(writer)?;
-            }
-            if self.extent == Extent::Counted {
-                writer.varint(data_len as u64)?;
-            }
-            if writer.room() < data_len { Err(NoRoom) } else { Ok(()) }
-        })
+            Form::Stream { offset } | Form::Last { offset } => writer.varint(offset)?,
+        }
+        if self.form.offset() == 0 {
+            self.encode_first(writer)?;
+        }
+        if self.extent == Extent::Counted {
+            writer.varint(data_len as u64)?;
+        }
+        if writer.room() < data_len { Err(NoRoom) } else { Ok(()) }
     }
 
     /// Returns how many octets of data fit into `room` octets with the rest of the frame; `None` if that does not fit.
@@ -401,7 +407,7 @@ impl<'a> Data<'a> {
 
     #[inline(always)]
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        self.encode_head(self.data.len(), writer)?;
+        self.encode_fields(self.data.len(), writer)?;
         writer.octets(self.data)
     }
 
