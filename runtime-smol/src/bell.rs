@@ -26,9 +26,10 @@ impl Bell {
         }
     }
 
-    /// Notes that somebody looks at the socket and the deadlines.
-    pub(crate) fn silence(&self) {
-        self.has_rung.store(false, Ordering::Release);
+    /// Notes that somebody looks at the socket and the deadlines; says whether it has rung since the last time.
+    pub(crate) fn silence(&self) -> bool {
+        // Most turns follow another one: what nobody wrote is cheaper to read than to write.
+        self.has_rung() && self.has_rung.swap(false, Ordering::AcqRel)
     }
 
     /// Says whether it has rung and nobody has looked since.

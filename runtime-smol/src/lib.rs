@@ -39,8 +39,8 @@
 //!
 //! # Allocations
 //!
-//! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers each time its reactor wakes (one a
-//! round trip at each side), and now and then a node of its tree of timers.
+//! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers and a node of its tree of timers each
+//! time its reactor wakes, once a round trip at each side.
 //!
 //! # How it is built
 //!

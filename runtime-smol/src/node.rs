@@ -230,13 +230,18 @@ impl Node {
         let mut state = self.lock();
         if !state.wheel.is_with_other(waiter.key) {
             state.wheel.give(Some(Driver::Waiter(waiter.key)));
+            // Who does not sleep is told of nothing.
+            state.is_readable = true;
             self.turn(&mut state);
         }
     }
 
     /// Looks after everything once; see [`State::turn`].
     pub(crate) fn turn(&self, state: &mut State) -> Turn {
-        self.bell.silence();
+        if self.bell.silence() {
+            // The reactor tells of each readiness once: what it told is taken here, or it would be told at the next sleep.
+            let _ = self.poll_readable(state);
+        }
         let now = self.read_clock(state);
         state.turn(self.socket(), now)
     }
@@ -265,18 +270,23 @@ impl Node {
             state.is_send_blocked = false;
             return Poll::Ready(());
         }
+        let readable = self.poll_readable(state);
+        if readable.is_pending() {
+            state.wheel.sleep(sleep);
+        }
+        readable
+    }
+
+    /// Has the bell ring when there is something to receive; ready if there may be already.
+    fn poll_readable(&self, state: &mut State) -> Poll<()> {
+        let ringing = &mut Context::from_waker(&self.ringer);
         let passed_on = self.interrupt.as_ref().map_or(Poll::Pending, |interrupt| interrupt.poll_readable(ringing));
         match (passed_on, self.socket.poll_readable(ringing)) {
-            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => {
-                state.fail(&error);
-                Poll::Ready(())
-            }
-            (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(()),
-            (Poll::Pending, Poll::Pending) => {
-                state.wheel.sleep(sleep);
-                Poll::Pending
-            }
+            (Poll::Pending, Poll::Pending) => return Poll::Pending,
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => state.fail(&error),
+            (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => state.is_readable = true,
         }
+        Poll::Ready(())
     }
 
     /// Closes all conversations: the handle that everything began with is gone.

@@ -47,6 +47,9 @@ pub(crate) struct State {
     pub(crate) helper: HelperState,
     incoming: RecvBatch,
     outgoing: SendBatch,
+    /// Whether something may wait in the socket. If nothing did when it was received from last, the reactor tells when something
+    /// comes.
+    pub(crate) is_readable: bool,
     pub(crate) is_send_blocked: bool,
     /// The end of the socket, and of everything.
     failure: Option<io::ErrorKind>,
@@ -102,6 +105,7 @@ impl State {
             helper: HelperState::default(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
             outgoing,
+            is_readable: true,
             is_send_blocked: false,
             failure: None,
         })
@@ -110,14 +114,17 @@ impl State {
     /// Sends what is ready, takes in what arrived, acts on deadlines that have passed, and tells whom it concerns.
     pub(crate) fn turn(&mut self, socket: &Socket, now: Instant) -> Turn {
         self.transmit(socket, now);
-        let mut has_progress = self.receive(socket, now);
-        if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        let datagram_count = self.receive(socket, now);
+        let is_due = self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now);
+        if is_due {
             self.endpoint.handle_timeout(now);
-            has_progress = true;
         }
-        if !self.dispatch(now) && !has_progress {
+        let event_count = self.dispatch(now);
+        if datagram_count == 0 && event_count == 0 && !is_due {
             return Turn::Idle;
         }
+        // Where much comes, more is about to: a look costs less than a sleep.
+        self.is_readable |= datagram_count > 1 || event_count > 1;
         self.tell_of_room();
         Turn::Progress
     }
@@ -128,24 +135,25 @@ impl State {
         self.transmit(socket, now);
     }
 
-    /// Hands a few datagrams to the endpoint; what they ask for is sent before the others are looked at, so that both sides stay
-    /// awake. False if there was none.
-    fn receive(&mut self, socket: &Socket, now: Instant) -> bool {
-        let mut has_received = false;
-        for datagram_count in 0..TURN_DATAGRAM_COUNT_MAX {
+    /// Hands a few datagrams to the endpoint, and returns how many; what they ask for is sent before the others are looked at, so
+    /// that both sides stay awake.
+    fn receive(&mut self, socket: &Socket, now: Instant) -> usize {
+        let mut datagram_count = 0;
+        while datagram_count < TURN_DATAGRAM_COUNT_MAX {
             if datagram_count >= TURN_DATAGRAM_COUNT_MIN && self.endpoint.has_event() {
                 break;
             }
             let datagram = match self.incoming.next_datagram() {
                 Some(datagram) => datagram,
-                None if datagram_count > 0 => break,
+                None if datagram_count > 0 || !self.is_readable => break,
                 None => match socket.recv(&mut self.incoming) {
                     Ok(_) => {
-                        has_received = true;
+                        self.is_readable = self.incoming.is_full();
                         let Some(datagram) = self.incoming.next_datagram() else { break };
                         datagram
                     }
                     Err(error) => {
+                        self.is_readable = false;
                         if error.kind() != io::ErrorKind::WouldBlock {
                             self.fail(&error);
                         }
@@ -153,12 +161,12 @@ impl State {
                     }
                 },
             };
-            has_received = true;
             let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
             // The endpoint has counted what it rejects.
             let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+            datagram_count += 1;
         }
-        has_received
+        datagram_count
     }
 
     fn transmit(&mut self, socket: &Socket, now: Instant) {
@@ -185,11 +193,11 @@ impl State {
         }
     }
 
-    /// Tells each event to whom it concerns; false if there was none.
-    pub(crate) fn dispatch(&mut self, now: Instant) -> bool {
-        let mut has_event = false;
+    /// Tells each event to whom it concerns, and returns how many there were.
+    pub(crate) fn dispatch(&mut self, now: Instant) -> usize {
+        let mut event_count = 0;
         while let Some(event) = self.endpoint.poll_event() {
-            has_event = true;
+            event_count += 1;
             match event {
                 Event::CallEnded { call, outcome } => {
                     self.end_call(now, call, outcome);
@@ -232,7 +240,7 @@ impl State {
         if self.drainer.is_some() && self.endpoint.is_drained() {
             self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
         }
-        has_event
+        event_count
     }
 
     /// Has news of an exchange told to a future.
