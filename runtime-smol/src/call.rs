@@ -179,7 +179,7 @@ impl fmt::Debug for Pending {
 }
 
 /// Hands a call to the endpoint, and has its end told to `waiter`.
-fn begin(
+pub(crate) fn begin(
     state: &mut State,
     waiter: &mut Waiter,
     now: Instant,
@@ -188,6 +188,7 @@ fn begin(
 ) -> Result<CallId, SendError> {
     let peer = target.find(state, now)?;
     let call = state.endpoint.call(now, peer, request.clone())?;
+    state.unsent_count += 1;
     state.watch(Watched::Call(call), waiter);
     state.found_room(waiter);
     Ok(call)

@@ -208,20 +208,31 @@ impl Node {
     /// Says what is the part of a future that is not ready.
     fn part(&self, state: &State, waiter: &mut Waiter) -> Part {
         let is_awake = state.wheel.is_with_somebody_awake();
+        let has_promised = state.promise.is_some_and(|promise| promise.by == waiter.key);
         // A driver that was woken, and not polled though there was time, may be kept without being polled.
-        let is_late = self.bell.has_rung() || (is_awake && waiter.has_yielded);
+        let is_late = self.bell.has_rung() || (is_awake && has_promised);
         let is_driven = state.wheel.is_with_other(waiter.key) && !is_late;
-        // Other futures may be about to ask for something as well; all of it goes into few datagrams.
-        let has_company = is_driven || state.waiters.woken_count() > 0;
+        let woken_count = state.waiters.woken_count();
+        // What is asked for goes into few datagrams, but the other side begins early: the last ones, that would make a short
+        // datagram, go with those before them.
+        let slice_count = state.endpoint.slice_count();
+        let is_slice = state.unsent_count >= slice_count && woken_count >= slice_count / 2;
+        // Other futures may be about to ask for something as well.
+        let has_company = is_driven || woken_count > 0;
         let has_reason = (has_company && state.endpoint.has_transmit()) || (is_driven && is_awake);
-        if waiter.has_yielded || !has_reason {
-            return if is_driven { Part::Send } else { Part::Drive };
+        let has_yielded = waiter.yielded_in == Some(state.turn_count);
+        if has_reason && !is_slice && !has_yielded {
+            waiter.yielded_in = Some(state.turn_count);
+            return match state.promise {
+                Some(_) if is_driven => Part::Wait,
+                Some(_) if woken_count == 0 => Part::Drive,
+                _ => Part::Yield,
+            };
         }
-        waiter.has_yielded = true;
         match state.promise {
-            None => Part::Yield,
-            Some(_) if state.wheel.is_with(waiter.key) => Part::Drive,
-            Some(_) => Part::Wait,
+            _ if !is_driven => Part::Drive,
+            Some(_) if !has_promised && !is_slice => Part::Wait,
+            _ => Part::Send,
         }
     }
 
@@ -243,6 +254,7 @@ impl Node {
             let _ = self.poll_readable(state);
         }
         let now = self.read_clock(state);
+        state.turn_count += 1;
         state.turn(self.socket(), now)
     }
 

@@ -40,6 +40,10 @@ pub(crate) struct State {
     /// Futures that were refused for want of room.
     room: VecDeque<Key>,
     pub(crate) wheel: Wheel,
+    /// How many times all was looked after.
+    pub(crate) turn_count: u64,
+    /// Calls that were begun since something was sent last.
+    pub(crate) unsent_count: usize,
     /// Who sends for all.
     pub(crate) promise: Option<Promise>,
     /// With which a future that drives sleeps.
@@ -100,6 +104,8 @@ impl State {
             is_serving: false,
             room: VecDeque::new(),
             wheel: Wheel::default(),
+            turn_count: 0,
+            unsent_count: 0,
             promise: None,
             alarm: Alarm::new(),
             helper: HelperState::default(),
@@ -171,6 +177,7 @@ impl State {
 
     fn transmit(&mut self, socket: &Socket, now: Instant) {
         self.promise = None;
+        self.unsent_count = 0;
         if self.is_send_blocked {
             return;
         }

@@ -25,8 +25,8 @@ pub(crate) struct Key(usize);
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) key: Key,
-    /// Whether the other futures of the executor had a turn since this one asked for something.
-    pub(crate) has_yielded: bool,
+    /// The turn of the endpoint in which this one last let the other futures of the executor go before it.
+    pub(crate) yielded_in: Option<u64>,
     /// Whether it was refused for want of room.
     pub(crate) is_refused: bool,
 }
@@ -183,7 +183,7 @@ impl Waiters {
 
 impl Waiter {
     pub(crate) fn new(waiters: &mut Waiters) -> Self {
-        Self { key: waiters.add(), has_yielded: false, is_refused: false }
+        Self { key: waiters.add(), yielded_in: None, is_refused: false }
     }
 }
 

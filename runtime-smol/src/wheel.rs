@@ -55,10 +55,6 @@ impl Wheel {
         self.driver
     }
 
-    pub(crate) fn is_with(&self, key: Key) -> bool {
-        self.driver == Some(Driver::Waiter(key))
-    }
-
     /// Says whether another future drives; from the helper any future takes over.
     pub(crate) fn is_with_other(&self, key: Key) -> bool {
         matches!(self.driver, Some(Driver::Waiter(driver)) if driver != key)

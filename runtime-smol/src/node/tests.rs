@@ -8,6 +8,7 @@ use posthaste_core::Config;
 use posthaste_core::endpoint::Request;
 
 use super::*;
+use crate::call::begin;
 use crate::message::receive;
 use crate::peer::{Peer, Target};
 use crate::server::Server;
@@ -46,11 +47,73 @@ fn what_a_future_has_promised_to_send_is_sent_when_it_is_dropped() {
     });
 }
 
+#[test]
+fn one_future_sends_for_all_that_ask_before_its_turn_comes_again() {
+    let (node, target) = client_of_nobody();
+    let mut state = node.lock();
+    let [driver, mut early, mut later] = [(); 3].map(|()| Waiter::new(&mut state.waiters));
+    state.wheel.give(Some(Driver::Waiter(driver.key)));
+
+    ask(&mut state, &mut early, target);
+    assert_eq!(node.part(&state, &mut early), Part::Yield);
+    state.promise(early.key);
+    ask(&mut state, &mut later, target);
+    assert_eq!(node.part(&state, &mut later), Part::Wait);
+    assert_eq!(node.part(&state, &mut early), Part::Drive, "the driver had its time");
+
+    // The driver had its turn, and has promised the next.
+    node.turn(&mut state);
+    ask(&mut state, &mut later, target);
+    state.promise(driver.key);
+    assert_eq!(node.part(&state, &mut early), Part::Wait);
+}
+
+#[test]
+fn a_slice_of_what_many_ask_is_sent_early_unless_only_few_follow() {
+    for (asking_count, sent_after) in [(64, Some(16)), (24, Some(16)), (23, None), (2, None)] {
+        let (node, target) = client_of_nobody();
+        let mut state = node.lock();
+        let driver = Waiter::new(&mut state.waiters);
+        state.wheel.give(Some(Driver::Waiter(driver.key)));
+        let mut asking: Vec<_> = (0..asking_count).map(|_| Waiter::new(&mut state.waiters)).collect();
+        for waiter in &asking {
+            state.waiters.wait(waiter.key, Waker::noop());
+        }
+        state.waiters.wake_all();
+
+        let sends = asking.iter_mut().position(|waiter| {
+            state.waiters.quiet(waiter.key);
+            ask(&mut state, waiter, target);
+            let part = node.part(&state, waiter);
+            if part == Part::Yield {
+                state.promise(waiter.key);
+            }
+            part == Part::Send
+        });
+
+        assert_eq!(sends.map(|index| index + 1), sent_after, "of {asking_count}");
+    }
+}
+
 /// Returns a server as a client knows it that has no helper: what its futures do not do, nobody does.
 fn client_without_helper() -> Peer {
     let loopback: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
     let node = Node::bind(loopback, Options::from(Config::lan())).expect("a socket is granted");
     Peer::new(node, Target::Address(serve(loopback)))
+}
+
+/// Returns a client, and a server that is not there.
+fn client_of_nobody() -> (Arc<Node>, Target) {
+    let loopback: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
+    let node = Node::bind(loopback, Options::from(Config::lan())).expect("a socket is granted");
+    let server = std::net::UdpSocket::bind(loopback).expect("a socket is granted");
+    let target = Target::Address(server.local_addr().expect("it is bound"));
+    (node, target)
+}
+
+/// Begins a call, which is not sent.
+fn ask(state: &mut State, waiter: &mut Waiter, target: Target) {
+    begin(state, waiter, Instant::ORIGIN, target, &echo(b"hello")).expect("there is room");
 }
 
 /// Answers each call with its arguments until the test is over.
