@@ -351,7 +351,11 @@ impl Node {
             }
             Some(Driver::Helper) => state.rouse_helper(Instant::ORIGIN),
             // Most likely the next future drives in a moment; if not, somebody has to hear what the peers say.
-            None => state.rouse_helper(self.clock.now().saturating_add(GRACE)),
+            None => {
+                let now = state.now;
+                let (early, late) = (now.saturating_add(GRACE_MIN), now.saturating_add(GRACE_MAX));
+                state.rouse_helper(deadline.map_or(late, |deadline| deadline.clamp(early, late)));
+            }
         }
     }
 }
@@ -390,9 +394,12 @@ fn draw_seed() -> io::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// How long nobody may drive before the helper does. Our choice: rare beside the calls of a row, short beside the timeouts of
-/// the protocol.
-const GRACE: Duration = Duration::from_millis(1);
+/// How long nobody may drive before the helper does, whatever there is to do. Our choice: rare beside the calls of a row.
+const GRACE_MIN: Duration = Duration::from_millis(1);
+
+/// How long nobody may drive before the helper does, though nothing is to be done. Our choice: as long as an acknowledgement may
+/// be delayed on a local network, so that what a peer says meanwhile is acknowledged hardly later than it expects.
+const GRACE_MAX: Duration = Duration::from_millis(5);
 
 /// Turns that one poll may take before other tasks get theirs; our choice.
 const TURN_COUNT_MAX: usize = 16;
