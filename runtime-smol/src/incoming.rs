@@ -38,8 +38,8 @@ impl Incoming {
         if state.calls.is_empty() {
             return None;
         }
-        // The handler before may have taken long.
-        let now = node.read_clock(&mut state);
+        // One slice of calls is answered at one moment.
+        let now = state.now;
         while let Some(call) = state.calls.pop_front() {
             // What was cancelled or has expired since is gone.
             let Ok(known) = state.endpoint.incoming_call(call) else { continue };

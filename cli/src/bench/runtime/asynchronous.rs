@@ -214,15 +214,18 @@ struct Service {
     taken_len: Cell<u64>,
     /// The call that waits for so many of them.
     waiting: Cell<Option<(Incoming, u64)>>,
+    octets: RefCell<Vec<u8>>,
 }
 
 impl Service {
     fn handle(&self, call: Incoming) {
         match call.procedure().procedure {
             ECHO => {
-                let arguments = call.to_vec();
+                let mut octets = self.octets.borrow_mut();
+                octets.clear();
+                call.with(|arguments| octets.extend_from_slice(arguments));
                 // Who has given up is told nothing, here and below.
-                let _ = call.reply(&arguments);
+                let _ = call.reply(&octets);
                 return;
             }
             LENGTH => {
