@@ -37,6 +37,8 @@ pub struct Endpoint {
     is_readable: bool,
     /// Whether the last receive left nothing in the socket: what comes after it is an event.
     is_drained: bool,
+    /// Whether much goes to and fro, so that something may have come since.
+    is_busy: bool,
     is_send_blocked: bool,
     registration: Option<Registration>,
 }
@@ -103,6 +105,7 @@ impl Endpoint {
             outgoing,
             is_readable: false,
             is_drained: false,
+            is_busy: false,
             is_send_blocked: false,
             registration: None,
         })
@@ -142,13 +145,26 @@ impl Endpoint {
 
     /// Sends what is ready to be sent. When the send buffer is full, the rest is kept, and `Poll` tells when there is room.
     ///
+    /// Where much goes to and fro, it looks whether something has come meanwhile, which then waits for the next
+    /// [`process`](Self::process): that costs less than a sleep.
+    ///
     /// # Errors
     /// The end of the socket.
     pub fn transmit(&mut self) -> io::Result<()> {
+        self.is_busy |= self.unsent_count > 1;
         self.unsent_count = 0;
+        self.send_ready()?;
+        if core::mem::take(&mut self.is_busy) && !self.is_readable {
+            self.is_readable = self.recv()?;
+        }
+        Ok(())
+    }
+
+    fn send_ready(&mut self) -> io::Result<()> {
         if self.is_send_blocked {
             return Ok(());
         }
+        let mut is_all = false;
         loop {
             match self.socket.send(&mut self.outgoing) {
                 Ok(()) => {}
@@ -158,9 +174,10 @@ impl Endpoint {
                 }
                 Err(error) => return Err(error),
             }
-            if !self.fill() {
+            if is_all {
                 return self.wait_for(Interest::READABLE);
             }
+            is_all = self.fill();
         }
     }
 
@@ -177,11 +194,12 @@ impl Endpoint {
     /// [`process`](Self::process) did not take. Whole milliseconds, rounded up; see the crate's documentation.
     #[must_use]
     pub fn next_timeout(&mut self) -> Option<Duration> {
+        let now = self.moment();
         self.moment = None;
         if self.is_readable {
             return Some(Duration::ZERO);
         }
-        self.core.poll_timeout().map(|deadline| round_up(deadline.saturating_since(self.now())))
+        self.core.poll_timeout().map(|deadline| round_up(deadline.saturating_since(now)))
     }
 
     /// Returns the time on the clock of this endpoint, which began when it was bound.
@@ -237,23 +255,32 @@ impl Endpoint {
                 self.is_readable = false;
                 break;
             }
-            match self.socket.recv(&mut self.incoming) {
-                Ok(_) => self.is_drained = !self.incoming.is_full(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
-                Err(error) => return Err(error),
-            }
+            self.is_readable = self.recv()?;
         }
         Ok(())
     }
 
-    /// Fills the batch, which is empty, with datagrams; false if there are none.
+    /// Receives into the batch, which is empty; false if nothing waits.
+    fn recv(&mut self) -> io::Result<bool> {
+        match self.socket.recv(&mut self.incoming) {
+            Ok(datagram_count) => {
+                self.is_drained = !self.incoming.is_full();
+                self.is_busy |= datagram_count > 1;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fills the batch, which is empty, with datagrams; true if those are all.
     fn fill(&mut self) -> bool {
         let now = self.read_clock();
         while let Some(slot) = self.outgoing.slot() {
-            let Some(transmit) = self.core.poll_transmit(now, slot) else { break };
+            let Some(transmit) = self.core.poll_transmit(now, slot) else { return true };
             self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
         }
-        !self.outgoing.is_empty()
+        false
     }
 
     fn wait_for(&mut self, interests: Interest) -> io::Result<()> {

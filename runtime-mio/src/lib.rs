@@ -53,8 +53,8 @@
 //!
 //! # What a turn costs
 //!
-//! A datagram in and one out are three system calls (receive, look for more, send) beside the `poll` of the loop.
-//! Nothing is allocated after `bind`.
+//! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where much goes to and fro, the
+//! socket is looked at once more before the loop may sleep. Nothing is allocated after `bind`.
 //!
 //! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
 //! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never

@@ -45,6 +45,69 @@ fn a_deadline_below_the_granularity_of_the_selector_does_not_spin() {
 }
 
 #[test]
+fn what_comes_while_much_is_under_way_is_seen_without_an_event() {
+    let mut poll = Poll::new().unwrap();
+    let (mut client, mut server) = (endpoint(&poll, 0), endpoint(&poll, 1));
+    let peer = client.peer(server.local_addr()).unwrap();
+    let request = Request::new(1, 1, 1, &[]);
+    client.call(peer, request.clone()).unwrap();
+    while turn(&mut poll, &mut [(0, &mut client), (1, &mut server)]).ended_count == 0 {}
+    while client.next_timeout() == Some(Duration::ZERO) {
+        turn(&mut poll, &mut [(0, &mut client)]);
+    }
+    client.call(peer, request.clone()).unwrap();
+    client.transmit().unwrap();
+    // What is told of the client is forgotten.
+    while turn(&mut poll, &mut [(1, &mut server)]).answered_count == 0 {}
+    assert!(!has_ended_call(&mut client), "nobody told it");
+
+    for _ in 0..2 {
+        client.call(peer, request.clone()).unwrap();
+    }
+    client.transmit().unwrap();
+
+    assert!(has_ended_call(&mut client));
+}
+
+fn has_ended_call(client: &mut Endpoint) -> bool {
+    client.process().unwrap();
+    core::iter::from_fn(|| client.poll_event()).any(|event| matches!(event, Event::CallEnded { .. }))
+}
+
+/// What became of calls in a turn.
+#[derive(Default)]
+struct Turn {
+    answered_count: usize,
+    ended_count: usize,
+}
+
+/// Takes a turn of the loop, of endpoints with their tokens.
+fn turn(poll: &mut Poll, endpoints: &mut [(usize, &mut Endpoint)]) -> Turn {
+    let mut ready = Events::with_capacity(4);
+    let timeout = endpoints.iter_mut().filter_map(|(_, endpoint)| endpoint.next_timeout()).min();
+    poll.poll(&mut ready, timeout).unwrap();
+    let mut turn = Turn::default();
+    for (token, endpoint) in endpoints {
+        let own = ready.iter().filter(|event| event.token() == Token(*token));
+        own.for_each(|event| endpoint.handle_event(event));
+        endpoint.process().unwrap();
+        while let Some(event) = endpoint.poll_event() {
+            match event {
+                Event::CallReceived { call } => {
+                    endpoint.begin(call).unwrap();
+                    endpoint.reply(call, Answer::Ok, &[], &[]).unwrap();
+                    turn.answered_count += 1;
+                }
+                Event::CallEnded { .. } => turn.ended_count += 1,
+                _ => {}
+            }
+        }
+        endpoint.transmit().unwrap();
+    }
+    turn
+}
+
+#[test]
 fn a_flood_of_rubbish_leaves_the_loop_its_turns() {
     let mut poll = Poll::new().unwrap();
     let mut ready = Events::with_capacity(4);

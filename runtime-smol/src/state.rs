@@ -181,6 +181,7 @@ impl State {
         if self.is_send_blocked {
             return;
         }
+        let mut is_all = false;
         loop {
             match socket.send(&mut self.outgoing) {
                 Ok(()) => {}
@@ -190,14 +191,20 @@ impl State {
                 }
                 Err(error) => return self.fail(&error),
             }
-            while let Some(slot) = self.outgoing.slot() {
-                let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { break };
-                self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
-            }
-            if self.outgoing.is_empty() {
+            if is_all {
                 return;
             }
+            is_all = self.fill(now);
         }
+    }
+
+    /// Fills the batch, which is empty, with datagrams; true if those are all.
+    fn fill(&mut self, now: Instant) -> bool {
+        while let Some(slot) = self.outgoing.slot() {
+            let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { return true };
+            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
+        }
+        false
     }
 
     /// Tells each event to whom it concerns, and returns how many there were.
