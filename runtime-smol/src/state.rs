@@ -119,7 +119,10 @@ impl State {
 
     /// Sends what is ready, takes in what arrived, acts on deadlines that have passed, and tells whom it concerns.
     pub(crate) fn turn(&mut self, socket: &Socket, now: Instant) -> Turn {
+        let sent_before = self.endpoint.counters().datagrams_sent;
         self.transmit(socket, now);
+        // Where much goes, something is about to come: a look costs less than a sleep.
+        self.is_readable |= self.endpoint.counters().datagrams_sent > sent_before + 1;
         let datagram_count = self.receive(socket, now);
         let is_due = self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now);
         if is_due {
@@ -129,7 +132,7 @@ impl State {
         if datagram_count == 0 && event_count == 0 && !is_due {
             return Turn::Idle;
         }
-        // Where much comes, more is about to: a look costs less than a sleep.
+        // Where much comes, too.
         self.is_readable |= datagram_count > 1 || event_count > 1;
         self.tell_of_room();
         Turn::Progress
