@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::thread::{self, JoinHandle};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -52,7 +53,11 @@ impl Turns {
     /// Sends what is ready, sleeps until there is something to do, and takes it in; false if it was woken from outside.
     fn turn(&mut self) -> bool {
         self.endpoint.transmit().expect("the socket works");
-        self.poll.poll(&mut self.ready, self.endpoint.next_timeout()).expect("the selector works");
+        match self.poll.poll(&mut self.ready, self.endpoint.next_timeout()) {
+            // Whoever is stopped and goes on has slept enough (signal(7)).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => result.expect("the selector works"),
+        }
         let mut is_over = false;
         for event in &self.ready {
             match event.token() {
