@@ -1,5 +1,6 @@
 //! The thread that acts where calls are only made, and nobody waits for one.
 
+use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -8,7 +9,7 @@ use std::thread;
 use crate::locked::Locked;
 use crate::node::{Node, Threads};
 use crate::options::Options;
-use crate::state::{Watch, earlier};
+use crate::state::{ABSENCE_TIME, Watch, earlier};
 
 /// Opens a node that only calls.
 pub(crate) fn open(address: SocketAddr, options: &Options) -> io::Result<Threads> {
@@ -21,55 +22,72 @@ impl Node {
     /// Takes in what nobody waits for, and acts at the deadlines at which nobody else does, until the node is closed.
     fn help(&self) {
         let mut state = self.lock();
+        // It changes when somebody drives.
+        let mut known_quiet_at = None;
         while !state.is_closed {
-            let has_received;
-            (state, has_received) = self.look(state);
-            if has_received {
-                continue;
+            let now = self.read_clock(&mut state);
+            if mem::take(&mut state.is_listening) || state.deadline().is_some_and(|at| at <= now) {
+                state = self.look(state);
             }
-            let now = self.clock.now();
+            let now = state.now;
             // Whoever drove lately does so again: woken by each datagram, this thread would cost each of its calls.
             state.is_listening = state.wheel.is_some() && state.quiet_at.is_none_or(|at| at <= now);
             if state.is_listening {
                 state.quiet_at = None;
             }
-            let until = earlier(state.deadline(), state.quiet_at);
+            let mut until = earlier(state.deadline(), state.quiet_at);
+            if state.wheel.is_none() || state.quiet_at != known_quiet_at {
+                until = until.map(|at| at.max(now.saturating_add(ABSENCE_TIME)));
+            }
+            known_quiet_at = state.quiet_at;
             state.helper = Watch::Until(until);
             let is_listening = state.is_listening;
             drop(state);
             let failed = self.sleep_aside(is_listening, until.map(|until| until.saturating_since(now)));
-            state = self.lock();
-            state.is_listening = false;
+            state = self.lock_aside();
             if failed.is_err() {
                 state.close();
             }
         }
     }
 
-    /// Looks once at the socket, unless somebody drives, and at the deadlines; says whether something arrived.
-    fn look<'n>(&'n self, mut state: Locked<'n>) -> (Locked<'n>, bool) {
-        let mut has_received = false;
-        if let Some(mut wheel) = state.wheel.take() {
-            state.driver = Watch::Awake;
-            drop(state);
-            let received = self.socket.recv(&mut wheel);
-            state = self.lock();
-            let now = self.read_clock(&mut state);
-            state.handle_received(now, &mut wheel);
-            has_received = received.as_ref().is_ok_and(|count| *count > 0);
-            if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-                state.close();
+    /// Looks at the socket until nothing waits there, unless somebody drives, and at the deadlines. Reads the clock.
+    fn look<'n>(&'n self, mut state: Locked<'n>) -> Locked<'n> {
+        let mut has_received = true;
+        while has_received {
+            has_received = false;
+            if let Some(mut wheel) = state.wheel.take() {
+                state.driver = Watch::Awake;
+                drop(state);
+                let received = self.socket.recv(&mut wheel);
+                state = self.lock();
+                let now = self.read_clock(&mut state);
+                state.handle_received(now, &mut wheel);
+                has_received = received.as_ref().is_ok_and(|count| *count > 0);
+                if received.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+                    state.close();
+                }
+                state.driver = Watch::Absent;
+                state.wheel = Some(wheel);
             }
-            state.driver = Watch::Absent;
-            state.wheel = Some(wheel);
+            let now = self.read_clock(&mut state);
+            state.handle_due(now);
+            if state.held_until.is_none_or(|until| until <= now) {
+                state.settle(now, &self.socket);
+            }
+            state.hand_over();
         }
-        let now = self.read_clock(&mut state);
-        state.handle_due(now);
-        if state.held_until.is_none_or(|until| until <= now) {
-            state.settle(now, &self.socket);
+        state
+    }
+
+    /// Takes the state, but not from those who are about to come back to it.
+    fn lock_aside(&self) -> Locked<'_> {
+        loop {
+            if let Some(state) = self.try_lock() {
+                return state;
+            }
+            thread::park_timeout(ABSENCE_TIME);
         }
-        state.hand_over();
-        (state, has_received)
     }
 
     /// Sleeps until somebody rouses this thread, or, if it listens, something arrives.

@@ -1,7 +1,7 @@
 //! The state of a node in the hands of one thread.
 
 use core::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::state::State;
 
@@ -18,6 +18,16 @@ pub(crate) struct Locked<'n> {
 impl<'n> Locked<'n> {
     pub(crate) fn new(mutex: &'n Mutex<State>) -> Self {
         Self { mutex, guard: Some(lock(mutex)) }
+    }
+
+    /// Returns `None` if another thread has the state.
+    pub(crate) fn try_new(mutex: &'n Mutex<State>) -> Option<Self> {
+        let guard = match mutex.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Self { mutex, guard: Some(guard) })
     }
 }
 

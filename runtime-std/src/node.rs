@@ -22,7 +22,7 @@ use crate::error::Vain;
 use crate::locked::Locked;
 use crate::options::Options;
 use crate::service::Service;
-use crate::state::{State, Watch, earlier};
+use crate::state::{ABSENCE_TIME, State, Watch, earlier};
 use crate::waiters::Interest;
 
 /// One socket with its endpoint, shared by all threads that use it.
@@ -76,6 +76,11 @@ impl Node {
 
     pub(crate) fn lock(&self) -> Locked<'_> {
         Locked::new(&self.state)
+    }
+
+    /// As [`Node::lock`], unless another thread has the state.
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
+        Locked::try_new(&self.state)
     }
 
     /// Reads the clock.
@@ -184,14 +189,9 @@ impl Node {
         let received = self.recv(&mut wheel, now, until);
         let mut state = self.lock();
         let now = self.read_clock(&mut state);
-        state.handle_received(now, &mut wheel);
-        // The replies of calls side by side: taken together, they let the calls that follow them leave together. Of a lone call
-        // no more will come.
-        for _ in 1..RECV_COUNT_MAX {
-            if state.calls.open_count() < 2 || !self.socket.recv(&mut wheel).is_ok_and(|count| count > 0) {
-                break;
-            }
-            state.handle_received(now, &mut wheel);
+        let mut datagram_count = state.handle_received(now, &mut wheel);
+        while !state.is_turn_over(datagram_count) && self.socket.recv(&mut wheel).is_ok_and(|count| count > 0) {
+            datagram_count += state.handle_received(now, &mut wheel);
         }
         // Whoever brought a deadline nearer meanwhile has ended the sleep, and it is for the next one.
         if until.is_some_and(|until| until <= now) {
@@ -254,7 +254,7 @@ impl Node {
             state.driver = Watch::Awake;
             self.kick(state);
         } else if let Some(helper) = self.helper.get() {
-            state.helper = Watch::Until(Some(deadline));
+            state.helper = Watch::Until(Some(deadline.max(state.now.saturating_add(ABSENCE_TIME))));
             if state.is_listening {
                 self.interrupt.raise();
             } else {
@@ -390,6 +390,3 @@ fn draw_seed() -> io::Result<[u8; 32]> {
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(seed)
 }
-
-/// Receives of one turn at the wheel; our choice: as many as replies that leave together.
-const RECV_COUNT_MAX: usize = 16;

@@ -17,7 +17,7 @@ use crate::locked::Locked;
 use crate::node::{Node, Threads};
 use crate::options::Options;
 use crate::service::{Desk, Execution, Service};
-use crate::state::{State, Watch};
+use crate::state::{State, TURN_DATAGRAM_COUNT_MAX, Watch};
 
 /// Opens a node that answers calls, and makes them as well.
 pub(crate) fn open(address: SocketAddr, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
@@ -84,10 +84,28 @@ impl<'t> Serving<'t> {
             if received.is_err() {
                 state.close();
             }
-            let now = node.read_clock(&mut state);
+            state = self.take_in(state, &mut wheel);
+        }
+    }
+
+    /// Hands what was received to the endpoint and answers its calls, and what has come since, while there is nothing to answer:
+    /// datagrams of one message, taken in together, share an acknowledgement.
+    fn take_in(self, mut state: Locked<'t>, wheel: &mut RecvBatch) -> Locked<'t> {
+        let node = self.node;
+        let now = node.read_clock(&mut state);
+        let mut datagram_count = 0;
+        loop {
+            let mut has_event = false;
             while let Some(datagram) = wheel.next_datagram() {
                 state.handle_datagram(now, datagram);
+                datagram_count += 1;
+                has_event |= state.endpoint.has_event();
                 state = self.answer_inline(state);
+            }
+            // Where nothing would be sent, the next sleep looks as well.
+            let is_over = has_event || datagram_count >= TURN_DATAGRAM_COUNT_MAX || !state.endpoint.has_transmit();
+            if is_over || !node.socket.recv(wheel).is_ok_and(|count| count > 0) {
+                return state;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::io;
 
 use posthaste_core::ecn::Ecn;
@@ -149,11 +150,14 @@ impl State {
         self.held_until.is_some()
     }
 
-    /// Hands what was received to the endpoint.
-    pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut RecvBatch) {
+    /// Hands what was received to the endpoint, and returns how many datagrams it was.
+    pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut RecvBatch) -> usize {
+        let mut count = 0;
         while let Some(datagram) = wheel.next_datagram() {
             self.handle_datagram(now, datagram);
+            count += 1;
         }
+        count
     }
 
     /// Hands one datagram to the endpoint.
@@ -161,6 +165,15 @@ impl State {
         let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
         // What is rejected is counted, and nothing can be done about it.
         let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+    }
+
+    /// Says whether so many datagrams of one turn are enough: then the application has work, or they are to be acknowledged.
+    ///
+    /// Of a lone call no more will come. Of calls side by side the replies come together, and let the calls that follow them leave
+    /// together.
+    pub(crate) fn is_turn_over(&self, datagram_count: usize) -> bool {
+        let has_work = self.endpoint.has_event() && (datagram_count > 1 || self.calls.open_count() < 2);
+        has_work || datagram_count == 0 || datagram_count >= TURN_DATAGRAM_COUNT_MAX
     }
 
     /// Tells the endpoint that time has passed, if it waits for that.
@@ -184,9 +197,11 @@ impl State {
         earlier(self.endpoint.poll_timeout(), self.held_until)
     }
 
-    /// Returns the deadline if nobody would act then.
+    /// Returns the deadline if nobody would act then, or soon after.
     pub(crate) fn unwatched_deadline(&mut self) -> Option<Instant> {
-        earlier(self.deadline(), self.quiet_at).filter(|at| !self.driver.covers(*at) && !self.helper.covers(*at))
+        let lately = self.now.saturating_add(ABSENCE_TIME);
+        earlier(self.deadline(), self.quiet_at)
+            .filter(|at| !self.driver.covers(*at) && !self.helper.covers(lately.max(*at)))
     }
 
     /// Gives up a call that nobody will ask about any more.
@@ -354,3 +369,11 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
         (one, other) => one.or(other),
     }
 }
+
+/// How long the helper thread leaves a deadline to those who drove or gave commands, who most often come back sooner: woken for each
+/// of their deadlines, it would run beside them all the time. Our choice.
+pub(crate) const ABSENCE_TIME: Duration = Duration::from_millis(1);
+
+/// Datagrams after which a turn at the socket ends in any case; our choice: of a bulk transfer that comes in full buffers, one
+/// buffer's datagrams share an acknowledgement.
+pub(crate) const TURN_DATAGRAM_COUNT_MAX: usize = 64;

@@ -49,6 +49,8 @@ mod address;
 mod clock;
 mod error;
 mod group;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod look;
 mod recv;
 mod report;
 mod send;

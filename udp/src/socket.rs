@@ -19,6 +19,8 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use crate::address::{Family, canonical};
 use crate::error::may_refuse_segmentation;
 use crate::group::{self, Member};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::look;
 use crate::recv::RecvBatch;
 use crate::report::{Buffer, Counters, OffReason, Offload, Report, Tally};
 use crate::send::SendBatch;
@@ -251,7 +253,7 @@ impl Socket {
     /// Receives into `batch`, by one system call, as many datagrams as wait and fit; returns their count. What was not
     /// taken out of the batch before is gone.
     ///
-    /// Never sleeps. With [`Waiting::InRecv`] it costs a second system call, to look before it receives.
+    /// Never sleeps. With [`Waiting::InRecv`] it costs a second system call but on Linux and Android, to look before it receives.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits. Any other error is the end of the socket.
@@ -260,10 +262,8 @@ impl Socket {
         if let passed_count @ 1.. = batch.take_passed() {
             return Ok(passed_count);
         }
-        if self.waiting == Waiting::InRecv && self.await_datagram(Some(Duration::ZERO))? == Wake::NotReady {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        match self.fill(batch)? {
+        let filled = if self.waiting == Waiting::InRecv { self.look(batch) } else { self.fill(batch) };
+        match filled? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             datagram_count => Ok(datagram_count),
         }
@@ -407,6 +407,20 @@ impl Socket {
         match &self.member {
             None => wait::readable(self.as_fd(), timeout),
             Some(member) => wait::readable_or_raised(self.as_fd(), member.interrupt(), timeout),
+        }
+    }
+
+    /// Receives without a sleep, though the socket is one that sleeps.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn look(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        batch.fill(1, &self.tally, |buffers, metas| look::look(&self.io, buffers, metas))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn look(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        match self.await_datagram(Some(Duration::ZERO))? {
+            Wake::Ready => self.fill(batch),
+            Wake::NotReady => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 

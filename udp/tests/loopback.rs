@@ -274,6 +274,32 @@ fn a_port_is_shared_only_by_those_who_say_so() {
 }
 
 #[test]
+fn a_look_brings_what_a_sleep_brings() {
+    for pair in pairs() {
+        for ecn in [Ecn::NotEct, Ecn::Ect1] {
+            for texts in [vec![vec![7; 20]], vec![vec![8; 100]; 20], vec![vec![]]] {
+                let told =
+                    [Socket::recv, |socket: &Socket, incoming: &mut RecvBatch| socket.recv_timeout(incoming, None)]
+                        .map(|receive| {
+                            pair.send(&texts, ecn);
+                            let (mut incoming, mut told) = (RecvBatch::new(1), Vec::new());
+                            while told.len() < texts.len() {
+                                receive(&pair.server, &mut incoming).unwrap();
+                                while let Some(datagram) = incoming.next_datagram() {
+                                    told.push((datagram.from, datagram.to, datagram.ecn, datagram.payload.to_vec()));
+                                }
+                            }
+                            told
+                        });
+
+                assert_eq!(told[0], told[1], "{pair:?}");
+                assert!(told[0].iter().all(|(from, ..)| *from == pair.client.local_addr()), "{pair:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_empty_socket_would_block() {
     for waiting in WAYS_OF_WAITING {
         let pair = Pair::bind(LOCALHOST_V4, &Options { waiting, ..Options::default() });

@@ -33,6 +33,7 @@ fn nothing_is_allocated_while_datagrams_come_and_go() {
                 count += server.recv_timeout(&mut incoming, Some(Duration::from_secs(10))).unwrap();
                 while incoming.next_datagram().is_some() {}
             }
+            assert!(server.recv(&mut incoming).is_err());
         }
 
         assert_eq!(ALLOCATION_COUNT.get() - before, 0);
