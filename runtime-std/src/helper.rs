@@ -22,8 +22,6 @@ impl Node {
     /// Takes in what nobody waits for, and acts at the deadlines at which nobody else does, until the node is closed.
     fn help(&self) {
         let mut state = self.lock();
-        // It changes when somebody drives.
-        let mut known_quiet_at = None;
         while !state.is_closed {
             let now = self.read_clock(&mut state);
             if mem::take(&mut state.is_listening) || state.deadline().is_some_and(|at| at <= now) {
@@ -35,11 +33,12 @@ impl Node {
             if state.is_listening {
                 state.quiet_at = None;
             }
-            let mut until = earlier(state.deadline(), state.quiet_at);
-            if state.wheel.is_none() || state.quiet_at != known_quiet_at {
-                until = until.map(|at| at.max(now.saturating_add(ABSENCE_TIME)));
-            }
-            known_quiet_at = state.quiet_at;
+            let until = if mem::take(&mut state.was_driven) {
+                // Whoever drives need not rouse this thread for whatever deadline comes of it.
+                Some(now.saturating_add(ABSENCE_TIME))
+            } else {
+                earlier(state.deadline(), state.quiet_at)
+            };
             state.helper = Watch::Until(until);
             let is_listening = state.is_listening;
             drop(state);

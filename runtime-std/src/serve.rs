@@ -178,7 +178,7 @@ impl<'t> Serving<'t> {
         }
         desk.reply = reply;
         if let Some(service) = &mut state.service {
-            service.end(call);
+            service.end(desk);
         }
         state
     }
@@ -201,3 +201,39 @@ fn give_back(state: &mut State, desk: Desk) {
 
 /// Buffers of one receive where a server has several sockets, and many peers; our choice.
 const RECV_BUFFER_COUNT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::Config;
+    use posthaste_core::endpoint::Delivery;
+    use posthaste_udp::TryOffload;
+
+    use crate::{Client, Server};
+
+    use super::*;
+
+    #[test]
+    fn datagrams_that_wait_share_an_acknowledgement() {
+        let mut options = Options::from(Config::lan());
+        (options.socket.gso, options.socket.gro) = (TryOffload::Never, TryOffload::Never);
+        options.config.datagram_len_max = 1200;
+        let silent = |_: &Incoming<'_>, _: &mut Vec<u8>| Answer::Ok;
+        let server = Server::serve_insecure("127.0.0.1:0", options.clone(), silent).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), options).unwrap();
+        client.flush().unwrap();
+        let count = || server.socket_counters().map(|it| (it.received_count, it.sent_count)).next().unwrap();
+        let before = count();
+
+        // The thread that receives has to wait until all that the window admits is there.
+        let state = server.node().lock();
+        client.send(Delivery::Reliable, &[7; 10_000]).unwrap();
+        drop(state);
+        server.receive_into(&mut Vec::new(), None).unwrap();
+        client.flush().unwrap();
+
+        let after = count();
+        let (received_count, sent_count) = (after.0 - before.0, after.1 - before.1);
+        assert!(received_count >= 9, "{received_count}");
+        assert!(3 * sent_count <= received_count, "{sent_count} for {received_count}");
+    }
+}

@@ -29,8 +29,8 @@ pub(crate) struct Service {
     /// Calls for the workers.
     pool: VecDeque<IncomingCallId>,
     pooled_count_max: usize,
-    /// Calls whose handlers run, each with the flag that tells its handler to stop.
-    running: Vec<(IncomingCallId, Arc<AtomicBool>)>,
+    /// For each desk, the call whose handler runs there, and the flag that tells the handler to stop.
+    running: Vec<(Option<IncomingCallId>, Arc<AtomicBool>)>,
     /// Desks at which no handler runs.
     desks: Vec<Desk>,
     /// Workers that sleep.
@@ -39,6 +39,8 @@ pub(crate) struct Service {
 
 /// Where a handler runs: buffers that serve one call after the other.
 pub(crate) struct Desk {
+    /// Its place among all desks.
+    index: usize,
     pub(crate) arguments: Vec<u8>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) reply: Vec<u8>,
@@ -111,28 +113,30 @@ impl Service {
     /// Takes a desk that is free: the one that was used last, so that a lone caller's buffers never have to grow again,
     /// whichever worker answers.
     pub(crate) fn take_desk(&mut self) -> Desk {
-        self.desks.pop().unwrap_or_default()
+        self.desks.pop().unwrap_or_else(|| {
+            let desk = Desk::new(self.running.len());
+            self.running.push((None, Arc::clone(&desk.cancelled)));
+            desk
+        })
     }
 
     pub(crate) fn give_back(&mut self, desk: Desk) {
         self.desks.push(desk);
     }
 
-    /// Notes that the handler of a call runs.
+    /// Notes that the handler of a call runs at a desk.
     pub(crate) fn begin(&mut self, call: IncomingCallId, desk: &Desk) {
-        self.running.push((call, Arc::clone(&desk.cancelled)));
+        self.running[desk.index].0 = Some(call);
     }
 
-    /// Notes that the handler of a call has returned.
-    pub(crate) fn end(&mut self, call: IncomingCallId) {
-        if let Some(index) = self.running.iter().position(|(running, _)| *running == call) {
-            self.running.swap_remove(index);
-        }
+    /// Notes that no handler runs at a desk.
+    pub(crate) fn end(&mut self, desk: &Desk) {
+        self.running[desk.index].0 = None;
     }
 
     /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
     pub(crate) fn cancel(&self, call: IncomingCallId) {
-        for (_, cancelled) in self.running.iter().filter(|(running, _)| *running == call) {
+        for (_, cancelled) in self.running.iter().filter(|(running, _)| *running == Some(call)) {
             cancelled.store(true, Ordering::Relaxed);
         }
     }
@@ -149,11 +153,22 @@ impl Service {
 
     /// Says whether no handler runs or will run.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.pool.is_empty() && self.inline.is_empty()
+        self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.inline.is_empty()
     }
 }
 
 impl Desk {
+    fn new(index: usize) -> Self {
+        Self {
+            index,
+            arguments: Vec::new(),
+            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
+            metadata: Vec::with_capacity(METADATA_LEN_MAX),
+            reply: Vec::new(),
+            cancelled: Arc::default(),
+        }
+    }
+
     /// Copies what came with a call here.
     pub(crate) fn lay_out(&mut self, arguments: &[u8], metadata: &[u8]) {
         self.arguments.clear();
@@ -161,17 +176,5 @@ impl Desk {
         self.metadata.clear();
         self.metadata.extend_from_slice(metadata);
         self.cancelled.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        Self {
-            arguments: Vec::new(),
-            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
-            metadata: Vec::with_capacity(METADATA_LEN_MAX),
-            reply: Vec::new(),
-            cancelled: Arc::default(),
-        }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) wheel: Option<RecvBatch>,
     /// When nobody will have driven for a while; `None` while somebody does, and when the helper thread knows.
     pub(crate) quiet_at: Option<Instant>,
+    /// Whether somebody drove since the helper thread was last awake.
+    pub(crate) was_driven: bool,
     /// What the driver does.
     pub(crate) driver: Watch,
     /// What the helper thread does.
@@ -97,6 +99,7 @@ impl State {
             // A socket that is waited for in the receive call fills no more than one buffer.
             wheel: service.is_none().then(|| RecvBatch::new(1)),
             quiet_at: None,
+            was_driven: false,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
             helper: Watch::Absent,
             is_listening: false,
@@ -128,21 +131,27 @@ impl State {
 
     /// Says whether a call that was started may wait for others to go with it.
     ///
-    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave
-    /// together, in slices, so that the other side has work early.
+    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave together.
     pub(crate) fn may_hold_started(&self) -> bool {
-        self.calls.untaken_count() > 0 && !self.is_slice_full()
+        self.calls.untaken_count() > 0 && !self.is_round_full()
     }
 
     /// Says whether threads that were woken will have the lock in a moment: most likely they make their next calls, and all of
     /// these leave together. The last of them sends.
     pub(crate) fn is_sent_by_others(&self) -> bool {
-        self.waiters.woken_count() > 0 && !self.is_slice_full()
+        self.waiters.woken_count() > 0 && !self.is_round_full()
     }
 
-    /// Says whether so many calls and replies were given to the endpoint that they are to be sent before more is done.
+    /// Says whether so many replies were given to the endpoint that they are to be sent before more is done.
     pub(crate) fn is_slice_full(&self) -> bool {
         self.unsent_count >= self.endpoint.slice_count()
+    }
+
+    /// Says whether so many calls were given to the endpoint that they are to be sent before more is done: two slices, half of what is
+    /// under way, which keeps the other side at work. To start and to await calls one by one takes longer than to answer them, so
+    /// a datagram costs this side more than the early start saves the other.
+    fn is_round_full(&self) -> bool {
+        self.unsent_count >= 2 * self.endpoint.slice_count()
     }
 
     /// Says whether something is held back for others to go with it.
@@ -377,3 +386,44 @@ pub(crate) const ABSENCE_TIME: Duration = Duration::from_millis(1);
 /// Datagrams after which a turn at the socket ends in any case; our choice: of a bulk transfer that comes in full buffers, one
 /// buffer's datagrams share an acknowledgement.
 pub(crate) const TURN_DATAGRAM_COUNT_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::endpoint::{Remote, Request};
+    use posthaste_core::{Config, Outcome, Storage, Unknown};
+
+    use super::*;
+
+    #[test]
+    fn started_calls_wait_for_half_of_what_is_under_way_while_there_are_outcomes_to_take() {
+        let mut state = state();
+        let calls: Vec<_> = (0..64).map(|_| start(&mut state)).collect();
+        assert!(!state.may_hold_started(), "there is no outcome to take");
+        state.calls.end(calls[0], Outcome::Unknown(Unknown::Closed));
+        for (unsent_count, may_hold) in [(1, true), (31, true), (32, false), (64, false)] {
+            state.unsent_count = unsent_count;
+            assert_eq!(state.may_hold_started(), may_hold, "{unsent_count}");
+        }
+    }
+
+    #[test]
+    fn a_turn_without_datagrams_is_over_and_one_that_brings_no_work_goes_on() {
+        let state = state();
+        let over = [0, 1, TURN_DATAGRAM_COUNT_MAX - 1, TURN_DATAGRAM_COUNT_MAX].map(|count| state.is_turn_over(count));
+        assert_eq!(over, [true, false, false, true]);
+    }
+
+    fn state() -> State {
+        let config = Config::lan();
+        let storage = Storage::owned(&config);
+        State::new(Endpoint::new_insecure(config, storage, [1; 32], Instant::ORIGIN).unwrap(), None)
+    }
+
+    fn start(state: &mut State) -> CallId {
+        let remote = Remote { address: "127.0.0.1:9".parse().unwrap(), identity: &[] };
+        let peer = state.endpoint.peer(Instant::ORIGIN, &remote).unwrap();
+        let call = state.endpoint.call(Instant::ORIGIN, peer, Request::new(1, 1, 1, b"")).unwrap();
+        state.calls.follow(call);
+        call
+    }
+}
