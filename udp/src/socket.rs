@@ -426,9 +426,9 @@ impl Socket {
 
     fn fill(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         let buffer_count = match self.waiting {
-            // `recvmmsg` on a blocking socket sleeps until every buffer is filled.
-            Waiting::InRecv => 1,
-            Waiting::InPoll | Waiting::Spinning { .. } => RecvBatch::BUFFER_COUNT_MAX,
+            // `recvmmsg` on a blocking socket sleeps until every buffer is filled, and looks for one more than there is on another.
+            Waiting::InRecv | Waiting::Spinning { .. } => 1,
+            Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
         };
         batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
     }
