@@ -99,9 +99,13 @@ impl<L> List<L> {
 
     /// Takes the element in slot `index`, which must be on this list, off it.
     pub fn remove<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32) {
-        let Some(links) = Self::links(slots, index) else { return };
-        self.join(slots, links.previous, links.next);
-        Self::set_links(slots, index, Links::UNLINKED);
+        let Some(element) = slots.at_mut(index).filter(|element| element.links().is_linked()) else {
+            debug_assert!(false, "slot {index} is vacant or on no list");
+            return;
+        };
+        let Links { previous, next } = core::mem::take(element.links_mut());
+        self.set_next(slots, previous, next);
+        self.set_previous(slots, next, previous);
         debug_assert!(self.len > 0, "slot {index} is on another list");
         self.len = self.len.saturating_sub(1);
     }
@@ -148,41 +152,35 @@ impl<L> List<L> {
     }
 
     fn link<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, links: Links) {
-        let is_free = slots.at(index).is_some_and(|element| !element.links().is_linked());
-        debug_assert!(is_free, "slot {index} is vacant or already on a list");
         // Refused in release builds too: linking it twice would tie a loop into another list.
-        if !is_free {
+        let Some(element) = slots.at_mut(index).filter(|element| !element.links().is_linked()) else {
+            debug_assert!(false, "slot {index} is vacant or already on a list");
             return;
-        }
-        Self::set_links(slots, index, links);
-        self.join(slots, links.previous, index);
-        self.join(slots, index, links.next);
+        };
+        *element.links_mut() = links;
+        self.set_next(slots, links.previous, index);
+        self.set_previous(slots, links.next, index);
         self.len += 1;
     }
 
-    /// Makes two elements neighbours, or one of them the end of the list if the other is `NONE`.
-    fn join<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, previous: u32, next: u32) {
-        match slots.at_mut(previous) {
+    fn set_next<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, next: u32) {
+        match slots.at_mut(index) {
             Some(element) => element.links_mut().next = next,
             None => self.head = next,
         }
-        match slots.at_mut(next) {
+    }
+
+    fn set_previous<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, previous: u32) {
+        match slots.at_mut(index) {
             Some(element) => element.links_mut().previous = previous,
             None => self.tail = previous,
         }
     }
 
-    /// Returns the links of an element that must be on a list.
     fn links<T: Linked<L>>(slots: &Slots<'_, T>, index: u32) -> Option<Links> {
         let links = slots.at(index).map(Linked::links).filter(|links| links.is_linked());
         debug_assert!(links.is_some(), "slot {index} is vacant or on no list");
         links
-    }
-
-    fn set_links<T: Linked<L>>(slots: &mut Slots<'_, T>, index: u32, links: Links) {
-        if let Some(element) = slots.at_mut(index) {
-            *element.links_mut() = links;
-        }
     }
 }
 
