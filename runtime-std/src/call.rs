@@ -54,7 +54,8 @@ impl Peer {
     /// Starts a call and returns at once; [`Pending`] holds the streams that the request asks for.
     ///
     /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
-    /// half of all that are open is started, but at least 32, when somebody waits for what has not come, or after a millisecond.
+    /// three eighths of all that are open are started, but at least 24, when somebody waits for what has not come, or after a
+    /// millisecond.
     ///
     /// # Errors
     /// [`SendError`]; the call was not sent then.

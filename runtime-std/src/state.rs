@@ -147,11 +147,12 @@ impl State {
         self.unsent_count >= self.endpoint.slice_count()
     }
 
-    /// Says whether so many calls were given to the endpoint that they are to be sent before more is done: two slices, half of what is
-    /// under way, which keeps the other side at work. To start and to await calls one by one takes longer than to answer them, so
-    /// a datagram costs this side more than the early start saves the other.
+    /// Says whether so many calls were given to the endpoint that they are to be sent before more is done: a slice and a half, three
+    /// eighths of what is under way, which keeps the other side at work. To start and to await calls one by one takes longer than
+    /// to answer them, so a datagram costs this side more than the early start saves the other. Our choice, from a measurement at
+    /// 64 calls in flight (1.26, 1.35 and 1.26 million calls a second for a slice, a slice and a half, and two).
     fn is_round_full(&self) -> bool {
-        self.unsent_count >= 2 * self.endpoint.slice_count()
+        2 * self.unsent_count >= 3 * self.endpoint.slice_count()
     }
 
     /// Says whether something is held back for others to go with it.
@@ -400,7 +401,7 @@ mod tests {
         let calls: Vec<_> = (0..64).map(|_| start(&mut state)).collect();
         assert!(!state.may_hold_started(), "there is no outcome to take");
         state.calls.end(calls[0], Outcome::Unknown(Unknown::Closed));
-        for (unsent_count, may_hold) in [(1, true), (31, true), (32, false), (64, false)] {
+        for (unsent_count, may_hold) in [(1, true), (23, true), (24, false), (64, false)] {
             state.unsent_count = unsent_count;
             assert_eq!(state.may_hold_started(), may_hold, "{unsent_count}");
         }
