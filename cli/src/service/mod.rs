@@ -112,7 +112,7 @@ impl Service {
                 Ok(())
             }
             (_, None) => Err(format!("{} octets are no number", arguments.len())),
-            (Procedure::Sleep, Some(nanos)) => sleep(Duration::from_nanos(nanos), is_over),
+            (Procedure::Sleep, Some(nanos)) => return sleep(Duration::from_nanos(nanos), is_over),
             (Procedure::Stored, Some(transfer)) => self
                 .store
                 .as_ref()
@@ -142,16 +142,13 @@ impl Service {
     }
 }
 
-/// Waits for `time`.
-///
-/// # Errors
-/// That nobody wants the answer any more.
-fn sleep(time: Duration, is_over: &dyn Fn() -> bool) -> Result<(), String> {
+/// Waits for `time`, unless nobody wants the answer any more: then it ends half-way, and has none.
+fn sleep(time: Duration, is_over: &dyn Fn() -> bool) -> Answer {
     let begin = Instant::now();
     loop {
-        let Some(left) = time.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else { return Ok(()) };
+        let Some(left) = time.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else { return Answer::Ok };
         if is_over() {
-            return Err("woken early: the caller gave up".to_owned());
+            return Answer::HandlerFailed;
         }
         thread::sleep(left.min(LOOK_INTERVAL));
     }
