@@ -44,11 +44,11 @@ fn without_more_every_adapter_and_rung_is_measured_and_all_figures_are_left_in_a
         for contestant in stage["contestants"].as_array().unwrap() {
             let name = contestant["name"].as_str().unwrap();
             assert!(table.lines().any(|line| line.starts_with(name)), "{name}\n{table}");
-            let blocks = contestant["blocks"].as_array().unwrap();
-            assert_eq!(blocks.len(), 6, "{name}");
-            let rate_of = |block: &Value| block.get("calls_per_s").or(block.get("mb_per_s")).unwrap().as_f64().unwrap();
-            // On a busy machine some blocks are over before a message is.
-            assert!(blocks.iter().map(rate_of).any(|rate| rate > 0.0), "{name}: {blocks:?}");
+            assert_eq!(contestant["blocks"].as_array().unwrap().len(), 6, "{name}");
+            for block in contestant["blocks"].as_array().unwrap() {
+                let rate = block.get("calls_per_s").or(block.get("mb_per_s")).unwrap();
+                assert!(rate.as_f64().unwrap() > 0.0, "{name}: {block}");
+            }
         }
     }
     // Whatever there is to be told while it runs goes elsewhere.

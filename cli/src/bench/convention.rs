@@ -270,9 +270,10 @@ impl Limit {
         Self { until: duration.map(|duration| now + duration), count: count.unwrap_or(u64::MAX) }
     }
 
-    /// Returns how much is left to do after `done`.
+    /// Returns how much is left to do after `done`. However short the time: a block in which nothing was done says nothing.
     pub(super) fn left(&self, now: Instant, done: u64) -> u64 {
-        if self.until.is_some_and(|until| now >= until) { 0 } else { self.left_by_count(done) }
+        let is_over = done > 0 && self.until.is_some_and(|until| now >= until);
+        if is_over { 0 } else { self.left_by_count(done) }
     }
 
     /// Returns how much is left to do after `done`, if there is time.
@@ -585,6 +586,7 @@ mod tests {
         assert_eq!(limit.left(now, 4), 6);
         assert_eq!(limit.left(now, 11), 0);
         assert_eq!(limit.left(now + Duration::from_secs(1), 4), 0);
+        assert_eq!(limit.left(now + Duration::from_secs(1), 0), 10, "something is done whatever the time");
     }
 
     #[test]
