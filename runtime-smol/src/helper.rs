@@ -39,7 +39,7 @@ pub(crate) fn open_group(
 
 /// Acknowledges what arrives, and repeats what got lost, when nobody waits for anything.
 ///
-/// In a row of calls it is woken about twice in a millisecond, because its alarm is only ever set earlier by others. It ends
+/// In a row of calls it is woken every one to five milliseconds, because its alarm is only ever set earlier by others. It ends
 /// with the last handle of the endpoint.
 struct Helper {
     node: Weak<Node>,

@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn started_calls_wait_for_half_of_what_is_under_way_while_there_are_outcomes_to_take() {
+    fn started_calls_wait_for_a_slice_and_a_half_while_there_are_outcomes_to_take() {
         let mut state = state();
         let calls: Vec<_> = (0..64).map(|_| start(&mut state)).collect();
         assert!(!state.may_hold_started(), "there is no outcome to take");
