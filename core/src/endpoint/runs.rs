@@ -97,7 +97,8 @@ impl Scope<'_, '_> {
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
             Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)
         } else if outgoing.role == Role::Request && self.time_left(exchange)?.is_none() {
-            let Some(alias) = self.known_alias(&exchange.procedure.sound()?) else { return Ok(false) };
+            let aliases = &self.peer.conversation.aliases_out;
+            let Some(alias) = aliases.known(&exchange.procedure.sound()?) else { return Ok(false) };
             let opening = Opening { procedure: Procedure::Alias(alias), metadata: None };
             Data::write_entire(Flow::Request { seq, opening: Some(opening) }, octets, writer)
         } else {
@@ -341,12 +342,6 @@ impl Scope<'_, '_> {
             Role::Newest => Flow::Newest { key: outgoing.newest.0, order: outgoing.newest.1 },
         };
         Ok((head, alias))
-    }
-
-    /// Returns the alias of a procedure that the peer knows by it.
-    fn known_alias(&self, description: &wire::Description) -> Option<wire::Alias> {
-        let is_named_yet = !matches!(self.peer.stage, peer::Stage::Opening(_));
-        self.peer.conversation.aliases_out.known(description).filter(|_| is_named_yet)
     }
 
     fn name_procedure(&mut self, description: &wire::Description) -> Procedure {

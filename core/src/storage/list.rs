@@ -163,6 +163,7 @@ impl<L> List<L> {
         self.len += 1;
     }
 
+    /// Makes `next` follow an element, or head the list if there is none.
     fn set_next<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, next: u32) {
         match slots.at_mut(index) {
             Some(element) => element.links_mut().next = next,
@@ -170,6 +171,7 @@ impl<L> List<L> {
         }
     }
 
+    /// Makes `previous` come before an element, or end the list if there is none.
     fn set_previous<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, previous: u32) {
         match slots.at_mut(index) {
             Some(element) => element.links_mut().previous = previous,
@@ -177,6 +179,7 @@ impl<L> List<L> {
         }
     }
 
+    /// Returns the links of an element that must be on a list.
     fn links<T: Linked<L>>(slots: &Slots<'_, T>, index: u32) -> Option<Links> {
         let links = slots.at(index).map(Linked::links).filter(|links| links.is_linked());
         debug_assert!(links.is_some(), "slot {index} is vacant or on no list");

@@ -26,10 +26,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// Returns the role that the type of a data frame names.
+    /// Returns the role that three bits name.
     #[inline]
-    const fn of_kind(kind: u8) -> Self {
-        match kind >> 4 & 7 {
+    const fn of_bits(bits: u8) -> Self {
+        match bits & 7 {
             0 => Self::Message,
             1 => Self::Ordered,
             2 => Self::Request,
@@ -46,15 +46,7 @@ impl Role {
     /// # Errors
     /// `Range` if it is none of these.
     pub(super) const fn decode_reliable(octet: u8) -> Result<Self, Malformed> {
-        Ok(match octet {
-            0 => Self::Message,
-            1 => Self::Ordered,
-            2 => Self::Request,
-            3 => Self::Reply,
-            4 => Self::Upward,
-            5 => Self::Downward,
-            _ => return Err(Malformed::Range),
-        })
+        if octet <= Self::Downward as u8 { Ok(Self::of_bits(octet)) } else { Err(Malformed::Range) }
     }
 }
 
@@ -354,7 +346,7 @@ impl<'a> Data<'a> {
     /// Always inlined, or the type would not be known.
     #[inline(always)]
     fn decode_fields(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
-        let role = Role::of_kind(kind);
+        let role = Role::of_bits(kind >> 4);
         let (key, order) = if role == Role::Newest { (reader.varint()?, reader.varint()?) } else { (0, 0) };
         let seq = Seq(if matches!(role, Role::Unreliable | Role::Newest) { 0 } else { reader.varint()? });
         let (channel, position) = if role == Role::Ordered { (reader.varint()?, reader.varint()?) } else { (0, 0) };
