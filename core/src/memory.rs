@@ -323,10 +323,20 @@ impl Memory<'_> {
         Ok(())
     }
 
-    /// Takes all runs of an outgoing flow out of their datagrams and of the queue of lost ones.
+    /// Takes an outgoing flow, or all runs of it, out of their datagrams and of the queue of lost ones.
     pub fn drop_runs(&mut self, lost: &mut List<crate::sent::InLost>, flow: u32) -> Result<(), Broken> {
         while let Some(frame) = self.outgoing.at(flow).sound()?.frames.front() {
             self.drop_frame(lost, frame)?;
+        }
+        self.leave_carrier(flow)
+    }
+
+    /// Takes a flow off the datagram that carried all of it last, if there is one.
+    pub fn leave_carrier(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.outgoing.at(flow).sound()?;
+        if outgoing.carried.is_linked() {
+            let datagram = self.datagrams.at_mut(outgoing.datagram).sound()?;
+            <List<InDatagram>>::remove(&mut datagram.flows, &mut self.outgoing, flow);
         }
         Ok(())
     }
@@ -339,7 +349,7 @@ impl Memory<'_> {
             lost.remove(&mut self.frames, index);
         }
         if is_sent && let Some(datagram) = self.datagrams.at_mut(datagram) {
-            datagram.frames.remove::<SentFrame>(&mut self.frames, index);
+            <List<InDatagram>>::remove(&mut datagram.frames, &mut self.frames, index);
         }
         if let Content::Run { flow, .. } = content {
             let outgoing = self.outgoing.at_mut(flow).sound()?;

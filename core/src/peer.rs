@@ -29,6 +29,8 @@ pub struct Peer {
     pub(crate) on_path: Links,
     /// Frames that were lost.
     pub lost: List<InLost>,
+    /// Flows of which one frame carried all, and that were lost.
+    pub lost_flows: List<Queued>,
     /// Exchanges with something to announce.
     pub noticed: List<Noticed>,
     /// Flows with something to send that never was, by priority.
@@ -362,6 +364,9 @@ impl Peer {
 
     /// Returns the queue that a flow is in, or belongs into.
     pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
+        if flow.is_lost {
+            return &mut self.lost_flows;
+        }
         let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };
         &mut queues[usize::from(flow.priority)]
     }

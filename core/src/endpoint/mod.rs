@@ -519,6 +519,7 @@ impl<'s> Endpoint<'s> {
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
             begun: [const { List::new() }; peer::PRIORITY_COUNT],
             lost: List::new(),
+            lost_flows: List::new(),
             noticed: List::new(),
             notices: 0,
             news: 0,

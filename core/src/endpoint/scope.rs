@@ -96,6 +96,16 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Takes a flow out of its queue, if it is in one.
+    pub(super) fn dequeue(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.queued.is_linked() {
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+            self.memory.outgoing.at_mut(flow).sound()?.is_lost = false;
+        }
+        Ok(())
+    }
+
     /// Says whether all predecessors of a message of ours on its channel are charged in full.
     ///
     /// Else it could take the last credit, be held by the peer until its turn, and so keep a predecessor from ever ending.
@@ -133,14 +143,9 @@ impl Scope<'_, '_> {
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
         self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
-        let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let (has_runs, is_ordered) = (!outgoing.frames.is_empty(), outgoing.role == Role::Ordered);
-        if outgoing.queued.is_linked() {
-            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
-        }
-        if has_runs {
-            self.memory.drop_runs(&mut self.peer.lost, flow)?;
-        }
+        let is_ordered = self.memory.outgoing.at(flow).sound()?.role == Role::Ordered;
+        self.dequeue(flow)?;
+        self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         self.memory.outgoing.vacate(flow).sound()?;
         if is_ordered { self.pass_turn(index) } else { Ok(()) }
@@ -164,9 +169,7 @@ impl Scope<'_, '_> {
         }
         outgoing.is_reset = true;
         let has_waiting_writer = core::mem::take(&mut outgoing.has_waiting_writer);
-        if outgoing.queued.is_linked() {
-            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
-        }
+        self.dequeue(flow)?;
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         self.pass_turn(index)?;
