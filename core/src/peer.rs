@@ -1,6 +1,7 @@
 //! One peer: its session, the conversation that serves it, and what waits to be sent.
 
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZero;
 
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
@@ -54,8 +55,8 @@ pub struct Peer {
     pub busy_until: Option<Instant>,
     /// When open calls were last asked about.
     pub asked_at: Instant,
-    /// Before which seq everything must be acknowledged for the application to be told.
-    pub flush_to: Option<u64>,
+    /// Before which seq everything must be acknowledged for the application to be told; before 0 there is nothing.
+    pub flush_to: Option<NonZero<u64>>,
     /// Server: when the conversation began. Of two that ask for one session, the later one has it.
     pub begun_at: Instant,
     /// What the peer announced, or what holds until it did.

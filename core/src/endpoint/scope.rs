@@ -339,7 +339,7 @@ impl Scope<'_, '_> {
     /// Tells the application when everything up to its flush was acknowledged.
     pub(super) fn check_flushed(&mut self) {
         if let Some(mark) = self.peer.flush_to
-            && self.low() >= mark
+            && self.low() >= mark.get()
         {
             self.peer.flush_to = None;
             self.peer.news |= peer::News::FLUSHED;
