@@ -143,6 +143,8 @@ fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
         heard = announcements(&mut greedy, &datagrams);
     }
     assert_eq!(told, all);
+    // What is announced beside it may leave less room for the piece than it had.
+    heard.dedup();
     assert_eq!(heard, ["drain", "data"], "beside what the probe is for");
     assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
 
