@@ -72,6 +72,7 @@ pub(crate) trait Sound<T> {
 }
 
 impl<T> Sound<T> for Option<T> {
+    #[inline(always)]
     fn sound(self) -> Result<T, Broken> {
         debug_assert!(self.is_some(), "an invariant of the endpoint is broken");
         self.ok_or(Broken)
@@ -199,6 +200,7 @@ impl Memory<'_> {
     }
 
     /// Adds an exchange, findable by its number if it has one.
+    #[inline]
     pub fn add_exchange(&mut self, exchange: Exchange) -> Option<Key> {
         let place = exchange.seq.map(|seq| self.hash(exchange.peer, exchange.begun_by, seq));
         let key = self.exchanges.insert(exchange)?;
@@ -220,6 +222,7 @@ impl Memory<'_> {
     }
 
     /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
+    #[inline]
     pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;
         debug_assert!(exchange.flows.iter().all(Option::is_none), "flows do not outlive their exchange");
@@ -230,7 +233,9 @@ impl Memory<'_> {
         if let Some(seq) = seq {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
-        self.clear_deadline(index);
+        if begun_by == Party::Us {
+            self.clear_deadline(index);
+        }
         self.exchanges.vacate(index).sound()
     }
 
@@ -312,6 +317,7 @@ impl Memory<'_> {
     }
 
     /// Takes the memory of a flow's octets back; the flow remains.
+    #[inline]
     pub fn drop_body(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.outgoing.at_mut(flow).sound()?;
         if let Body::Held(block) = core::mem::replace(&mut outgoing.body, Body::Empty) {
@@ -324,6 +330,7 @@ impl Memory<'_> {
     }
 
     /// Takes an outgoing flow, or all runs of it, out of their datagrams and of the queue of lost ones.
+    #[inline]
     pub fn drop_runs(&mut self, lost: &mut List<crate::sent::InLost>, flow: u32) -> Result<(), Broken> {
         while let Some(frame) = self.outgoing.at(flow).sound()?.frames.front() {
             self.drop_frame(lost, frame)?;
@@ -332,6 +339,7 @@ impl Memory<'_> {
     }
 
     /// Takes a flow off the datagram that carried all of it last, if there is one.
+    #[inline]
     pub fn leave_carrier(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.outgoing.at(flow).sound()?;
         if outgoing.carried.is_linked() {
@@ -369,12 +377,14 @@ impl Memory<'_> {
     }
 
     /// Removes an incoming flow and its memory.
+    #[inline]
     pub fn remove_incoming(&mut self, flow: u32) -> Result<(), Broken> {
         self.drop_arrived(flow)?;
         self.incoming.vacate(flow).sound()
     }
 
     /// Takes the memory of an incoming flow back; the flow remains, for its charge.
+    #[inline]
     pub fn drop_arrived(&mut self, flow: u32) -> Result<(), Broken> {
         let incoming = self.incoming.at_mut(flow).sound()?;
         incoming.beyond.clear(&mut self.ranges);

@@ -46,6 +46,7 @@ impl From<Broken> for Fault {
 }
 
 impl Scope<'_, '_> {
+    #[inline(always)]
     pub(super) fn exchange(&mut self, index: u32) -> Result<&mut Exchange, Broken> {
         self.memory.exchanges.at_mut(index).sound()
     }
@@ -97,6 +98,7 @@ impl Scope<'_, '_> {
     }
 
     /// Takes a flow out of its queue, if it is in one.
+    #[inline]
     pub(super) fn dequeue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.queued.is_linked() {
@@ -140,12 +142,19 @@ impl Scope<'_, '_> {
     }
 
     /// Removes a flow that we sent, and its memory.
+    #[inline]
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
-        let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
+        match self.exchange(index)?.flows[lane as usize].take() {
+            Some(flow) => self.drop_outgoing(index, lane, flow),
+            None => Ok(()),
+        }
+    }
+
+    fn drop_outgoing(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Broken> {
         self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
-        let is_ordered = self.memory.outgoing.at(flow).sound()?.role == Role::Ordered;
         self.dequeue(flow)?;
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
+        let is_ordered = self.memory.outgoing.at(flow).sound()?.role == Role::Ordered;
         self.memory.drop_body(flow)?;
         self.memory.outgoing.vacate(flow).sound()?;
         if is_ordered { self.pass_turn(index) } else { Ok(()) }
@@ -231,7 +240,9 @@ impl Scope<'_, '_> {
             self.peer.unnumbered_len -= incoming.prefix as u32;
         }
         self.memory.remove_incoming(flow)?;
-        self.return_credit(charged);
+        if charged > 0 {
+            self.return_credit(charged);
+        }
         Ok(())
     }
 
