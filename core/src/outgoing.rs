@@ -151,7 +151,18 @@ impl Outgoing {
     /// Says whether all of it was sent and acknowledged.
     #[must_use]
     pub const fn is_acknowledged(&self) -> bool {
-        self.is_end_sent && self.frames.is_empty() && !self.carried.is_linked() && !self.is_lost && !self.is_reset
+        self.is_end_sent && !self.is_in_flight() && !self.is_lost && !self.is_reset
+    }
+
+    /// Says whether something of it was sent, and neither acknowledged nor forgotten.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
+        !self.frames.is_empty() || self.carried.is_linked()
+    }
+
+    /// Takes out where the octets are, and the metadata items.
+    pub const fn take_octets(&mut self) -> (Body, Option<Block>) {
+        (core::mem::replace(&mut self.body, Body::Empty), self.metadata.take())
     }
 
     /// Returns the longest run of fresh octets from `sent` on that lies in one piece and has at most `len_max` octets.

@@ -130,12 +130,7 @@ impl Scope<'_, '_> {
     }
 
     /// Writes a flow again that one frame had carried and that was lost: in such a frame, or in runs that are booked as others are.
-    pub(super) fn write_lost_flow(
-        &mut self,
-        record: u32,
-        flow: u32,
-        writer: &mut Writer<'_>,
-    ) -> Result<Added, Broken> {
+    pub(super) fn write_lost_flow(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
         if self.write_entire(flow, writer)? {
             self.dequeue(flow)?;
             self.memory.leave_carrier(flow)?;
