@@ -14,7 +14,7 @@ use crate::source::Span;
 pub struct Model {
     /// The constants, those of `--const` first.
     pub constants: Vec<Constant>,
-    /// The types, each after those that were written inside it.
+    /// The types, each before those that were written inside it.
     pub types: Vec<TypeDefinition>,
     /// The programs, an `interface` among them.
     pub programs: Vec<Program>,
@@ -423,7 +423,7 @@ pub enum BoundBy {
 /// How many octets a value takes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Size {
-    /// The fewest.
+    /// No value takes fewer; for types that do not hold themselves, some take no more.
     pub min: u64,
     /// The most; `None` if values can be longer than any number (recursion).
     pub max: Option<u64>,
@@ -447,6 +447,13 @@ impl Size {
     pub fn times(self, count: u64) -> Self {
         let max = if count == 0 { Some(0) } else { self.max.map(|max| max.saturating_mul(count)) };
         Self { min: self.min.saturating_mul(count), max }
+    }
+
+    /// Returns the size of one or the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let max = self.max.zip(other.max).map(|(one, two)| one.max(two));
+        Self { min: self.min.min(other.min), max }
     }
 
     /// Returns the size of one after the other. Saturates.
@@ -536,7 +543,7 @@ pub struct Argument {
 }
 
 /// What is promised of calls of a procedure, by annotations in its comments, or else in those of its version or program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// `@semantics`.
     pub semantics: Semantics,

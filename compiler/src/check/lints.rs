@@ -1,0 +1,60 @@
+//! What is allowed and unwise. (An empty `<>` is told where its bound is made up.)
+
+use super::Checker;
+use super::graph::cycles_without_optional;
+use crate::diagnostic::Diagnostic;
+use crate::model::{Definition, Origin, Type};
+
+impl Checker<'_, '_> {
+    pub(super) fn lint(&mut self) {
+        for id in cycles_without_optional(&self.model) {
+            let definition = &self.model[id];
+            if definition.origin == Origin::File {
+                let diagnostic = Diagnostic::warning(
+                    definition.name.span,
+                    format!("type `{}` holds itself, not by way of optional data", definition.name.text),
+                )
+                .help("`type *name` says plainly where it ends; what nests deeper than a decoder's limit is refused");
+                self.report(diagnostic);
+            }
+        }
+        let warnings: Vec<Diagnostic> = self
+            .model
+            .types
+            .iter()
+            .filter(|definition| definition.origin == Origin::File)
+            .filter_map(|definition| match &definition.definition {
+                Definition::Union(union) if union.default.is_none() => {
+                    let without_case = self.values_without_case(union)?;
+                    let diagnostic = Diagnostic::warning(
+                        definition.name.span,
+                        format!("union `{}` has no default", definition.name.text),
+                    )
+                    .label(without_case)
+                    .help("without `default`, a value without a case is an error, also one that a later version adds");
+                    Some(diagnostic)
+                }
+                _ => None,
+            })
+            .collect();
+        for warning in warnings {
+            self.report(warning);
+        }
+    }
+
+    /// Returns which values of the discriminant have no case, in words.
+    fn values_without_case(&self, union: &crate::model::Union) -> Option<String> {
+        let Type::Named(id) = self.model.resolve(&union.discriminant_type) else { return None };
+        let Definition::Enum(discriminant) = &self.model[*id].definition else { return None };
+        let cases: Vec<i64> = union.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
+        let mut without = discriminant
+            .members
+            .iter()
+            .filter(|member| member.alias_of.is_none() && !cases.contains(&i64::from(member.value)));
+        let first = without.next()?;
+        Some(match without.count() {
+            0 => format!("`{}` has no case", first.name.text),
+            others => format!("`{}` has no case, nor have {others} others", first.name.text),
+        })
+    }
+}

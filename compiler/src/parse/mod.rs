@@ -1,0 +1,387 @@
+//! Tokens to a syntax tree.
+//!
+//! A descent that follows the grammars of RFC 4506 §6.3 and RFC 5531 §12.2. The only thing that can nest in these are types without
+//! a name, and their nesting is limited. After an error it goes on where a statement ends, so that a run tells several.
+
+mod definition;
+mod program;
+mod specifier;
+
+use alloc::rc::Rc;
+use std::collections::HashMap;
+
+use crate::annotation::notes;
+use crate::ast::{Definition, Namespace, Notes, Specification, Value};
+use crate::diagnostic::Diagnostic;
+use crate::lex::{Token, TokenKind, number, unquote};
+use crate::model::Name;
+use crate::options::Dialect;
+use crate::preprocess::Preprocessor;
+use crate::source::Span;
+
+/// How deep types without a name may nest within each other, and namespaces; chosen by us.
+pub const NESTING_MAX: usize = 32;
+
+/// How many definitions, members, fields, arms and procedures an interface may have, all together; chosen by us.
+pub const NODE_COUNT_MAX: usize = 1 << 17;
+
+/// What was read: the tree, and where the values of `%#define` stand.
+pub(crate) struct Parsed {
+    pub(crate) specification: Specification,
+    pub(crate) c_macros: HashMap<String, Span>,
+}
+
+/// Reads all that `input` yields.
+pub(crate) fn parse(input: Preprocessor<'_>) -> Parsed {
+    let mut parser = Parser::new(input);
+    parser.specification();
+    let Parser { input, definitions, .. } = parser;
+    let (percent_lines, c_macros) = input.finish();
+    Parsed { specification: Specification { definitions, percent_lines }, c_macros }
+}
+
+/// What a rule of the grammar gives.
+type Rule<T> = Result<T, Failed>;
+
+/// An error was told, and what follows makes no sense.
+struct Failed;
+
+struct Parser<'a> {
+    input: Preprocessor<'a>,
+    /// The next token, not consumed.
+    token: Token,
+    /// The token that was consumed last.
+    previous: Span,
+    /// How many braces are open.
+    braces: usize,
+    /// How many types without a name are open.
+    nesting: usize,
+    node_count: usize,
+    namespaces: Vec<String>,
+    namespace: Namespace,
+    definitions: Vec<Definition>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(mut input: Preprocessor<'a>) -> Self {
+        let token = input.next();
+        Self {
+            input,
+            previous: Span { end: token.span.start, ..token.span },
+            token,
+            braces: 0,
+            nesting: 0,
+            node_count: 0,
+            namespaces: Vec::new(),
+            namespace: Rc::new([]),
+            definitions: Vec::new(),
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.input.options().dialect
+    }
+
+    fn is_strict(&self) -> bool {
+        self.dialect().is_strict()
+    }
+
+    /// Tells an error, with the way out if that is another dialect.
+    fn refuse_in_strict(&mut self, span: Span, what: &str) {
+        if self.is_strict() {
+            let diagnostic = Diagnostic::error(span, format!("{what} in the strict dialect"))
+                .help("write it as RFC 4506 has it, or choose the dialect it is written in: --dialect sun");
+            self.input.report(diagnostic);
+        }
+    }
+
+    // Tokens.
+
+    fn bump(&mut self) {
+        match self.token.kind {
+            TokenKind::Punctuation(b'{') => self.braces += 1,
+            TokenKind::Punctuation(b'}') => self.braces = self.braces.saturating_sub(1),
+            _ => {}
+        }
+        self.previous = self.token.span;
+        self.token = if self.node_count > NODE_COUNT_MAX { self.end() } else { self.input.next() };
+    }
+
+    fn end(&self) -> Token {
+        Token { kind: TokenKind::End, ..self.token }
+    }
+
+    fn is(&self, punctuation: u8) -> bool {
+        self.token.kind == TokenKind::Punctuation(punctuation)
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        self.token.kind == TokenKind::Identifier && self.token_text() == word.as_bytes()
+    }
+
+    fn token_text(&self) -> &[u8] {
+        self.input.sources().slice(self.token.text)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(self.token_text()).into_owned()
+    }
+
+    fn eat(&mut self, punctuation: u8) -> bool {
+        let is = self.is(punctuation);
+        if is {
+            self.bump();
+        }
+        is
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let is = self.is_word(word);
+        if is {
+            self.bump();
+        }
+        is
+    }
+
+    fn expect(&mut self, punctuation: u8, after: &str) -> Rule<()> {
+        if self.eat(punctuation) {
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("`{}` {after}", char::from(punctuation))))
+    }
+
+    fn unexpected(&mut self, wanted: &str) -> Failed {
+        let found = match self.token.kind {
+            TokenKind::End => "the end of the file".to_owned(),
+            _ => {
+                let text: String = self.text().chars().take(FOUND_LEN_MAX).collect();
+                format!("`{text}`")
+            }
+        };
+        // What is missing at the end of a line is missing there, not at the start of the next.
+        let between = Span { start: self.previous.end, end: self.token.span.start, ..self.previous };
+        let ends_line = self.token.kind == TokenKind::End
+            || between.file == self.token.span.file
+                && between.start < between.end
+                && self.input.sources().slice(between).contains(&b'\n');
+        let span = if ends_line { Span { start: self.previous.end, ..self.previous } } else { self.token.span };
+        let diagnostic = Diagnostic::error(span, format!("expected {wanted}, found {found}"));
+        self.input.report(diagnostic);
+        Failed
+    }
+
+    /// Counts a definition or a part of one. Past the limit, the input is at its end.
+    fn node(&mut self) {
+        self.node_count += 1;
+        if self.node_count == NODE_COUNT_MAX + 1 {
+            let diagnostic =
+                Diagnostic::error(self.token.span, format!("more than {NODE_COUNT_MAX} definitions and parts of them"))
+                    .help("divide the interface among several files, without including one in the other");
+            self.input.report(diagnostic);
+            self.token = self.end();
+        }
+    }
+
+    // Names and values.
+
+    fn name(&mut self, of: &str) -> Rule<Name> {
+        if self.token.kind != TokenKind::Identifier {
+            return Err(self.unexpected(&format!("the name of {of}")));
+        }
+        let text = self.text();
+        let span = self.token.span;
+        let reserved =
+            RESERVED.contains(&text.as_str()) || self.is_strict() && RESERVED_IN_STRICT.contains(&text.as_str());
+        if reserved {
+            let diagnostic =
+                Diagnostic::error(span, format!("expected the name of {of}, found the word `{text}` of the language"))
+                    .help("choose another name");
+            self.input.report(diagnostic);
+            return Err(Failed);
+        }
+        if text.starts_with('_') {
+            self.refuse_in_strict(span, "a name that begins with an underscore");
+        }
+        self.bump();
+        Ok(Name { text, span })
+    }
+
+    /// Reads a name, perhaps with namespaces before it.
+    fn path(&mut self, of: &str) -> Rule<Name> {
+        let mut name = self.name(of)?;
+        while self.token.kind == TokenKind::PathSeparator && self.dialect() == Dialect::Xdrpp {
+            self.bump();
+            let part = self.name(of)?;
+            name.text.push_str("::");
+            name.text.push_str(&part.text);
+            name.span = name.span.to(part.span);
+        }
+        Ok(name)
+    }
+
+    fn value(&mut self, of: &str) -> Rule<Value> {
+        let span = self.token.span;
+        let negative = self.eat(b'-');
+        match self.token.kind {
+            TokenKind::Number => {
+                let text = self.text();
+                let span = span.to(self.token.span);
+                self.bump();
+                let value = match number(&text) {
+                    Ok(value) if negative && value > -i128::from(i64::MIN) => {
+                        self.input.report(
+                            Diagnostic::error(span, "a number of more than 64 bits")
+                                .help("constants lie within -2^63 and 2^64 - 1"),
+                        );
+                        0
+                    }
+                    Ok(value) if negative => -value,
+                    Ok(value) => value,
+                    Err((what, help)) => {
+                        self.input.report(Diagnostic::error(span, what).help(help));
+                        0
+                    }
+                };
+                Ok(Value::Integer(value, span))
+            }
+            TokenKind::Character if !negative => {
+                self.refuse_in_strict(span, "a character as a constant");
+                let text = unquote(&self.text());
+                self.bump();
+                let mut characters = text.chars();
+                let (Some(character), None) = (characters.next(), characters.next()) else {
+                    self.input.report(Diagnostic::error(span, "expected one character within the quotes"));
+                    return Ok(Value::Integer(0, span));
+                };
+                Ok(Value::Integer(u32::from(character).into(), span))
+            }
+            TokenKind::Text if !negative => {
+                self.refuse_in_strict(span, "a text as a constant");
+                let text = unquote(&self.text());
+                self.bump();
+                Ok(Value::Text(text, span))
+            }
+            TokenKind::Identifier if !negative => Ok(Value::Name(self.path(of)?)),
+            _ => Err(self.unexpected(of)),
+        }
+    }
+
+    // Comments.
+
+    /// Takes the comments right before the next token: those from which no blank line divides it.
+    fn leading(&mut self) -> Vec<Span> {
+        let mut comments = core::mem::take(self.input.comments());
+        let mut next = self.token.span;
+        let mut first = comments.len();
+        while first > 0 && self.adjoin(comments[first - 1], next) {
+            first -= 1;
+            next = comments[first];
+        }
+        comments.split_off(first)
+    }
+
+    /// Takes the comments within what was just read, and those after it on its last line.
+    fn trailing(&mut self, notes: &mut Vec<Span>) {
+        let previous = self.previous;
+        let comments = core::mem::take(self.input.comments());
+        let next_begins_something = matches!(self.token.kind, TokenKind::Identifier);
+        let mut rest = Vec::new();
+        for comment in comments {
+            let within = comment.file == previous.file && comment.start < previous.end;
+            let after = rest.is_empty()
+                && self.same_line(previous, comment)
+                && !(next_begins_something && self.same_line(comment, self.token.span));
+            if within || after { notes.push(comment) } else { rest.push(comment) }
+        }
+        *self.input.comments() = rest;
+    }
+
+    /// Forgets the comments before the next token.
+    fn discard_comments(&mut self) {
+        self.input.comments().clear();
+    }
+
+    fn notes(&mut self, comments: &[Span]) -> Notes {
+        let mut told = Vec::new();
+        let notes = notes(comments, self.input.sources(), |diagnostic| told.push(diagnostic));
+        for diagnostic in told {
+            self.input.report(diagnostic);
+        }
+        notes
+    }
+
+    fn adjoin(&self, one: Span, next: Span) -> bool {
+        self.between(one, next).is_some_and(|gap| {
+            gap.iter().all(u8::is_ascii_whitespace) && gap.iter().filter(|octet| **octet == b'\n').count() < 2
+        })
+    }
+
+    fn same_line(&self, one: Span, next: Span) -> bool {
+        self.between(one, next).is_some_and(|gap| !gap.contains(&b'\n'))
+    }
+
+    fn between(&self, one: Span, next: Span) -> Option<&[u8]> {
+        let gap = Span { start: one.end, end: next.start, ..one };
+        (one.file == next.file && gap.start <= gap.end).then(|| self.input.sources().slice(gap))
+    }
+
+    // Going on after an error.
+
+    /// Reads statements up to a closing brace, which it leaves. Skips those that are wrong.
+    fn statements<T>(&mut self, mut statement: impl FnMut(&mut Self) -> Rule<T>) -> Rule<Vec<T>> {
+        let depth = self.braces;
+        let mut all = Vec::new();
+        loop {
+            if self.is(b'}') {
+                self.discard_comments();
+                return Ok(all);
+            }
+            if self.token.kind == TokenKind::End {
+                return Err(self.unexpected("`}`"));
+            }
+            match statement(self) {
+                Ok(one) => all.push(one),
+                Err(Failed) => self.recover(depth)?,
+            }
+        }
+    }
+
+    /// Skips to the end of a statement within `depth` braces: past its `;`, or to the `}` after it.
+    fn recover(&mut self, depth: usize) -> Rule<()> {
+        loop {
+            let lost = self.braces < depth || self.begins_definition();
+            if lost || self.token.kind == TokenKind::End {
+                return Err(Failed);
+            }
+            if self.braces == depth {
+                if self.eat(b';') || self.is(b'}') {
+                    return Ok(());
+                }
+            }
+            self.bump();
+        }
+    }
+
+    /// Returns whether the next token is one that begins a definition, and in the first column.
+    fn begins_definition(&self) -> bool {
+        let start = self.token.span.start as usize;
+        let octets = self.input.sources().octets(self.token.span.file);
+        self.token.kind == TokenKind::Identifier
+            && (start == 0 || octets[start - 1] == b'\n')
+            && DEFINING.iter().any(|word| self.is_word(word))
+    }
+}
+
+/// The words that begin definitions.
+const DEFINING: [&str; 8] = ["const", "enum", "interface", "namespace", "program", "struct", "typedef", "union"];
+
+/// The words that are no names (RFC 4506 §6.2).
+const RESERVED: [&str; 17] = [
+    "bool", "case", "const", "default", "double", "enum", "float", "hyper", "int", "opaque", "string", "struct",
+    "switch", "typedef", "union", "unsigned", "void",
+];
+
+/// Further words that are no names by the letter (RFC 4506 §6.2, RFC 5531 §12.3), where others take them.
+const RESERVED_IN_STRICT: [&str; 3] = ["quadruple", "program", "version"];
+
+const FOUND_LEN_MAX: usize = 40;
