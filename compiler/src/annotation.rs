@@ -11,6 +11,7 @@ use crate::source::{Sources, Span};
 /// Reads comments: what they say to the reader and what to the compiler, and what is wrong with the latter.
 pub(crate) fn notes(comments: &[Span], sources: &Sources, mut report: impl FnMut(Diagnostic)) -> Notes {
     let mut notes = Notes::default();
+    let mut left = COMMENT_LEN_MAX;
     for comment in comments {
         if !notes.docs.0.is_empty() {
             // What stood before and what stands after are two paragraphs, unless lines of `//` make one.
@@ -19,7 +20,14 @@ pub(crate) fn notes(comments: &[Span], sources: &Sources, mut report: impl FnMut
                 notes.docs.0.push(String::new());
             }
         }
-        for (span, line) in lines(*comment, sources) {
+        let mut comment = *comment;
+        if comment.end - comment.start > left {
+            comment.end = comment.start + left;
+            let message = format!("comments of more than {} KiB, of which the rest is not read", COMMENT_LEN_MAX >> 10);
+            report(Diagnostic::warning(Span { end: comment.start, ..comment }, message).help("shorten them"));
+        }
+        left -= comment.end - comment.start;
+        for (span, line) in lines(comment, sources) {
             match annotation(&line) {
                 Read::Text => notes.docs.0.push(line),
                 Read::Annotation(kind) => notes.annotations.push(Annotation { kind, span }),
@@ -36,6 +44,9 @@ pub(crate) fn notes(comments: &[Span], sources: &Sources, mut report: impl FnMut
     trim(&mut notes.docs);
     notes
 }
+
+/// How long the comments at one definition may be, in octets; chosen by us.
+const COMMENT_LEN_MAX: u32 = 64 << 10;
 
 /// Returns the lines of a comment without its marks, and where each stands.
 fn lines(comment: Span, sources: &Sources) -> Vec<(Span, String)> {
@@ -59,7 +70,7 @@ fn lines(comment: Span, sources: &Sources) -> Vec<(Span, String)> {
         let is_margin = inner.get(margin).is_none_or(u8::is_ascii_whitespace) || margin == 0;
         inner = if is_margin { &inner[margin..] } else { inner };
         // One space after the margin is the frame's, more are an indentation.
-        let inner = inner.strip_prefix(b" ").unwrap_or(inner).trim_ascii_end();
+        let inner = without_stars_at_end(inner.strip_prefix(b" ").unwrap_or(inner));
         let trimmed = inner.trim_ascii_start();
         let offset = trimmed.as_ptr().addr() - line.as_ptr().addr();
         let from = if trimmed.is_empty() { start } else { start + offset as u32 };
@@ -68,6 +79,14 @@ fn lines(comment: Span, sources: &Sources) -> Vec<(Span, String)> {
         start = end + 1;
     }
     lines
+}
+
+/// Returns a line without the right side of a frame around the comment.
+fn without_stars_at_end(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_end();
+    let stars = line.iter().rev().take_while(|octet| **octet == b'*').count();
+    let text = &line[..line.len() - stars];
+    if text.last().is_none_or(u8::is_ascii_whitespace) { text.trim_ascii_end() } else { line }
 }
 
 /// Returns text without what commands a terminal or reorders what is read.

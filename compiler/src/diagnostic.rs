@@ -127,7 +127,7 @@ pub enum Paint {
 pub struct Report {
     /// The files.
     pub sources: Sources,
-    /// The diagnostics, in the order in which they were found; at least one is an error.
+    /// The diagnostics, in the order of the source; at least one is an error.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -190,7 +190,9 @@ impl Diagnostics {
         self.error_count > 0
     }
 
-    pub(crate) fn into_list(self) -> Vec<Diagnostic> {
+    /// Returns them in the order of the source.
+    pub(crate) fn into_list(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(|diagnostic| diagnostic.span);
         self.list
     }
 }

@@ -137,11 +137,14 @@ impl Files {
         }
         let failed = |error: &io::Error| FileError::Unreadable(shown.to_owned(), error.to_string());
         // What is no file may never end, or never begin.
-        if !fs::metadata(path).map_err(|error| failed(&error))?.is_file() {
+        let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
+        if !metadata.is_file() {
             return Err(FileError::Unreadable(shown.to_owned(), "not a file".into()));
         }
         let left = SOURCE_LEN_MAX - self.len;
-        let mut octets = Vec::new();
+        // The file may grow meanwhile, and is not believed to be as long as it says.
+        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(left);
+        let mut octets = Vec::with_capacity(len + 1);
         let file = File::open(path).map_err(|error| failed(&error))?;
         file.take(left as u64 + 1).read_to_end(&mut octets).map_err(|error| failed(&error))?;
         if octets.len() > left {

@@ -44,7 +44,7 @@ pub(crate) enum TokenKind {
 #[derive(Debug)]
 pub(crate) struct Lexer {
     pub(crate) file: FileId,
-    octets: Arc<[u8]>,
+    octets: Arc<Vec<u8>>,
     position: usize,
     end: usize,
     dialect: Dialect,
@@ -59,13 +59,13 @@ enum Lines {
 }
 
 impl Lexer {
-    pub(crate) fn new(file: FileId, octets: Arc<[u8]>, dialect: Dialect) -> Self {
+    pub(crate) fn new(file: FileId, octets: Arc<Vec<u8>>, dialect: Dialect) -> Self {
         let position = if octets.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         Self { file, end: octets.len(), octets, position, dialect, lines: Lines::Special }
     }
 
     /// Cuts what lies within `span` alone, where no line is special.
-    pub(crate) fn within(span: Span, octets: Arc<[u8]>, dialect: Dialect) -> Self {
+    pub(crate) fn within(span: Span, octets: Arc<Vec<u8>>, dialect: Dialect) -> Self {
         let (position, end) = (span.start as usize, span.end as usize);
         Self { file: span.file, octets, position, end, dialect, lines: Lines::Ordinary }
     }

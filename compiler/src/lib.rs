@@ -47,6 +47,7 @@ pub use preprocess::{FILE_COUNT_MAX, INCLUDE_DEPTH_MAX};
 use diagnostic::Diagnostics;
 use files::Files;
 use model::Model;
+use parse::Completeness;
 use preprocess::Preprocessor;
 use source::{FileId, Purpose, Sources};
 
@@ -95,8 +96,8 @@ pub fn load_text(name: &str, text: impl AsRef<[u8]>, options: &Options) -> Resul
 fn compile(files: Files, mut sources: Sources, file: FileId, options: &Options) -> Result<Interface, Report> {
     let mut diagnostics = Diagnostics::default();
     let parsed = parse::parse(Preprocessor::new(options, files, &mut sources, &mut diagnostics, file));
-    // What follows from what was not understood is not worth telling.
-    if diagnostics.has_errors() {
+    // What only follows from what was skipped is not worth telling.
+    if diagnostics.is_full() || parsed.completeness == Completeness::Partial {
         return Err(Report { sources, diagnostics: diagnostics.into_list() });
     }
     let model = check::check(parsed, options, &sources, &mut diagnostics);

@@ -1,6 +1,7 @@
 //! Files to one stream of tokens: directives, includes, macros, `%` lines.
 
 use alloc::sync::Arc;
+use core::cell::Cell;
 use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -264,6 +265,12 @@ impl<'a> Preprocessor<'a> {
             return;
         }
         let body = Span { start: span.start + 1, ..span };
+        if self.percent_lines.len() == PERCENT_LINE_COUNT_MAX {
+            let diagnostic = Diagnostic::error(span, format!("more than {PERCENT_LINE_COUNT_MAX} lines for C (`%`)"))
+                .help("put C into a file of its own");
+            self.diagnostics.push(diagnostic);
+            return;
+        }
         if self.sources.purpose(span.file) == Purpose::Part {
             self.percent_lines.push(PercentLine { text: self.sources.text(body).trim_end().to_owned(), span });
         }
@@ -416,7 +423,8 @@ impl<'a> Preprocessor<'a> {
             return self.macros.contains_key(&name) == (word == "ifdef");
         }
         let mut lexer = self.lexer_within(rest);
-        let mut lookup = |name: &str| Some(self.macro_value(name, 0));
+        let work = Cell::new(0);
+        let mut lookup = |name: &str| Some(self.macro_value(name, &work));
         let defined = |name: &str| self.macros.contains_key(name);
         match evaluate(&mut lexer, self.sources, &mut lookup, &defined) {
             Ok(value) => value != 0,
@@ -430,24 +438,16 @@ impl<'a> Preprocessor<'a> {
     }
 
     /// Returns the number that a name stands for in a condition; as in C, what is not known is 0.
-    fn macro_value(&self, name: &str, depth: u32) -> i128 {
+    fn macro_value(&self, name: &str, work: &Cell<u32>) -> i128 {
+        work.set(work.get() + 1);
         let Some(Macro::Tokens(body)) = self.macros.get(name) else { return 0 };
-        let [first, .., last] = &body[..] else {
-            return match &body[..] {
-                [single] => self.macro_value_within(single.text, depth),
-                _ => 0,
-            };
-        };
-        self.macro_value_within(first.text.to(last.text), depth)
-    }
-
-    fn macro_value_within(&self, span: Span, depth: u32) -> i128 {
-        if depth > MACRO_DEPTH_MAX {
+        let (Some(first), Some(last)) = (body.first(), body.last()) else { return 0 };
+        if work.get() > CONDITION_WORK_MAX {
             return 0;
         }
-        let mut lookup = |name: &str| Some(self.macro_value(name, depth + 1));
+        let mut lookup = |name: &str| Some(self.macro_value(name, work));
         let defined = |name: &str| self.macros.contains_key(name);
-        evaluate(&mut self.lexer_within(span), self.sources, &mut lookup, &defined).unwrap_or(0)
+        evaluate(&mut self.lexer_within(first.text.to(last.text)), self.sources, &mut lookup, &defined).unwrap_or(0)
     }
 
     /// Does what `#elif`, `#else` and `#endif` say at the end of a branch that was read.
@@ -527,5 +527,10 @@ fn quoted_path(text: &str) -> Option<(String, usize)> {
     let path = &text[1..1 + len];
     (!path.is_empty()).then(|| (path.to_owned(), len + 2))
 }
+
+/// How many names may be looked up for one condition; chosen by us. Bounds depth and work.
+const CONDITION_WORK_MAX: u32 = 64;
+
+const PERCENT_LINE_COUNT_MAX: usize = 1 << 16;
 
 const COMMENT_COUNT_MAX: usize = 1024;

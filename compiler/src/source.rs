@@ -56,7 +56,7 @@ pub(crate) enum Purpose {
 #[derive(Clone, Debug)]
 struct Source {
     name: String,
-    octets: Arc<[u8]>,
+    octets: Arc<Vec<u8>>,
     purpose: Purpose,
     included_at: Option<Span>,
 }
@@ -87,11 +87,11 @@ impl Sources {
 
     pub(crate) fn add(&mut self, name: String, octets: Vec<u8>, purpose: Purpose, included_at: Option<Span>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("the count of includes is limited"));
-        self.files.push(Source { name, octets: octets.into(), purpose, included_at });
+        self.files.push(Source { name, octets: Arc::new(octets), purpose, included_at });
         id
     }
 
-    pub(crate) fn octets(&self, file: FileId) -> &Arc<[u8]> {
+    pub(crate) fn octets(&self, file: FileId) -> &Arc<Vec<u8>> {
         &self.file(file).octets
     }
 

@@ -20,11 +20,12 @@ impl Checker<'_, '_> {
         self.refuse_endless();
         self.refuse_deep(&components);
         for component in &components {
-            for id in component {
-                let in_cycle = self.model[*id].cycle.is_some();
+            // Within a cycle, what is not measured yet counts as empty, which is no more than it is: each round comes nearer.
+            let rounds = component.len().min(TYPE_DEPTH_MAX);
+            for id in core::iter::repeat_n(component, rounds).flatten() {
                 let size = size_of(&self.model, *id);
-                // Types of a cycle are measured one by one: what is not measured yet counts as empty, which is no more than it is.
-                self.model.types[id.0 as usize].size = if in_cycle { Size { max: None, ..size } } else { size };
+                let definition = &mut self.model.types[id.0 as usize];
+                definition.size = if definition.cycle.is_some() { Size { max: None, ..size } } else { size };
             }
         }
         for index in 0..self.model.types.len() {

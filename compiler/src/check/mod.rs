@@ -29,7 +29,7 @@ pub use graph::TYPE_DEPTH_MAX;
 
 /// Checks `parsed` and returns what it means; of use only if no error was told.
 pub(crate) fn check(parsed: Parsed, options: &Options, sources: &Sources, diagnostics: &mut Diagnostics) -> Model {
-    let Parsed { mut specification, c_macros } = parsed;
+    let Parsed { mut specification, c_macros, .. } = parsed;
     names::drop_idle_typedefs(&mut specification, options.dialect);
     // What the file itself says comes first, so that imports give way to it.
     let is_part = |span: Span| sources.purpose(span.file) == Purpose::Part;
@@ -55,7 +55,10 @@ pub(crate) fn check(parsed: Parsed, options: &Options, sources: &Sources, diagno
         checker.program(definition);
     }
     checker.finish_constants(&specification.definitions);
-    checker.lint();
+    // Of what is wrong, there is no use in saying that it is unwise.
+    if !checker.diagnostics.has_errors() {
+        checker.lint();
+    }
     checker.drop_unused_imports();
     checker.model
 }

@@ -66,12 +66,8 @@ impl<'t> Checker<'_, 't> {
 
     fn name_definition(&mut self, definition: &'t Definition) {
         if !matches!(definition.kind, DefinitionKind::Program(_) | DefinitionKind::Interface(_)) {
-            let annotations = match &definition.kind {
-                // Its declaration has the rest of the comments and takes what it can use.
-                DefinitionKind::Typedef(_) => &[],
-                _ => &definition.notes.annotations[..],
-            };
-            self.refuse_annotations(annotations, "annotations belong to procedures and to declarations with `<>`");
+            let help = "annotations belong to procedures and to declarations with `<>`";
+            self.refuse_annotations(&definition.notes.annotations, help);
         }
         let scope = &definition.namespace[..];
         let Some(name) = &definition.name else {

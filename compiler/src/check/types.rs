@@ -208,7 +208,7 @@ impl<'t> Checker<'_, 't> {
             }
             _ => {}
         }
-        let diagnostic = Diagnostic::error(span, "a discriminant of this type")
+        let diagnostic = Diagnostic::error(span, "values of this type cannot choose an arm")
             .help("a discriminant is an int, an unsigned int, a bool or an enum (RFC 4506 §4.15)");
         self.report(diagnostic);
         Values::Unknown

@@ -3,8 +3,8 @@
 use alloc::rc::Rc;
 
 use super::specifier::Naming;
-use super::{Failed, NESTING_MAX, Parser, Rule};
-use crate::ast::{Arm, Declaration, Definition, DefinitionKind, Label, Member, UnionBody, Value};
+use super::{Completeness, Failed, NESTING_MAX, Parser, Rule};
+use crate::ast::{Arm, Declaration, Definition, DefinitionKind, Label, Member, Notes, UnionBody, Value};
 use crate::diagnostic::Diagnostic;
 use crate::lex::TokenKind;
 use crate::model::Name;
@@ -30,6 +30,7 @@ impl Parser<'_> {
 
     /// Skips to where a definition can begin.
     fn recover_definition(&mut self) {
+        self.completeness = Completeness::Partial;
         let depth = self.namespaces.len();
         while self.token.kind != TokenKind::End {
             if self.begins_definition() {
@@ -67,7 +68,7 @@ impl Parser<'_> {
             return Err(self.unexpected("a definition"));
         }
         self.node();
-        match self.text().as_str() {
+        match self.word().as_str() {
             "const" => self.constant(comments),
             "enum" => self.enum_definition(comments),
             "struct" => self.struct_definition(comments),
@@ -101,21 +102,16 @@ impl Parser<'_> {
         start: Span,
         mut comments: Vec<Span>,
     ) -> Rule<()> {
-        let after = match &kind {
-            DefinitionKind::Constant(_) => "after the constant",
-            DefinitionKind::Enum(_) => "after the enum",
-            DefinitionKind::Struct(_) => "after the struct",
-            DefinitionKind::Union(_) => "after the union",
-            DefinitionKind::Typedef(_) => "after the typedef",
-            DefinitionKind::Program(_) => "after the number of the program",
-            DefinitionKind::Interface(_) => "after the interface",
-        };
-        self.expect(b';', after)?;
+        self.expect(b';', "at the end of the definition")?;
         self.trailing(&mut comments);
         let notes = self.notes(&comments);
+        self.add(kind, name, start, notes);
+        Ok(())
+    }
+
+    fn add(&mut self, kind: DefinitionKind, name: Option<Name>, start: Span, notes: Notes) {
         let span = start.to(self.previous);
         self.definitions.push(Definition { kind, name, namespace: Rc::clone(&self.namespace), span, notes });
-        Ok(())
     }
 
     fn constant(&mut self, comments: Vec<Span>) -> Rule<()> {
@@ -168,9 +164,12 @@ impl Parser<'_> {
     fn typedef(&mut self, comments: Vec<Span>) -> Rule<()> {
         let start = self.token.span;
         self.bump();
-        let declaration = self.declaration("a typedef", Vec::new(), Naming::Required)?;
+        let mut declaration = self.declaration_statement("a typedef", comments)?;
         let name = declaration.name.clone();
-        self.define(DefinitionKind::Typedef(Box::new(declaration)), name, start, comments)
+        // The annotations stay with the declaration, whose bound they may give.
+        let notes = Notes { docs: core::mem::take(&mut declaration.notes.docs), annotations: Vec::new() };
+        self.add(DefinitionKind::Typedef(Box::new(declaration)), name, start, notes);
+        Ok(())
     }
 
     fn namespace(&mut self) -> Rule<()> {

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::annotation::notes;
 use crate::ast::{Definition, Namespace, Notes, Specification, Value};
 use crate::diagnostic::Diagnostic;
-use crate::lex::{Token, TokenKind, number, unquote};
+use crate::lex::{IDENTIFIER_LEN_MAX, Token, TokenKind, number, unquote};
 use crate::model::Name;
 use crate::options::Dialect;
 use crate::preprocess::Preprocessor;
@@ -23,21 +23,30 @@ use crate::source::Span;
 pub const NESTING_MAX: usize = 32;
 
 /// How many definitions, members, fields, arms and procedures an interface may have, all together; chosen by us.
-pub const NODE_COUNT_MAX: usize = 1 << 17;
+pub const NODE_COUNT_MAX: usize = 1 << 16;
 
 /// What was read: the tree, and where the values of `%#define` stand.
 pub(crate) struct Parsed {
     pub(crate) specification: Specification,
+    pub(crate) completeness: Completeness,
     pub(crate) c_macros: HashMap<String, Span>,
+}
+
+/// Whether a tree has all that the source has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    Whole,
+    /// Something was skipped: what refers to it would seem wrong.
+    Partial,
 }
 
 /// Reads all that `input` yields.
 pub(crate) fn parse(input: Preprocessor<'_>) -> Parsed {
     let mut parser = Parser::new(input);
     parser.specification();
-    let Parser { input, definitions, .. } = parser;
+    let Parser { input, definitions, completeness, .. } = parser;
     let (percent_lines, c_macros) = input.finish();
-    Parsed { specification: Specification { definitions, percent_lines }, c_macros }
+    Parsed { specification: Specification { definitions, percent_lines }, completeness, c_macros }
 }
 
 /// What a rule of the grammar gives.
@@ -57,9 +66,11 @@ struct Parser<'a> {
     /// How many types without a name are open.
     nesting: usize,
     node_count: usize,
+    doc_line_count: usize,
     namespaces: Vec<String>,
     namespace: Namespace,
     definitions: Vec<Definition>,
+    completeness: Completeness,
 }
 
 impl<'a> Parser<'a> {
@@ -72,9 +83,11 @@ impl<'a> Parser<'a> {
             braces: 0,
             nesting: 0,
             node_count: 0,
+            doc_line_count: 0,
             namespaces: Vec::new(),
             namespace: Rc::new([]),
             definitions: Vec::new(),
+            completeness: Completeness::Whole,
         }
     }
 
@@ -127,6 +140,12 @@ impl<'a> Parser<'a> {
         String::from_utf8_lossy(self.token_text()).into_owned()
     }
 
+    /// Returns the text of a word; of one that is too long, which was told already, the beginning.
+    fn word(&self) -> String {
+        let text = self.token_text();
+        String::from_utf8_lossy(&text[..text.len().min(IDENTIFIER_LEN_MAX)]).into_owned()
+    }
+
     fn eat(&mut self, punctuation: u8) -> bool {
         let is = self.is(punctuation);
         if is {
@@ -151,10 +170,13 @@ impl<'a> Parser<'a> {
     }
 
     fn unexpected(&mut self, wanted: &str) -> Failed {
+        if self.node_count > NODE_COUNT_MAX {
+            return Failed;
+        }
         let found = match self.token.kind {
             TokenKind::End => "the end of the file".to_owned(),
             _ => {
-                let text: String = self.text().chars().take(FOUND_LEN_MAX).collect();
+                let text: String = self.word().chars().take(FOUND_LEN_MAX).collect();
                 format!("`{text}`")
             }
         };
@@ -165,6 +187,7 @@ impl<'a> Parser<'a> {
                 && between.start < between.end
                 && self.input.sources().slice(between).contains(&b'\n');
         let span = if ends_line { Span { start: self.previous.end, ..self.previous } } else { self.token.span };
+        self.completeness = Completeness::Partial;
         let diagnostic = Diagnostic::error(span, format!("expected {wanted}, found {found}"));
         self.input.report(diagnostic);
         Failed
@@ -178,6 +201,7 @@ impl<'a> Parser<'a> {
                 Diagnostic::error(self.token.span, format!("more than {NODE_COUNT_MAX} definitions and parts of them"))
                     .help("divide the interface among several files, without including one in the other");
             self.input.report(diagnostic);
+            self.completeness = Completeness::Partial;
             self.token = self.end();
         }
     }
@@ -206,6 +230,10 @@ impl<'a> Parser<'a> {
         Ok(Name { text, span })
     }
 
+    fn is_reserved(&self, word: &str) -> bool {
+        RESERVED.contains(&word) || self.is_strict() && RESERVED_IN_STRICT.contains(&word)
+    }
+
     /// Reads a name, perhaps with namespaces before it.
     fn path(&mut self, of: &str) -> Rule<Name> {
         let mut name = self.name(of)?;
@@ -224,7 +252,7 @@ impl<'a> Parser<'a> {
         let negative = self.eat(b'-');
         match self.token.kind {
             TokenKind::Number => {
-                let text = self.text();
+                let text = self.word();
                 let span = span.to(self.token.span);
                 self.bump();
                 let value = match number(&text) {
@@ -261,7 +289,7 @@ impl<'a> Parser<'a> {
                 self.bump();
                 Ok(Value::Text(text, span))
             }
-            TokenKind::Identifier if !negative => Ok(Value::Name(self.path(of)?)),
+            TokenKind::Identifier if !negative && !self.is_reserved(&self.word()) => Ok(Value::Name(self.path(of)?)),
             _ => Err(self.unexpected(of)),
         }
     }
@@ -303,9 +331,20 @@ impl<'a> Parser<'a> {
 
     fn notes(&mut self, comments: &[Span]) -> Notes {
         let mut told = Vec::new();
-        let notes = notes(comments, self.input.sources(), |diagnostic| told.push(diagnostic));
+        let mut notes = notes(comments, self.input.sources(), |diagnostic| told.push(diagnostic));
         for diagnostic in told {
             self.input.report(diagnostic);
+        }
+        // A line of documentation may be as short as one octet, and takes more than one to keep.
+        let before = self.doc_line_count;
+        self.doc_line_count += notes.docs.0.len();
+        if self.doc_line_count > DOC_LINE_COUNT_MAX {
+            notes.docs.0.clear();
+            if before <= DOC_LINE_COUNT_MAX {
+                let message =
+                    format!("more than {DOC_LINE_COUNT_MAX} lines of documentation, of which the rest is not read");
+                self.input.report(Diagnostic::warning(comments[0], message).help("shorten the comments"));
+            }
         }
         notes
     }
@@ -348,6 +387,7 @@ impl<'a> Parser<'a> {
 
     /// Skips to the end of a statement within `depth` braces: past its `;`, or to the `}` after it.
     fn recover(&mut self, depth: usize) -> Rule<()> {
+        self.completeness = Completeness::Partial;
         loop {
             let lost = self.braces < depth || self.begins_definition();
             if lost || self.token.kind == TokenKind::End {
@@ -383,5 +423,8 @@ const RESERVED: [&str; 17] = [
 
 /// Further words that are no names by the letter (RFC 4506 §6.2, RFC 5531 §12.3), where others take them.
 const RESERVED_IN_STRICT: [&str; 3] = ["quadruple", "program", "version"];
+
+/// How many lines of documentation an interface may have; chosen by us.
+const DOC_LINE_COUNT_MAX: usize = 1 << 17;
 
 const FOUND_LEN_MAX: usize = 40;

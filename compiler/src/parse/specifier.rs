@@ -81,7 +81,7 @@ impl Parser<'_> {
             return Err(self.unexpected("a type"));
         }
         let span = self.token.span;
-        let word = self.text();
+        let word = self.word();
         let specifier = match word.as_str() {
             "void" => Specifier::Void,
             "opaque" => Specifier::Opaque,
