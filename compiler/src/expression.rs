@@ -21,12 +21,12 @@ pub(crate) fn evaluate(
     let mut tokens = Vec::new();
     loop {
         let token = lexer.next(&mut ignored);
-        match token.kind {
-            TokenKind::Comment => {}
-            TokenKind::End => break,
-            // The line goes on after it.
-            TokenKind::Punctuation(b'\\') => {}
-            _ => tokens.push(token),
+        if token.kind == TokenKind::End {
+            break;
+        }
+        // After a backslash the line goes on.
+        if !matches!(token.kind, TokenKind::Comment | TokenKind::Punctuation(b'\\')) {
+            tokens.push(token);
         }
         if tokens.len() > TOKEN_COUNT_MAX {
             return Err("too long an expression".into());
@@ -83,41 +83,36 @@ impl Evaluator<'_> {
     fn unary(&mut self) -> Result<i128, String> {
         let [first, rest @ ..] = self.tokens else { return Err("an expression is missing".into()) };
         self.tokens = rest;
-        match first.kind {
-            TokenKind::Number => {
-                let text = self.sources.text(first.text);
-                let digits = text.trim_end_matches(['u', 'U', 'l', 'L']);
-                number(digits).map_err(|(what, _)| what)
-            }
-            TokenKind::Identifier => {
-                let name = self.sources.text(first.text);
-                if name == "defined" {
-                    self.defined()
-                } else {
-                    (self.lookup)(&name).ok_or(format!("`{name}` has no value"))
-                }
-            }
-            TokenKind::Punctuation(b'(') => {
-                let value = self.binary(0)?;
-                self.expect(b')')?;
-                Ok(value)
-            }
-            TokenKind::Punctuation(sign @ (b'!' | b'-' | b'+' | b'~')) => {
-                self.depth += 1;
-                if self.depth > DEPTH_MAX {
-                    return Err("too deep an expression".into());
-                }
-                let value = self.unary()?;
-                self.depth -= 1;
-                Ok(match sign {
-                    b'!' => i128::from(value == 0),
-                    b'-' => -value,
-                    b'~' => i128::from(!(value as i64)),
-                    _ => value,
-                })
-            }
-            _ => Err(format!("unexpected `{}`", self.sources.text(first.text))),
+        let text = self.sources.text(first.text);
+        if first.kind == TokenKind::Number {
+            return number(text.trim_end_matches(['u', 'U', 'l', 'L'])).map_err(|(what, _)| what);
         }
+        if first.kind == TokenKind::Identifier {
+            if text == "defined" {
+                return self.defined();
+            }
+            return (self.lookup)(&text).ok_or(format!("`{text}` has no value"));
+        }
+        let TokenKind::Punctuation(sign @ (b'(' | b'!' | b'-' | b'+' | b'~')) = first.kind else {
+            return Err(format!("unexpected `{text}`"));
+        };
+        if sign == b'(' {
+            let value = self.binary(0)?;
+            self.expect(b')')?;
+            return Ok(value);
+        }
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err("too deep an expression".into());
+        }
+        let value = self.unary()?;
+        self.depth -= 1;
+        Ok(match sign {
+            b'!' => i128::from(value == 0),
+            b'-' => -value,
+            b'~' => i128::from(!(value as i64)),
+            _ => value,
+        })
     }
 
     fn defined(&mut self) -> Result<i128, String> {

@@ -17,8 +17,8 @@ pub const SOURCE_LEN_MAX: usize = 16 << 20;
 pub(crate) struct Files {
     /// The folders within which files are read, without links; none if the interface is in no file.
     roots: Vec<PathBuf>,
-    /// What was read from a file, without links.
-    paths: HashMap<FileId, PathBuf>,
+    /// What was read from a file.
+    paths: HashMap<FileId, Found>,
     /// The files that are not at their end yet.
     open: Vec<FileId>,
     imported: HashSet<PathBuf>,
@@ -27,7 +27,7 @@ pub(crate) struct Files {
 }
 
 /// A file that exists, and may be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     /// Without links.
     path: PathBuf,
@@ -54,8 +54,8 @@ impl Files {
             files.roots.push(root);
         }
         let octets = files.octets(&canonical, &shown)?;
-        let file = sources.add(shown, octets, Purpose::Part, None);
-        files.enter(file, canonical);
+        let file = sources.add(shown.clone(), octets, Purpose::Part, None);
+        files.enter(file, Found { path: canonical, name: shown });
         Ok((files, file))
     }
 
@@ -65,16 +65,16 @@ impl Files {
             return Err(FileError::NoFolder);
         }
         let mut outside = false;
-        for (dir, candidate) in self.candidates(from, path, include_dirs) {
+        for (shown, candidate) in self.candidates(from, path, include_dirs) {
             let Ok(canonical) = candidate.canonicalize() else { continue };
             if !self.is_within_roots(&canonical) {
                 outside = true;
                 continue;
             }
-            if self.open.iter().any(|open| self.paths.get(open) == Some(&canonical)) {
+            if self.open.iter().any(|open| self.paths.get(open).is_some_and(|open| open.path == canonical)) {
                 return Err(FileError::Cycle(path.to_owned()));
             }
-            return Ok(Found { path: canonical, name: dir.join(path).display().to_string() });
+            return Ok(Found { path: canonical, name: shown.display().to_string() });
         }
         Err(if outside || Path::new(path).is_absolute() {
             FileError::Outside(path.to_owned())
@@ -88,7 +88,7 @@ impl Files {
         let base = Path::new(path).file_name()?.to_str()?;
         let found = [path, base].iter().find_map(|path| self.find(from, path, include_dirs).ok())?;
         // What is a part already needs no import.
-        let is_part = self.paths.values().any(|part| *part == found.path);
+        let is_part = self.paths.values().any(|part| part.path == found.path);
         (!is_part && self.imported.insert(found.path.clone())).then_some(found)
     }
 
@@ -100,12 +100,12 @@ impl Files {
         at: Span,
         sources: &mut Sources,
     ) -> Result<Option<FileId>, FileError> {
-        if purpose == Purpose::Import && self.paths.values().any(|part| *part == found.path) {
+        if purpose == Purpose::Import && self.paths.values().any(|part| part.path == found.path) {
             return Ok(None);
         }
         let octets = self.octets(&found.path, &found.name)?;
-        let file = sources.add(found.name, octets, purpose, Some(at));
-        self.enter(file, found.path);
+        let file = sources.add(found.name.clone(), octets, purpose, Some(at));
+        self.enter(file, found);
         Ok(Some(file))
     }
 
@@ -114,16 +114,16 @@ impl Files {
         self.open.retain(|open| *open != file);
     }
 
-    fn enter(&mut self, file: FileId, path: PathBuf) {
-        self.paths.insert(file, path);
+    fn enter(&mut self, file: FileId, found: Found) {
+        self.paths.insert(file, found);
         self.open.push(file);
     }
 
-    /// Returns each folder to look in, and what to look for there.
+    /// Returns what to look for: by what name to show it, and by what name to open it.
     fn candidates(&self, from: FileId, path: &str, include_dirs: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
-        let beside = self.paths.get(&from).and_then(|path| path.parent());
-        let beside = beside.map(|dir| (PathBuf::new(), dir.join(path)));
-        beside.into_iter().chain(include_dirs.iter().map(|dir| (dir.clone(), dir.join(path)))).collect()
+        let beside = |name: &Path| name.with_file_name("").join(path);
+        let beside = self.paths.get(&from).map(|from| (beside(Path::new(&from.name)), beside(&from.path)));
+        beside.into_iter().chain(include_dirs.iter().map(|dir| (dir.join(path), dir.join(path)))).collect()
     }
 
     fn is_within_roots(&self, path: &Path) -> bool {

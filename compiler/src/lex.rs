@@ -37,6 +37,8 @@ pub(crate) enum TokenKind {
     /// From `%` to the end of the line, continued lines included.
     PercentLine,
     Comment,
+    /// What begins no token, and was told.
+    Stray,
     End,
 }
 
@@ -72,61 +74,50 @@ impl Lexer {
 
     /// Returns the next token, a comment perhaps.
     pub(crate) fn next(&mut self, diagnostics: &mut Diagnostics) -> Token {
-        loop {
-            self.skip_white();
-            let start = self.position;
-            let Some(first) = self.at(start) else { return self.token(TokenKind::End, start) };
-            let kind = match first {
-                b'#' if self.lines == Lines::Special && self.is_first_on_line(start) => {
-                    self.skip_line(Comments::Skip);
-                    TokenKind::Directive
+        self.skip_white();
+        let start = self.position;
+        let Some(first) = self.at(start) else { return self.token(TokenKind::End, start) };
+        let kind = match first {
+            b'#' if self.lines == Lines::Special && self.is_first_on_line(start) => {
+                self.skip_line(Comments::Skip);
+                TokenKind::Directive
+            }
+            b'%' if self.lines == Lines::Special && self.starts_line(start) => {
+                self.skip_line(Comments::Keep);
+                TokenKind::PercentLine
+            }
+            b'/' if self.at(start + 1) == Some(b'*') => {
+                if !self.skip_block_comment() {
+                    let opening = Span { end: start as u32 + 2, ..self.span(start) };
+                    diagnostics.push(
+                        Diagnostic::error(opening, "this comment has no end")
+                            .help("end it with `*/`; comments do not nest"),
+                    );
                 }
-                b'%' if self.lines == Lines::Special && self.starts_line(start) => {
-                    self.skip_line(Comments::Keep);
-                    TokenKind::PercentLine
-                }
-                b'/' if self.at(start + 1) == Some(b'*') => {
-                    if !self.skip_block_comment() {
-                        let opening = Span { end: start as u32 + 2, ..self.span(start) };
-                        diagnostics.push(
-                            Diagnostic::error(opening, "this comment has no end")
-                                .help("end it with `*/`; comments do not nest"),
-                        );
-                    }
-                    TokenKind::Comment
-                }
-                b'/' if self.at(start + 1) == Some(b'/') && !self.dialect.is_strict() => {
-                    self.skip_to_line_end();
-                    TokenKind::Comment
-                }
-                b'"' | b'\'' => {
-                    let Some(kind) = self.quoted(first, diagnostics) else { continue };
-                    kind
-                }
-                b'0'..=b'9' => self.word(TokenKind::Number),
-                b'A'..=b'Z' | b'a'..=b'z' | b'_' => self.identifier(diagnostics),
-                b':' if self.at(start + 1) == Some(b':') => {
-                    self.position += 2;
-                    TokenKind::PathSeparator
-                }
-                b'{' | b'}' | b'(' | b')' | b'[' | b']' | b'<' | b'>' | b',' | b';' | b':' | b'=' | b'*' | b'-' => {
-                    self.position += 1;
-                    TokenKind::Punctuation(first)
-                }
-                b'!'..=b'~' if self.lines == Lines::Ordinary => {
-                    self.position += 1;
-                    TokenKind::Punctuation(first)
-                }
-                _ => {
-                    self.stray(diagnostics);
-                    if diagnostics.is_full() {
-                        self.position = self.end;
-                    }
-                    continue;
-                }
-            };
-            return self.token(kind, start);
-        }
+                TokenKind::Comment
+            }
+            b'/' if self.at(start + 1) == Some(b'/') && !self.dialect.is_strict() => {
+                self.skip_to_line_end();
+                TokenKind::Comment
+            }
+            b'"' | b'\'' => self.quoted(first, diagnostics),
+            b'0'..=b'9' => self.word(TokenKind::Number),
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => self.identifier(diagnostics),
+            b':' if self.at(start + 1) == Some(b':') => {
+                self.position += 2;
+                TokenKind::PathSeparator
+            }
+            b'{' | b'}' | b'(' | b')' | b'[' | b']' | b'<' | b'>' | b',' | b';' | b':' | b'=' | b'*' | b'-' => {
+                self.position += 1;
+                TokenKind::Punctuation(first)
+            }
+            b'!'..=b'~' if self.lines == Lines::Ordinary => {
+                self.position += 1;
+                TokenKind::Punctuation(first)
+            }
+            _ => self.stray(diagnostics),
+        };
+        self.token(kind, start)
     }
 
     /// Returns the next directive, whatever else there is before it.
@@ -143,7 +134,10 @@ impl Lexer {
                 Some(b'%') if self.starts_line(start) => self.skip_line(Comments::Keep),
                 Some(b'/') if self.at(start + 1) == Some(b'*') => {
                     if !self.skip_block_comment() {
-                        diagnostics.push(Diagnostic::error(self.span(start), "this comment has no end"));
+                        diagnostics.push(
+                            Diagnostic::error(self.span(start), "this comment has no end")
+                                .help("end it with `*/`; comments do not nest"),
+                        );
                     }
                 }
                 Some(b'/') if self.at(start + 1) == Some(b'/') => self.skip_to_line_end(),
@@ -242,7 +236,7 @@ impl Lexer {
         kind
     }
 
-    fn quoted(&mut self, quote: u8, diagnostics: &mut Diagnostics) -> Option<TokenKind> {
+    fn quoted(&mut self, quote: u8, diagnostics: &mut Diagnostics) -> TokenKind {
         let start = self.position;
         self.position += 1;
         loop {
@@ -250,7 +244,7 @@ impl Lexer {
                 Some(b'\\') if self.at(self.position + 1).is_some_and(|next| next != b'\n') => self.position += 2,
                 Some(octet) if octet == quote => {
                     self.position += 1;
-                    return Some(if quote == b'"' { TokenKind::Text } else { TokenKind::Character });
+                    return if quote == b'"' { TokenKind::Text } else { TokenKind::Character };
                 }
                 None | Some(b'\n') => {
                     let opening = Span { end: start as u32 + 1, ..self.span(start) };
@@ -258,7 +252,7 @@ impl Lexer {
                         Diagnostic::error(opening, "this text has no end")
                             .help("close the quotes on the line where they are opened"),
                     );
-                    return None;
+                    return TokenKind::Stray;
                 }
                 Some(_) => self.position += 1,
             }
@@ -266,37 +260,46 @@ impl Lexer {
     }
 
     /// Skips and reports what begins no token.
-    fn stray(&mut self, diagnostics: &mut Diagnostics) {
+    fn stray(&mut self, diagnostics: &mut Diagnostics) -> TokenKind {
         let start = self.position;
         let rest = &self.octets[start..self.end];
-        let head = &rest[..rest.len().min(4)];
-        let character = match core::str::from_utf8(head) {
-            Ok(text) => text.chars().next(),
-            Err(error) => core::str::from_utf8(&head[..error.valid_up_to()]).ok().and_then(|text| text.chars().next()),
-        };
-        self.position += character.map_or(1, char::len_utf8);
+        // What is not ASCII goes together, as the word that it mostly is.
+        let len = rest.iter().take_while(|octet| !octet.is_ascii()).count().max(1);
+        let text = core::str::from_utf8(&rest[..len]);
+        self.position += len;
         let span = self.span(start);
-        diagnostics.push(match character {
-            None => {
-                Diagnostic::error(span, format!("octet 0x{:02x} is no UTF-8", rest[0])).help("save the file as UTF-8")
+        let mut kind = TokenKind::Stray;
+        let (message, help) = match text {
+            Err(_) => (format!("octet 0x{:02x} is no UTF-8", rest[0]), "save the file as UTF-8"),
+            Ok("\0") => {
+                // It is no text, and has more of them.
+                self.position = self.end;
+                ("octet 0x00 in an interface file".into(), "save the file as UTF-8")
             }
-            Some('\0') => {
-                Diagnostic::error(span, "octet 0x00 in an interface file").help("save the file as UTF-8 text")
+            Ok("%") => ("stray `%`".into(), "a line for C has its `%` in the first column"),
+            Ok("/") if self.at(start + 1) == Some(b'/') => {
+                self.skip_to_line_end();
+                kind = TokenKind::Comment;
+                (
+                    "`//` begins no comment in the strict dialect".into(),
+                    "write `/* … */`, or choose another dialect: --dialect sun",
+                )
             }
-            Some('#') if self.dialect.is_strict() => Diagnostic::error(span, "stray `#`"),
-            Some('%') => Diagnostic::error(span, "stray `%`").help("a line for C has its `%` in the first column"),
-            Some('/') if self.at(start + 1) == Some(b'/') => {
-                Diagnostic::error(span, "`//` begins no comment in the strict dialect")
-                    .help("write `/* … */`, or choose another dialect: --dialect sun")
+            Ok(text) if text.chars().all(|c| c.is_alphabetic()) => {
+                (format!("stray `{text}`"), "names are made of the letters a to z, digits and underscores")
             }
-            Some(c) if c.is_control() => Diagnostic::error(span, format!("stray character {}", c.escape_unicode())),
-            Some(c) => Diagnostic::error(span, format!("stray `{c}`")),
-        });
-        if character == Some('/') && self.at(self.position) == Some(b'/') {
-            self.skip_to_line_end();
-        }
+            Ok(text) if text.len() == 1 && !text.contains(char::is_control) => (format!("stray `{text}`"), STRAY_HELP),
+            Ok(text) => (
+                format!("stray character {}", text.chars().take(1).flat_map(char::escape_unicode).collect::<String>()),
+                STRAY_HELP,
+            ),
+        };
+        diagnostics.push(Diagnostic::error(span, message).help(help));
+        kind
     }
 }
+
+const STRAY_HELP: &str = "remove it: nothing in the language begins with it";
 
 /// What becomes of comments on a line that is skipped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -336,9 +339,13 @@ pub(crate) fn number(text: &str) -> Result<i128, (String, &'static str)> {
     if digits.is_empty() {
         return Err(("a number without digits".into(), "write hexadecimal numbers like 0x1f"));
     }
-    let value = u64::from_str_radix(digits, radix)
-        .map_err(|_| ("a number of more than 64 bits".to_owned(), "constants lie within -2^63 and 2^64 - 1"))?;
+    let value = u64::from_str_radix(digits, radix).map_err(|_| too_wide())?;
     Ok(value.into())
+}
+
+/// Returns what is wrong with a number that is too large or too small, and what to do about it.
+pub(crate) fn too_wide() -> (String, &'static str) {
+    ("a number of more than 64 bits".to_owned(), "constants lie within -2^63 and 2^64 - 1")
 }
 
 /// Reads what stands within quotes, escapes of C included.

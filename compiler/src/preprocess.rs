@@ -127,7 +127,8 @@ impl<'a> Preprocessor<'a> {
                 | TokenKind::Text
                 | TokenKind::Character
                 | TokenKind::Punctuation(_)
-                | TokenKind::PathSeparator => return token,
+                | TokenKind::PathSeparator
+                | TokenKind::Stray => return token,
             }
         }
     }
@@ -206,10 +207,12 @@ impl<'a> Preprocessor<'a> {
         let mut tokens = Vec::new();
         loop {
             let token = lexer.next(self.diagnostics);
-            match token.kind {
-                TokenKind::End => return tokens,
-                TokenKind::Comment | TokenKind::Punctuation(b'\\') => {}
-                _ => tokens.push(token),
+            if token.kind == TokenKind::End {
+                return tokens;
+            }
+            // After a backslash the line goes on.
+            if !matches!(token.kind, TokenKind::Comment | TokenKind::Punctuation(b'\\')) {
+                tokens.push(token);
             }
         }
     }
@@ -331,11 +334,13 @@ impl<'a> Preprocessor<'a> {
             "elif" | "else" | "endif" => self.end_branch(&word, named),
             "error" => {
                 let message = format!("#error {}", self.sources.text(rest).trim());
-                self.diagnostics.push(Diagnostic::error(named, message.trim_end()));
+                let help = "the file refuses to be read with these definitions (-D)";
+                self.diagnostics.push(Diagnostic::error(named, message.trim_end()).help(help));
             }
             "warning" => {
                 let message = format!("#warning {}", self.sources.text(rest).trim());
-                self.diagnostics.push(Diagnostic::warning(named, message.trim_end()));
+                let help = "the file warns of being read with these definitions (-D)";
+                self.diagnostics.push(Diagnostic::warning(named, message.trim_end()).help(help));
             }
             // What another preprocessor or a version control system left behind. A directive without a word does nothing.
             "" | "pragma" | "ident" | "line" => {}
@@ -365,7 +370,8 @@ impl<'a> Preprocessor<'a> {
     fn define(&mut self, rest: Span) {
         let (name, body) = self.split_word(rest);
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-            self.diagnostics.push(Diagnostic::error(rest, "a name is missing after `#define`"));
+            self.diagnostics
+                .push(Diagnostic::error(rest, "a name is missing after `#define`").help("write #define NAME TEXT"));
             return;
         }
         let value = if self.sources.slice(body).first() == Some(&b'(') {
@@ -418,7 +424,10 @@ impl<'a> Preprocessor<'a> {
         if let "ifdef" | "ifndef" = word {
             let (name, _) = self.split_word(rest);
             if name.is_empty() {
-                self.diagnostics.push(Diagnostic::error(named, format!("a name is missing after `#{word}`")));
+                self.diagnostics.push(
+                    Diagnostic::error(named, format!("a name is missing after `#{word}`"))
+                        .help("write the name to ask for"),
+                );
             }
             return self.macros.contains_key(&name) == (word == "ifdef");
         }
@@ -455,7 +464,10 @@ impl<'a> Preprocessor<'a> {
         let conditionals = &mut self.stack.last_mut().expect("a file is being read").conditionals;
         match conditionals.last_mut() {
             None => {
-                self.diagnostics.push(Diagnostic::error(named, format!("`#{word}` without an `#if`")));
+                self.diagnostics.push(
+                    Diagnostic::error(named, format!("`#{word}` without an `#if`"))
+                        .help("remove it; conditions do not reach beyond their file"),
+                );
             }
             Some(_) if word == "endif" => {
                 conditionals.pop();
@@ -463,8 +475,11 @@ impl<'a> Preprocessor<'a> {
             Some(conditional) => {
                 if conditional.has_else {
                     let message = format!("`#{word}` after `#else`");
-                    self.diagnostics
-                        .push(Diagnostic::error(named, message).related(conditional.span, "of this condition"));
+                    self.diagnostics.push(
+                        Diagnostic::error(named, message)
+                            .related(conditional.span, "of this condition")
+                            .help("an `#if` has one `#else`, and it is the last"),
+                    );
                 }
                 conditional.has_else |= word == "else";
                 self.skip_branch();
@@ -497,8 +512,11 @@ impl<'a> Preprocessor<'a> {
                     let conditional = frame.conditionals.last_mut().expect("its branch is being skipped");
                     if conditional.has_else {
                         let message = format!("`#{word}` after `#else`");
-                        self.diagnostics
-                            .push(Diagnostic::error(named, message).related(conditional.span, "of this condition"));
+                        self.diagnostics.push(
+                            Diagnostic::error(named, message)
+                                .related(conditional.span, "of this condition")
+                                .help("an `#if` has one `#else`, and it is the last"),
+                        );
                     }
                     conditional.has_else |= is_else;
                     if conditional.taken {

@@ -70,10 +70,15 @@ fn outcome(path: &Path, dialect: Dialect) -> Outcome {
     let options = Options { dialect, constants, ..Options::default() };
     match load(path, &options) {
         Ok(interface) => {
+            assert!(interface.warnings.iter().all(|warning| warning.help.is_some()), "each warning says what to do");
             let warnings = render_all(&interface.warnings, &interface.sources, Paint::Plain);
             let divider = if warnings.is_empty() { "" } else { "\n" };
             Ok(format!("{warnings}{divider}{}", support::describe(&interface.model)))
         }
-        Err(report) => Err(report.to_string()),
+        Err(report) => {
+            let helpless = report.diagnostics.iter().find(|diagnostic| diagnostic.help.is_none());
+            assert!(helpless.is_none(), "each error says what to do: {helpless:?}");
+            Err(report.to_string())
+        }
     }
 }

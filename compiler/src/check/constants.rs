@@ -49,6 +49,15 @@ enum State {
     Wrong,
 }
 
+impl State {
+    fn integer(&self) -> Option<i128> {
+        match self {
+            Self::Known(ConstantValue::Integer(value)) => Some(*value),
+            Self::Known(ConstantValue::Text(_)) | Self::Unknown | Self::Evaluating | Self::Wrong => None,
+        }
+    }
+}
+
 impl<'t> Checker<'_, 't> {
     /// Adds a constant and returns its index.
     pub(super) fn add_constant(&mut self, name: &Name, scope: Scope<'_>, source: Source<'t>) -> usize {
@@ -70,6 +79,11 @@ impl<'t> Checker<'_, 't> {
         self.constants.entries.push(entry);
         self.constants.by_name.entry(key).or_insert(index);
         index
+    }
+
+    /// Returns the name of the constant with this path, where it is defined.
+    pub(super) fn constant_named(&self, path: &str) -> Option<&Name> {
+        self.constants.by_name.get(path).map(|index| &self.constants.entries[*index].name)
     }
 
     /// Evaluates all constants, after adding those of the command line.
@@ -165,7 +179,7 @@ impl<'t> Checker<'_, 't> {
         match value {
             Value::Integer(number, _) => Some(*number),
             Value::Text(_, span) => {
-                self.report(Diagnostic::error(*span, "expected a number, found a text"));
+                self.report(Diagnostic::error(*span, "expected a number, found a text").help("write the number"));
                 None
             }
             Value::Name(name) => match self.find_constant(scope, &name.text) {
@@ -176,7 +190,8 @@ impl<'t> Checker<'_, 't> {
                         let defined_at = self.constants.entries[index].name.span;
                         let diagnostic =
                             Diagnostic::error(name.span, format!("expected a number, but `{}` is a text", name.text))
-                                .related(defined_at, "defined here");
+                                .related(defined_at, "defined here")
+                                .help("write the number, or the name of a constant that is one");
                         self.report(diagnostic);
                         None
                     }
@@ -189,10 +204,7 @@ impl<'t> Checker<'_, 't> {
     /// Returns the value of a member of an enum, if there is one without an error.
     pub(super) fn member_value(&self, scope: Scope<'_>, name: &str) -> Option<i128> {
         let index = *self.constants.by_name.get(&path(scope, name))?;
-        match &self.constants.entries[index].state {
-            State::Known(ConstantValue::Integer(value)) => Some(*value),
-            _ => None,
-        }
+        self.constants.entries[index].state.integer()
     }
 
     /// Returns what a name is worth that nobody defined in the language, but perhaps in C.
@@ -225,10 +237,7 @@ impl<'t> Checker<'_, 't> {
             return None;
         }
         if let Some(index) = self.find_constant(scope, name) {
-            return match self.constants.entries[index].state {
-                State::Known(ConstantValue::Integer(value)) => Some(value),
-                _ => None,
-            };
+            return self.constants.entries[index].state.integer();
         }
         let span = *self.c_macros.get(name)?;
         let octets = Arc::clone(self.sources.octets(span.file));

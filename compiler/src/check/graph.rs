@@ -52,8 +52,7 @@ impl Checker<'_, '_> {
         // Numbered by the place of their first type, not by the order in which they were found.
         let mut numbers = vec![None; components.len()];
         let mut count = 0;
-        for index in 0..self.model.types.len() {
-            let component = component_of[index];
+        for (index, component) in component_of.into_iter().enumerate() {
             let id = TypeId(index as u32);
             let is_cycle = components[component].len() > 1 || edges(&self.model[id]).any(|edge| edge.to == id);
             if is_cycle {
@@ -74,8 +73,7 @@ impl Checker<'_, '_> {
         let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut missing = vec![0_usize; count];
         let mut ready = Vec::new();
-        for index in 0..count {
-            let definition = &self.model.types[index];
+        for (index, definition) in self.model.types.iter().enumerate() {
             let mut arms = arms(&definition.definition).peekable();
             if arms.peek().is_some() {
                 // A union is as finite as any of its arms.
@@ -106,13 +104,15 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        for index in 0..count {
+        let mut told = HashSet::new();
+        for (index, finite) in finite.into_iter().enumerate() {
             let definition = &self.model.types[index];
-            // What only holds an endless type is told with that.
-            if !finite[index] && definition.cycle.is_some() {
+            // What only holds an endless type is told with that, and what lies on the same cycle.
+            if !finite && definition.cycle.is_some() && told.insert(definition.cycle) {
+                let name = definition.name.clone();
                 let diagnostic = Diagnostic::error(
-                    definition.name.span,
-                    format!("a value of type `{}` would hold another, and so on", definition.name.text),
+                    name.span,
+                    format!("a value of type `{}` would hold another, and so on", name.text),
                 )
                 .label("without end")
                 .help("make it optional where it holds itself: `type *name`");
@@ -203,15 +203,14 @@ enum Hold {
 }
 
 fn edge(ty: &Type) -> Option<Edge> {
-    let (ty, hold) = match ty {
-        Type::Array { element, count } if *count > 0 => (&**element, Hold::ByValue),
-        Type::Array { element, .. } | Type::Vector { element, .. } => (&**element, Hold::Vector),
-        Type::Optional(target) => (&**target, Hold::Optional),
-        _ => (ty, Hold::ByValue),
-    };
     match ty {
-        Type::Named(to) => Some(Edge { to: *to, hold }),
-        _ => None,
+        Type::Named(to) => Some(Edge { to: *to, hold: Hold::ByValue }),
+        Type::Array { element, count } if *count > 0 => edge(element),
+        Type::Array { element, .. } | Type::Vector { element, .. } => {
+            edge(element).map(|edge| Edge { hold: Hold::Vector, ..edge })
+        }
+        Type::Optional(target) => edge(target).map(|edge| Edge { hold: Hold::Optional, ..edge }),
+        Type::Void | Type::Primitive(_) | Type::OpaqueFixed(_) | Type::Opaque(_) | Type::String(_) => None,
     }
 }
 

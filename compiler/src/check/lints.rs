@@ -23,18 +23,16 @@ impl Checker<'_, '_> {
             .types
             .iter()
             .filter(|definition| definition.origin == Origin::File)
-            .filter_map(|definition| match &definition.definition {
-                Definition::Union(union) if union.default.is_none() => {
-                    let without_case = self.values_without_case(union)?;
-                    let diagnostic = Diagnostic::warning(
-                        definition.name.span,
-                        format!("union `{}` has no default", definition.name.text),
-                    )
-                    .label(without_case)
-                    .help("without `default`, a value without a case is an error, also one that a later version adds");
-                    Some(diagnostic)
-                }
-                _ => None,
+            .filter_map(|definition| {
+                let Definition::Union(union) = &definition.definition else { return None };
+                let without_case = self.values_without_case(union)?;
+                let diagnostic = Diagnostic::warning(
+                    definition.name.span,
+                    format!("union `{}` has no default", definition.name.text),
+                )
+                .label(without_case)
+                .help("without `default`, a value without a case is an error, also one that a later version adds");
+                Some(diagnostic)
             })
             .collect();
         for warning in warnings {
@@ -44,7 +42,9 @@ impl Checker<'_, '_> {
 
     /// Returns which values of the discriminant have no case, in words.
     fn values_without_case(&self, union: &crate::model::Union) -> Option<String> {
-        let Type::Named(id) = self.model.resolve(&union.discriminant_type) else { return None };
+        let (Type::Named(id), None) = (self.model.resolve(&union.discriminant_type), &union.default) else {
+            return None;
+        };
         let Definition::Enum(discriminant) = &self.model[*id].definition else { return None };
         let cases: Vec<i64> = union.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
         let mut without = discriminant

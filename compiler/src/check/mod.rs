@@ -48,6 +48,7 @@ pub(crate) fn check(parsed: Parsed, options: &Options, sources: &Sources, diagno
         unknown: HashSet::new(),
     };
     checker.name_all(&specification.definitions);
+    checker.refuse_types_as_constants();
     checker.evaluate_constants();
     checker.lower_types();
     checker.measure();

@@ -16,12 +16,10 @@ pub(super) fn drop_idle_typedefs(specification: &mut Specification, dialect: Dia
     if dialect.is_strict() {
         return;
     }
-    let is_idle = |definition: &Definition| match &definition.kind {
-        DefinitionKind::Typedef(declaration) => match (&declaration.specifier, &declaration.shape, &declaration.name) {
-            (Specifier::Name(of), Shape::Plain, Some(name)) => of.text == name.text,
-            _ => false,
-        },
-        _ => false,
+    let is_idle = |definition: &Definition| {
+        let DefinitionKind::Typedef(declaration) = &definition.kind else { return false };
+        let (Specifier::Name(of), Shape::Plain) = (&declaration.specifier, &declaration.shape) else { return false };
+        declaration.name.as_ref().is_some_and(|name| name.text == of.text)
     };
     let defined: HashSet<String> = specification
         .definitions
@@ -119,10 +117,8 @@ impl<'t> Checker<'_, 't> {
     fn name_typedef(&mut self, declaration: &'t Declaration, naming: Naming<'_, 't>) {
         let is_plain = matches!(declaration.shape, Shape::Plain);
         let scope = naming.scope;
-        let work = match &declaration.specifier {
-            Specifier::Enum(None, members) if is_plain => Work::Enum(members),
-            Specifier::Struct(None, fields) if is_plain => Work::Struct(fields),
-            Specifier::Union(None, body) if is_plain => Work::Union(body),
+        let work = match body(&declaration.specifier) {
+            Some((None, work)) if is_plain => work,
             _ => naming.work,
         };
         let id = self.add_type(Naming { work, ..naming });
@@ -166,14 +162,7 @@ impl<'t> Checker<'_, 't> {
         parent: Option<TypeId>,
         place: Option<&Name>,
     ) {
-        let (own, work) = match &declaration.specifier {
-            Specifier::Enum(name, members) => (name, Work::Enum(members)),
-            Specifier::Struct(name, fields) => (name, Work::Struct(fields)),
-            Specifier::Union(name, body) => (name, Work::Union(body)),
-            Specifier::Void | Specifier::Primitive(_) | Specifier::Opaque | Specifier::String | Specifier::Name(_) => {
-                return;
-            }
-        };
+        let Some((own, work)) = body(&declaration.specifier) else { return };
         let made_up = own.is_none().then(|| {
             let parts = [parent.map(|parent| &self.model[parent].name.text), place.map(|place| &place.text)];
             let text = parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("_");
@@ -182,7 +171,7 @@ impl<'t> Checker<'_, 't> {
             Name { text, span: declaration.span }
         });
         let docs = &declaration.notes.docs;
-        let name = own.as_ref().or(made_up.as_ref()).expect("what has no name of its own has one made up");
+        let name = own.or(made_up.as_ref()).expect("what has no name of its own has one made up");
         let id = self.add_type(Naming { scope, name, parent, docs, work });
         self.bodies.insert(&raw const declaration.specifier, id);
         match work {
@@ -228,6 +217,17 @@ impl<'t> Checker<'_, 't> {
         }
     }
 
+    /// Tells of names that are those of a type and of a constant: both share one space (RFC 4506 §6.4).
+    pub(super) fn refuse_types_as_constants(&mut self) {
+        for index in 0..self.model.types.len() {
+            let definition = &self.model.types[index];
+            if let Some(constant) = self.constant_named(&definition.path()) {
+                let (name, constant) = (definition.name.clone(), constant.clone());
+                self.twice(&name, "type", &constant);
+            }
+        }
+    }
+
     /// Tells that a name is given twice, unless one of the two is imported: imports give way.
     pub(super) fn twice(&mut self, name: &Name, what: &str, earlier: &Name) {
         if self.origin(name.span) == Origin::Imported {
@@ -238,6 +238,16 @@ impl<'t> Checker<'_, 't> {
             .related(earlier.span, "first here")
             .help("rename one of them");
         self.report(diagnostic);
+    }
+}
+
+/// Returns the body that a specifier has, and the name that stands before it.
+fn body(specifier: &Specifier) -> Option<(Option<&Name>, Work<'_>)> {
+    match specifier {
+        Specifier::Enum(name, members) => Some((name.as_ref(), Work::Enum(members))),
+        Specifier::Struct(name, fields) => Some((name.as_ref(), Work::Struct(fields))),
+        Specifier::Union(name, body) => Some((name.as_ref(), Work::Union(body))),
+        Specifier::Void | Specifier::Primitive(_) | Specifier::Opaque | Specifier::String | Specifier::Name(_) => None,
     }
 }
 

@@ -80,10 +80,11 @@ impl Checker<'_, '_> {
         let mut number = interface_number(&name.text);
         let mut version = 1;
         for annotation in &definition.notes.annotations {
-            match annotation.kind {
-                AnnotationKind::Program(given) => number = given,
-                AnnotationKind::Version(given) => version = given,
-                _ => {}
+            if let AnnotationKind::Program(given) = annotation.kind {
+                number = given;
+            }
+            if let AnnotationKind::Version(given) = annotation.kind {
+                version = given;
             }
         }
         let terms = self.terms(&definition.notes, &Terms::default(), Level::Interface);

@@ -90,10 +90,8 @@ impl<'t> Checker<'_, 't> {
             let mut index = start;
             while reached[index] == 0 {
                 reached[index] = walk;
-                match &self.model.types[index].definition {
-                    Definition::Alias(Type::Named(next)) => index = next.0 as usize,
-                    _ => break,
-                }
+                let Definition::Alias(Type::Named(next)) = &self.model.types[index].definition else { break };
+                index = next.0 as usize;
                 if reached[index] == walk {
                     let name = self.model.types[index].name.clone();
                     let diagnostic = Diagnostic::error(name.span, format!("typedef `{}` stands for itself", name.text))
@@ -161,8 +159,9 @@ impl<'t> Checker<'_, 't> {
                     Label::Case(value) => cases.extend(self.case(&scope, value, &values, &mut seen_cases)),
                     Label::Default(span) => {
                         if let Some(first) = &default {
-                            let diagnostic =
-                                Diagnostic::error(*span, "a union has one default").related(first.span, "first here");
+                            let diagnostic = Diagnostic::error(*span, "a union has one default")
+                                .related(first.span, "first here")
+                                .help("remove one of them");
                             self.report(diagnostic);
                         }
                         if self.is_strict() && position + 1 != body.arms.len() {
@@ -192,21 +191,19 @@ impl<'t> Checker<'_, 't> {
 
     /// Returns which values a discriminant can have, if it is one.
     fn discriminant(&mut self, ty: &Type, span: Span) -> Values {
-        match self.model.resolve(ty) {
-            Type::Primitive(Primitive::Hyper | Primitive::UnsignedHyper) => {}
-            Type::Primitive(primitive) => {
-                if let Some((min, max)) = primitive.range() {
-                    return Values::Range(min, max);
-                }
-            }
-            Type::Named(id) => {
-                if let Definition::Enum(definition) = &self.model[*id].definition {
-                    // The first of several names of a value is the member; the others are aliases of it.
-                    let members = definition.members.iter().enumerate().filter(|(_, member)| member.alias_of.is_none());
-                    return Values::Enum(*id, members.map(|(index, member)| (member.value.into(), index)).collect());
-                }
-            }
-            _ => {}
+        let resolved = self.model.resolve(ty);
+        if let Type::Primitive(primitive) = resolved
+            && primitive.encoded_len() == 4
+            && let Some((min, max)) = primitive.range()
+        {
+            return Values::Range(min, max);
+        }
+        if let Type::Named(id) = resolved
+            && let Definition::Enum(definition) = &self.model[*id].definition
+        {
+            // The first of several names of a value is the member; the others are aliases of it.
+            let members = definition.members.iter().enumerate().filter(|(_, member)| member.alias_of.is_none());
+            return Values::Enum(*id, members.map(|(index, member)| (member.value.into(), index)).collect());
         }
         let diagnostic = Diagnostic::error(span, "values of this type cannot choose an arm")
             .help("a discriminant is an int, an unsigned int, a bool or an enum (RFC 4506 §4.15)");
@@ -462,12 +459,14 @@ impl<'t> Checker<'_, 't> {
                 Shape::Plain => matches!(declaration.specifier, Specifier::String),
                 Shape::Fixed(_) | Shape::Optional => false,
             };
-            match annotation.kind {
-                AnnotationKind::Max(number) if takes_bound && max.is_none() => max = Some(number),
-                _ => self.refuse_annotations(
-                    &[annotation.clone()],
-                    "a declaration takes `@max`, once, if it has an empty `<>`",
-                ),
+            if let AnnotationKind::Max(number) = annotation.kind
+                && takes_bound
+                && max.is_none()
+            {
+                max = Some(number);
+            } else {
+                let help = "a declaration takes `@max`, once, if it has an empty `<>`";
+                self.refuse_annotations(core::slice::from_ref(annotation), help);
             }
         }
         max

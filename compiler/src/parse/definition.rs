@@ -24,7 +24,7 @@ impl Parser<'_> {
             }
         }
         if !self.namespaces.is_empty() {
-            let _ = self.unexpected("`}` at the end of the namespace");
+            let _ = self.unexpected("`}` at the end of the namespace", "close what was opened with `{`");
         }
     }
 
@@ -65,7 +65,7 @@ impl Parser<'_> {
             return Ok(());
         }
         if self.token.kind != TokenKind::Identifier {
-            return Err(self.unexpected("a definition"));
+            return Err(self.unexpected("a definition", DEFINITION_HELP));
         }
         self.node();
         match self.word().as_str() {
@@ -85,7 +85,7 @@ impl Parser<'_> {
                     "version" => {
                         "a version lies within a program: program NAME { version NAME { … } = 1; } = 0x20000001;"
                     }
-                    _ => "definitions begin with const, enum, struct, union, typedef, program or interface",
+                    _ => DEFINITION_HELP,
                 };
                 let diagnostic = Diagnostic::error(start, format!("expected a definition, found `{word}`")).help(help);
                 self.input.report(diagnostic);
@@ -247,7 +247,7 @@ impl Parser<'_> {
 
     pub(super) fn union_body(&mut self, comments: &mut Vec<Span>) -> Rule<UnionBody> {
         if !self.eat_word("switch") {
-            return Err(self.unexpected("`switch` after the name of the union"));
+            return Err(self.unexpected("`switch` after the name of the union", UNION_HELP));
         }
         self.expect(b'(', "after `switch`")?;
         let discriminant = self.declaration("the discriminant", Vec::new(), Naming::Required)?;
@@ -272,7 +272,7 @@ impl Parser<'_> {
                 labels.push(Label::Default(span));
                 self.expect(b':', "after `default`")?;
             } else if labels.is_empty() {
-                return Err(self.unexpected("`case` or `default`"));
+                return Err(self.unexpected("`case` or `default`", UNION_HELP));
             } else {
                 break;
             }
@@ -283,3 +283,7 @@ impl Parser<'_> {
         Ok(Arm { labels, declaration })
     }
 }
+
+const DEFINITION_HELP: &str = "definitions begin with const, enum, struct, union, typedef, program or interface";
+
+const UNION_HELP: &str = "write union NAME switch (int NAME) { case 1: int NAME; default: void; }";

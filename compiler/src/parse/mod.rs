@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::annotation::notes;
 use crate::ast::{Definition, Namespace, Notes, Specification, Value};
 use crate::diagnostic::Diagnostic;
-use crate::lex::{IDENTIFIER_LEN_MAX, Token, TokenKind, number, unquote};
+use crate::lex::{IDENTIFIER_LEN_MAX, Token, TokenKind, number, too_wide, unquote};
 use crate::model::Name;
 use crate::options::Dialect;
 use crate::preprocess::Preprocessor;
@@ -111,10 +111,10 @@ impl<'a> Parser<'a> {
     // Tokens.
 
     fn bump(&mut self) {
-        match self.token.kind {
-            TokenKind::Punctuation(b'{') => self.braces += 1,
-            TokenKind::Punctuation(b'}') => self.braces = self.braces.saturating_sub(1),
-            _ => {}
+        if self.is(b'{') {
+            self.braces += 1;
+        } else if self.is(b'}') {
+            self.braces = self.braces.saturating_sub(1);
         }
         self.previous = self.token.span;
         self.token = if self.node_count > NODE_COUNT_MAX { self.end() } else { self.input.next() };
@@ -166,19 +166,22 @@ impl<'a> Parser<'a> {
         if self.eat(punctuation) {
             return Ok(());
         }
-        Err(self.unexpected(&format!("`{}` {after}", char::from(punctuation))))
+        Err(self.unexpected(
+            &format!("`{}` {after}", char::from(punctuation)),
+            "write it here, or correct what stands before it",
+        ))
     }
 
-    fn unexpected(&mut self, wanted: &str) -> Failed {
-        if self.node_count > NODE_COUNT_MAX {
+    fn unexpected(&mut self, wanted: &str, help: &str) -> Failed {
+        self.completeness = Completeness::Partial;
+        let was_told = self.token.kind == TokenKind::Stray || self.node_count > NODE_COUNT_MAX;
+        if was_told {
             return Failed;
         }
-        let found = match self.token.kind {
-            TokenKind::End => "the end of the file".to_owned(),
-            _ => {
-                let text: String = self.word().chars().take(FOUND_LEN_MAX).collect();
-                format!("`{text}`")
-            }
+        let found = if self.token.kind == TokenKind::End {
+            "the end of the file".to_owned()
+        } else {
+            format!("`{}`", self.word().chars().take(FOUND_LEN_MAX).collect::<String>())
         };
         // What is missing at the end of a line is missing there, not at the start of the next.
         let between = Span { start: self.previous.end, end: self.token.span.start, ..self.previous };
@@ -187,9 +190,8 @@ impl<'a> Parser<'a> {
                 && between.start < between.end
                 && self.input.sources().slice(between).contains(&b'\n');
         let span = if ends_line { Span { start: self.previous.end, ..self.previous } } else { self.token.span };
-        self.completeness = Completeness::Partial;
         let diagnostic = Diagnostic::error(span, format!("expected {wanted}, found {found}"));
-        self.input.report(diagnostic);
+        self.input.report(diagnostic.help(help));
         Failed
     }
 
@@ -210,7 +212,8 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self, of: &str) -> Rule<Name> {
         if self.token.kind != TokenKind::Identifier {
-            return Err(self.unexpected(&format!("the name of {of}")));
+            let help = "names are made of letters, digits and underscores, and do not begin with a digit";
+            return Err(self.unexpected(&format!("the name of {of}"), help));
         }
         let text = self.text();
         let span = self.token.span;
@@ -248,50 +251,52 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, of: &str) -> Rule<Value> {
-        let span = self.token.span;
-        let negative = self.eat(b'-');
-        match self.token.kind {
-            TokenKind::Number => {
-                let text = self.word();
-                let span = span.to(self.token.span);
-                self.bump();
-                let value = match number(&text) {
-                    Ok(value) if negative && value > -i128::from(i64::MIN) => {
-                        self.input.report(
-                            Diagnostic::error(span, "a number of more than 64 bits")
-                                .help("constants lie within -2^63 and 2^64 - 1"),
-                        );
-                        0
-                    }
-                    Ok(value) if negative => -value,
-                    Ok(value) => value,
-                    Err((what, help)) => {
-                        self.input.report(Diagnostic::error(span, what).help(help));
-                        0
-                    }
-                };
-                Ok(Value::Integer(value, span))
-            }
-            TokenKind::Character if !negative => {
-                self.refuse_in_strict(span, "a character as a constant");
-                let text = unquote(&self.text());
-                self.bump();
-                let mut characters = text.chars();
-                let (Some(character), None) = (characters.next(), characters.next()) else {
-                    self.input.report(Diagnostic::error(span, "expected one character within the quotes"));
-                    return Ok(Value::Integer(0, span));
-                };
-                Ok(Value::Integer(u32::from(character).into(), span))
-            }
-            TokenKind::Text if !negative => {
-                self.refuse_in_strict(span, "a text as a constant");
-                let text = unquote(&self.text());
-                self.bump();
-                Ok(Value::Text(text, span))
-            }
-            TokenKind::Identifier if !negative && !self.is_reserved(&self.word()) => Ok(Value::Name(self.path(of)?)),
-            _ => Err(self.unexpected(of)),
+        if self.token.kind == TokenKind::Identifier && !self.is_reserved(&self.word()) {
+            return Ok(Value::Name(self.path(of)?));
         }
+        let span = self.token.span;
+        let sign = if self.eat(b'-') { -1 } else { 1 };
+        if self.token.kind == TokenKind::Number {
+            return Ok(self.number(sign, span));
+        }
+        if sign == 1 && matches!(self.token.kind, TokenKind::Character | TokenKind::Text) {
+            return Ok(self.quoted());
+        }
+        Err(self.unexpected(of, "write a number, or the name of a constant"))
+    }
+
+    /// Reads a number whose sign, if it has one, stands at the start of `span`.
+    fn number(&mut self, sign: i128, span: Span) -> Value {
+        let text = self.word();
+        let span = span.to(self.token.span);
+        self.bump();
+        let value = number(&text)
+            .map(|magnitude| sign * magnitude)
+            .and_then(|value| if value >= i64::MIN.into() { Ok(value) } else { Err(too_wide()) });
+        let value = value.unwrap_or_else(|(what, help)| {
+            self.input.report(Diagnostic::error(span, what).help(help));
+            0
+        });
+        Value::Integer(value, span)
+    }
+
+    /// Reads a text, or a character, which is a number.
+    fn quoted(&mut self) -> Value {
+        let span = self.token.span;
+        let is_text = self.token.kind == TokenKind::Text;
+        self.refuse_in_strict(span, if is_text { "a text as a constant" } else { "a character as a constant" });
+        let text = unquote(&self.text());
+        self.bump();
+        if is_text {
+            return Value::Text(text, span);
+        }
+        let mut characters = text.chars();
+        let (Some(character), None) = (characters.next(), characters.next()) else {
+            let diagnostic = Diagnostic::error(span, "expected one character within the quotes");
+            self.input.report(diagnostic.help("a text stands in double quotes"));
+            return Value::Integer(0, span);
+        };
+        Value::Integer(u32::from(character).into(), span)
     }
 
     // Comments.
@@ -376,7 +381,7 @@ impl<'a> Parser<'a> {
                 return Ok(all);
             }
             if self.token.kind == TokenKind::End {
-                return Err(self.unexpected("`}`"));
+                return Err(self.unexpected("`}`", "close what was opened with `{`"));
             }
             match statement(self) {
                 Ok(one) => all.push(one),
@@ -393,10 +398,8 @@ impl<'a> Parser<'a> {
             if lost || self.token.kind == TokenKind::End {
                 return Err(Failed);
             }
-            if self.braces == depth {
-                if self.eat(b';') || self.is(b'}') {
-                    return Ok(());
-                }
+            if self.braces == depth && (self.eat(b';') || self.is(b'}')) {
+                return Ok(());
             }
             self.bump();
         }
@@ -406,22 +409,25 @@ impl<'a> Parser<'a> {
     fn begins_definition(&self) -> bool {
         let start = self.token.span.start as usize;
         let octets = self.input.sources().octets(self.token.span.file);
+        // A type without a name that is the type of a field looks the same, but for its name.
+        let after = octets[self.token.span.end as usize..].iter().find(|octet| !octet.is_ascii_whitespace());
         self.token.kind == TokenKind::Identifier
             && (start == 0 || octets[start - 1] == b'\n')
             && DEFINING.iter().any(|word| self.is_word(word))
+            && (after != Some(&b'{') || self.is_word("interface"))
     }
 }
 
 /// The words that begin definitions.
 const DEFINING: [&str; 8] = ["const", "enum", "interface", "namespace", "program", "struct", "typedef", "union"];
 
-/// The words that are no names (RFC 4506 §6.2).
+/// The words that are no names (RFC 4506 §6.4).
 const RESERVED: [&str; 17] = [
     "bool", "case", "const", "default", "double", "enum", "float", "hyper", "int", "opaque", "string", "struct",
     "switch", "typedef", "union", "unsigned", "void",
 ];
 
-/// Further words that are no names by the letter (RFC 4506 §6.2, RFC 5531 §12.3), where others take them.
+/// Further words that are no names by the letter (RFC 4506 §6.4, RFC 5531 §12.3), where others take them.
 const RESERVED_IN_STRICT: [&str; 3] = ["quadruple", "program", "version"];
 
 /// How many lines of documentation an interface may have; chosen by us.

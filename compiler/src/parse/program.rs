@@ -34,7 +34,7 @@ impl Parser<'_> {
         self.node();
         let mut comments = self.leading();
         if !self.eat_word("version") {
-            return Err(self.unexpected("`version`"));
+            return Err(self.unexpected("`version`", "a program consists of versions: version NAME { … } = 1;"));
         }
         let name = self.name("a version")?;
         self.expect(b'{', "before the procedures of the version")?;
@@ -92,10 +92,9 @@ impl Parser<'_> {
             self.node();
             let comments = self.leading();
             let argument = self.declaration("an argument", comments, Naming::Optional)?;
-            if form == Form::Program {
-                if argument.name.is_some() || !matches!(argument.shape, Shape::Plain) {
-                    self.refuse_in_strict(argument.span, "an argument that is more than the name of a type");
-                }
+            let is_type_alone = argument.name.is_none() && matches!(argument.shape, Shape::Plain);
+            if form == Form::Program && !is_type_alone {
+                self.refuse_in_strict(argument.span, "an argument that is more than the name of a type");
             }
             arguments.push(argument);
             if !self.eat(b',') {

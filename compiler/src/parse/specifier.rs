@@ -78,7 +78,10 @@ impl Parser<'_> {
     /// Reads a type. What its braces have for comments on their line speaks of whatever has the type.
     pub(super) fn specifier(&mut self, comments: &mut Vec<Span>) -> Rule<Specifier> {
         if self.token.kind != TokenKind::Identifier {
-            return Err(self.unexpected("a type"));
+            return Err(self.unexpected(
+                "a type",
+                "write int, bool, string or another word of the language, or the name of a type",
+            ));
         }
         let span = self.token.span;
         let word = self.word();

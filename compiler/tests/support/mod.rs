@@ -6,7 +6,7 @@ use posthaste_compiler::model::{
     Argument, Bound, BoundBy, ConstantValue, Definition, Docs, List, Model, Name, Terms, Type, TypeDefinition,
 };
 
-pub fn describe(model: &Model) -> String {
+pub(crate) fn describe(model: &Model) -> String {
     let mut out = String::new();
     for constant in &model.constants {
         docs(&mut out, "", &constant.docs);
