@@ -1,6 +1,6 @@
 //! Names that Sun's dialect knows without a definition: those that the C headers of every RPC system define.
 
-use crate::model::{Bound, BoundBy, Primitive, Type};
+use crate::model::{Bound, BoundBy, Definition, Docs, Field, List, Name, Primitive, Struct, Type};
 
 /// Returns the type that a name stands for if nobody defines it.
 pub(super) fn primitive(name: &str) -> Option<Primitive> {
@@ -19,15 +19,28 @@ pub(super) fn primitive(name: &str) -> Option<Primitive> {
     })
 }
 
-/// Returns the type that a name is given to if nobody defines it.
-pub(super) fn definition(name: &str) -> Option<Type> {
-    match name {
+/// Returns the definition that a name has if nobody defines it. `unbounded` is the bound of what has none in C.
+pub(super) fn definition(name: &Name, unbounded: Bound) -> Option<Definition> {
+    let field =
+        |text: &str, ty| Field { name: Name { text: text.to_owned(), span: name.span }, ty, docs: Docs::default() };
+    match name.text.as_str() {
         // A counted object of at most 1024 octets: MAX_NETOBJ_SZ of <rpc/xdr.h>.
-        "netobj" => Some(Type::Opaque(Bound { max: 1024, by: BoundBy::Declaration })),
+        "netobj" => Some(Definition::Alias(Type::Opaque(Bound { max: 1024, by: BoundBy::Declaration }))),
         // A DES key: 64 bits, of <rpc/auth_des.h>.
-        "des_block" => Some(Type::OpaqueFixed(8)),
+        "des_block" => Some(Definition::Alias(Type::OpaqueFixed(8))),
+        // The address of a transport, of <netconfig.h>: how long it may be, then itself.
+        "netbuf" => {
+            let fields =
+                vec![field("maxlen", Type::Primitive(Primitive::Unsigned)), field("buf", Type::Opaque(unbounded))];
+            Some(Definition::Struct(Struct { fields, list: List::No }))
+        }
         _ => None,
     }
+}
+
+/// Returns whether a type of this name is known without a definition.
+pub(super) fn is_type(name: &str) -> bool {
+    primitive(name).is_some() || matches!(name, "netobj" | "des_block" | "netbuf")
 }
 
 /// Returns the value of a constant if nobody defines it.

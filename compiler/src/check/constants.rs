@@ -19,6 +19,8 @@ use crate::source::{FileId, Span};
 pub(super) struct Constants<'t> {
     entries: Vec<Entry<'t>>,
     by_name: HashMap<String, usize>,
+    /// The numbers of programs, versions and procedures: in C each is a `#define` of its name. The first of a name counts.
+    numbers: HashMap<String, (Scope<'t>, &'t Value)>,
 }
 
 struct Entry<'t> {
@@ -79,6 +81,11 @@ impl<'t> Checker<'_, 't> {
         self.constants.entries.push(entry);
         self.constants.by_name.entry(key).or_insert(index);
         index
+    }
+
+    /// Adds the number of a program, version or procedure, which has its name as a constant has.
+    pub(super) fn add_number(&mut self, name: &Name, scope: Scope<'t>, value: &'t Value) {
+        self.constants.numbers.entry(name.text.clone()).or_insert((scope, value));
     }
 
     /// Returns the name of the constant with this path, where it is defined.
@@ -216,8 +223,7 @@ impl<'t> Checker<'_, 't> {
             _ => {}
         }
         let work = Cell::new(0);
-        let known =
-            self.c_value(scope, text, &work).or_else(|| (!self.is_strict()).then(|| builtin::constant(text)).flatten());
+        let known = self.c_value(scope, text, &work).or_else(|| builtin::constant(text)).filter(|_| !self.is_strict());
         if known.is_none() && self.unknown.insert(format!("constant {text}")) {
             let help = if self.type_names.contains_key(text) {
                 "this is the name of a type; a number is needed here".to_owned()
@@ -238,6 +244,13 @@ impl<'t> Checker<'_, 't> {
         }
         if let Some(index) = self.find_constant(scope, name) {
             return self.constants.entries[index].state.integer();
+        }
+        if let Some((scope, value)) = self.constants.numbers.get(name) {
+            return match value {
+                Value::Integer(number, _) => Some(*number),
+                Value::Name(other) => self.c_value(scope, &other.text, work),
+                Value::Text(..) => None,
+            };
         }
         let span = *self.c_macros.get(name)?;
         let octets = Arc::clone(self.sources.octets(span.file));

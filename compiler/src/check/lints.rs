@@ -1,5 +1,7 @@
 //! What is allowed and unwise. (An empty `<>` is told where its bound is made up.)
 
+use std::collections::HashSet;
+
 use super::Checker;
 use super::graph::cycles_without_optional;
 use crate::diagnostic::Diagnostic;
@@ -46,7 +48,7 @@ impl Checker<'_, '_> {
             return None;
         };
         let Definition::Enum(discriminant) = &self.model[*id].definition else { return None };
-        let cases: Vec<i64> = union.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
+        let cases: HashSet<i64> = union.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
         let mut without = discriminant
             .members
             .iter()

@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::ast::{self, Annotation, DefinitionKind, Specifier};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Model, Origin, TypeId};
+use crate::model::{Model, Name, Origin, TypeId};
 use crate::options::Options;
 use crate::parse::Parsed;
 use crate::source::{Purpose, Sources, Span};
@@ -45,6 +45,8 @@ pub(crate) fn check(parsed: Parsed, options: &Options, sources: &Sources, diagno
         constants: constants::Constants::default(),
         bodies: HashMap::new(),
         work: Vec::new(),
+        program_names: HashMap::new(),
+        program_numbers: HashMap::new(),
         unknown: HashSet::new(),
     };
     checker.name_all(&specification.definitions);
@@ -78,6 +80,9 @@ struct Checker<'a, 't> {
     bodies: HashMap<*const Specifier, TypeId>,
     /// What the types of the model are made from, by index.
     work: Vec<Work<'t>>,
+    /// Where the programs are, by name with namespaces and by number.
+    program_names: HashMap<String, Name>,
+    program_numbers: HashMap<u32, Span>,
     /// The names that were told to be unknown: once is enough.
     unknown: HashSet<String>,
 }

@@ -27,9 +27,7 @@ pub(super) fn drop_idle_typedefs(specification: &mut Specification, dialect: Dia
         .filter(|definition| is_type(definition) && !is_idle(definition))
         .filter_map(|definition| definition.name.as_ref().map(|name| name.text.clone()))
         .collect();
-    let is_known = |name: &str| {
-        defined.contains(name) || builtin::primitive(name).is_some() || builtin::definition(name).is_some()
-    };
+    let is_known = |name: &str| defined.contains(name) || builtin::is_type(name);
     specification.definitions.retain(|definition| {
         !(is_idle(definition) && definition.name.as_ref().is_some_and(|name| is_known(&name.text)))
     });
@@ -91,8 +89,12 @@ impl<'t> Checker<'_, 't> {
             }
             DefinitionKind::Typedef(declaration) => self.name_typedef(declaration, named(Work::Typedef(declaration))),
             DefinitionKind::Program(body) => {
+                self.add_number(name, scope, &body.number);
                 for version in &body.versions {
+                    self.add_number(&version.name, scope, &version.number);
                     for procedure in &version.procedures {
+                        let number = procedure.number.as_ref().expect("procedures of programs have numbers");
+                        self.add_number(&procedure.name, scope, number);
                         self.name_within_procedure(procedure, scope);
                     }
                 }

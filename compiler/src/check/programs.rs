@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Checker;
-use super::names::Scope;
+use super::names::{Scope, path};
 use super::types::Place;
 use crate::ast::{self, Annotation, AnnotationKind, DefinitionKind, Notes, Value};
 use crate::diagnostic::Diagnostic;
@@ -29,14 +29,12 @@ impl Checker<'_, '_> {
             | DefinitionKind::Union(_)
             | DefinitionKind::Typedef(_) => return,
         };
-        let same_name = |other: &&Program| other.name.text == program.name.text && other.namespace == program.namespace;
-        if let Some(earlier) = self.model.programs.iter().find(same_name) {
-            let earlier = earlier.name.clone();
-            self.twice(&program.name, "program", &earlier);
+        let name = &program.name;
+        if let Some(earlier) = self.program_names.insert(path(&program.namespace, &name.text), name.clone()) {
+            self.twice(name, "program", &earlier);
         }
-        if let Some(earlier) = self.model.programs.iter().find(|other| other.number == program.number) {
-            let earlier = earlier.name.clone();
-            self.same_number("program", &program.name, program.number, earlier.span);
+        if let Some(earlier) = self.program_numbers.insert(program.number, name.span) {
+            self.same_number("program", name, program.number, earlier);
         }
         self.model.programs.push(program);
     }

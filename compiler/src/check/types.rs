@@ -361,14 +361,14 @@ impl<'t> Checker<'_, 't> {
             if let Some(primitive) = builtin::primitive(&name.text) {
                 return Type::Primitive(primitive);
             }
-            if let Some(target) = builtin::definition(&name.text) {
-                return Type::Named(self.define_builtin(name, target));
+            let unbounded = Bound { max: self.options.unbounded_max, by: BoundBy::Compiler };
+            if let Some(definition) = builtin::definition(name, unbounded) {
+                return Type::Named(self.define_builtin(name, definition));
             }
         }
-        if self.unknown.insert(format!("type {}", name.text)) {
-            let is_c = builtin::primitive(&name.text).is_some()
-                || builtin::definition(&name.text).is_some()
-                || matches!(name.text.as_str(), "char" | "short" | "long");
+        // Each search goes through all names.
+        if !self.diagnostics.is_full() && self.unknown.insert(format!("type {}", name.text)) {
+            let is_c = builtin::is_type(&name.text) || matches!(name.text.as_str(), "char" | "short" | "long");
             let help = if is_c {
                 "this type belongs to another dialect: --dialect sun".to_owned()
             } else {
@@ -387,13 +387,13 @@ impl<'t> Checker<'_, 't> {
     }
 
     /// Defines a type of C's headers, at its first use.
-    fn define_builtin(&mut self, name: &Name, target: Type) -> TypeId {
+    fn define_builtin(&mut self, name: &Name, definition: Definition) -> TypeId {
         let id = TypeId(self.model.types.len() as u32);
         self.type_names.insert(name.text.clone(), id);
         self.model.types.push(TypeDefinition {
             name: name.clone(),
             namespace: Vec::new(),
-            definition: Definition::Alias(target),
+            definition,
             parent: None,
             size: Size::fixed(0),
             cycle: None,
