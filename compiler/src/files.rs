@@ -142,9 +142,12 @@ impl Files {
             return Err(FileError::Unreadable(shown.to_owned(), "not a file".into()));
         }
         let left = SOURCE_LEN_MAX - self.len;
-        // The file may grow meanwhile, and is not believed to be as long as it says.
-        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(left);
+        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        if len > left {
+            return Err(FileError::TooLarge);
+        }
         let mut octets = Vec::with_capacity(len + 1);
+        // The file may grow meanwhile.
         let file = File::open(path).map_err(|error| failed(&error))?;
         file.take(left as u64 + 1).read_to_end(&mut octets).map_err(|error| failed(&error))?;
         if octets.len() > left {

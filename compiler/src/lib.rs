@@ -24,6 +24,7 @@ extern crate alloc;
 mod annotation;
 pub mod ast;
 mod check;
+pub mod compare;
 mod diagnostic;
 mod expression;
 mod files;

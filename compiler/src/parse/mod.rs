@@ -14,7 +14,7 @@ use crate::annotation::notes;
 use crate::ast::{Definition, Namespace, Notes, Specification, Value};
 use crate::diagnostic::Diagnostic;
 use crate::lex::{IDENTIFIER_LEN_MAX, Token, TokenKind, number, too_wide, unquote};
-use crate::model::Name;
+use crate::model::{Docs, Name};
 use crate::options::Dialect;
 use crate::preprocess::Preprocessor;
 use crate::source::Span;
@@ -344,7 +344,7 @@ impl<'a> Parser<'a> {
         let before = self.doc_line_count;
         self.doc_line_count += notes.docs.0.len();
         if self.doc_line_count > DOC_LINE_COUNT_MAX {
-            notes.docs.0.clear();
+            notes.docs = Docs::default();
             if before <= DOC_LINE_COUNT_MAX {
                 let message =
                     format!("more than {DOC_LINE_COUNT_MAX} lines of documentation, of which the rest is not read");
