@@ -34,8 +34,7 @@ pub struct Limits {
     /// The levels that may be open at once, at most [`Limits::DEPTH_MAX`]: what optional data, arrays and lists hold is one
     /// deeper than they are. Lists do not grow deeper with their length. Default: 64 (chosen).
     pub depth_max: u32,
-    /// The elements of arrays and lists, opaque data, strings and optional data, all together and however short they are.
-    /// Default: 1 000 000 (chosen).
+    /// The elements of arrays and lists, all together and however short they are. Default: 1 000 000 (chosen).
     pub work_max: u32,
     /// The octets that may be allocated for each octet of the encoding, and 256 besides. Default: 4 (chosen).
     ///
@@ -71,7 +70,7 @@ pub enum Strictness {
 }
 
 /// Reads octets that are lent, within limits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
     depth_left: u32,
@@ -173,36 +172,25 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    /// Reads the count of elements that follow, of which each has at least `len_min` octets (RFC 4506 §4.10, §4.11, §4.13), and
-    /// pays for their work.
+    /// Reads the count of elements that follow, of which each has at least `len_min` octets, and pays for their work
+    /// (RFC 4506 §4.13).
     ///
     /// # Errors
     /// If it is more than `count_max`, than can be in the octets that are left, or than the limits allow.
     #[inline]
     pub fn take_count(&mut self, count_max: u32, len_min: usize) -> Result<usize, DecodeError> {
-        let count = u32::from_be_bytes(*self.take()?);
+        let count = u32::decode(self)?;
         if count > count_max {
             return Err(DecodeError::BoundExceeded);
         }
-        let index = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
-        if index.checked_mul(len_min).is_none_or(|len| len > self.rest.len()) {
-            return Err(DecodeError::Truncated);
-        }
         self.work(count)?;
-        Ok(index)
+        match usize::try_from(count) {
+            Ok(count) if count.checked_mul(len_min).is_some_and(|len| len <= self.rest.len()) => Ok(count),
+            _ => Err(DecodeError::Truncated),
+        }
     }
 
-    /// Reads whether optional data is there, or another node of a list (RFC 4506 §4.19), and pays for its work.
-    ///
-    /// # Errors
-    /// As of a `bool`, or if there is too much of it.
-    #[inline]
-    pub fn take_presence(&mut self) -> Result<bool, DecodeError> {
-        self.work(1)?;
-        bool::decode(self)
-    }
-
-    /// Pays for work that the octets do not pay for.
+    /// Pays for work, by the element.
     ///
     /// # Errors
     /// [`DecodeError::TooMuchWork`] if it is more than is left.
@@ -263,11 +251,30 @@ impl<'a> Decoder<'a> {
         Ok(taken)
     }
 
-    /// Returns a decoder of some of the octets, within the same limits.
+    /// Reads `count` times what has `len` octets, more than none, with one look at what is left for all of them.
     #[cfg(feature = "alloc")]
     #[inline]
-    pub(crate) fn within(&self, octets: &'a [u8]) -> Self {
-        Self { rest: octets, ..*self }
+    pub(crate) fn runs(
+        &mut self,
+        len: usize,
+        count: usize,
+        mut read: impl FnMut(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let octets = self.split(count.checked_mul(len).ok_or(DecodeError::Truncated)?)?;
+        let mut inner = Self { rest: &[], ..*self };
+        for chunk in octets.chunks_exact(len) {
+            inner.rest = chunk;
+            read(&mut inner)?;
+            debug_assert!(inner.rest.is_empty(), "a run is read whole");
+        }
+        *self = Self { rest: self.rest, ..inner };
+        Ok(())
+    }
+
+    /// Gives back what was paid for memory that is free again.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn free(&mut self, octets: usize) {
+        self.memory_left = self.memory_left.saturating_add(octets);
     }
 }
 

@@ -197,7 +197,9 @@ impl Sink for Encoder<'_> {
         let out = self.take(items.len().checked_mul(T::LEN_MIN).ok_or(EncodeError::NoRoom)?)?;
         // The compiler knows how long a chunk is, and looks at no length within.
         for (item, chunk) in items.iter().zip(out.chunks_exact_mut(T::LEN_MIN)) {
-            item.encode(&mut Encoder { rest: chunk, depth_left: self.depth_left })?;
+            let mut inner = Encoder { rest: chunk, depth_left: self.depth_left };
+            item.encode(&mut inner)?;
+            debug_assert!(inner.rest.is_empty(), "a run is written whole");
         }
         Ok(())
     }

@@ -101,7 +101,8 @@ impl<'a, T: Decode<'a>> DecodeBounded<'a> for List<T> {
         decoder.nested(|decoder| {
             let mut nodes = Vec::new();
             let mut count_left = count_max;
-            while decoder.take_presence()? {
+            while bool::decode(decoder)? {
+                decoder.work(1)?;
                 count_left = count_left.checked_sub(1).ok_or(DecodeError::BoundExceeded)?;
                 if nodes.len() == nodes.capacity() {
                     grow(&mut nodes, decoder)?;
@@ -115,8 +116,10 @@ impl<'a, T: Decode<'a>> DecodeBounded<'a> for List<T> {
 
 /// Makes room for a fourth more: twice as much could be more memory than the nodes that come are worth.
 fn grow<T>(nodes: &mut Vec<T>, decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {
-    let count = 1 + nodes.len() / 4;
-    decoder.allocate(count.saturating_mul(size_of::<T>()))?;
-    nodes.reserve_exact(count);
+    let (old, more) = (nodes.len(), 1 + nodes.len() / 4);
+    // For a moment there may be both the old array and the one that it is copied to.
+    decoder.allocate((old + more).saturating_mul(size_of::<T>()))?;
+    nodes.reserve_exact(more);
+    decoder.free(old * size_of::<T>());
     Ok(())
 }

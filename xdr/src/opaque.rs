@@ -40,7 +40,10 @@ impl EncodeBounded for [u8] {
 impl<'a> DecodeBounded<'a> for &'a [u8] {
     #[inline]
     fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
-        let len = decoder.take_count(count_max, 1)?;
-        decoder.take_opaque(len)
+        let len = u32::decode(decoder)?;
+        if len > count_max {
+            return Err(DecodeError::BoundExceeded);
+        }
+        decoder.take_opaque(usize::try_from(len).map_err(|_| DecodeError::Truncated)?)
     }
 }

@@ -23,7 +23,7 @@ impl<T: Encode> Encode for Option<T> {
 impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
     #[inline]
     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        if !decoder.take_presence()? {
+        if !bool::decode(decoder)? {
             return Ok(None);
         }
         if T::LEN_IS_FIXED { T::decode(decoder) } else { decoder.nested(T::decode) }.map(Some)

@@ -57,22 +57,16 @@ impl<'a> Decoder<'a> {
 #[inline]
 fn vec<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>, count: usize) -> Result<Vec<T>, DecodeError> {
     decoder.allocate(count.saturating_mul(size_of::<T>()))?;
-    if T::LEN_IS_FIXED && T::LEN_MIN > 0 {
-        let octets = decoder.split(count.checked_mul(T::LEN_MIN).ok_or(DecodeError::Truncated)?)?;
-        let mut items = Vec::with_capacity(count);
-        // The compiler knows how long a chunk is, and looks at no length within.
-        for chunk in octets.chunks_exact(T::LEN_MIN) {
-            items.push(T::decode(&mut decoder.within(chunk))?);
-        }
-        return Ok(items);
-    }
     let mut items = Vec::with_capacity(count);
-    decoder.nested(|decoder| {
-        for _ in 0..count {
-            items.push(T::decode(decoder)?);
-        }
+    let mut element = |decoder: &mut Decoder<'a>| {
+        items.push(T::decode(decoder)?);
         Ok(())
-    })?;
+    };
+    if T::LEN_IS_FIXED && T::LEN_MIN > 0 {
+        decoder.runs(T::LEN_MIN, count, element)?;
+    } else {
+        decoder.nested(|decoder| (0..count).try_for_each(|_| element(decoder)))?;
+    }
     Ok(items)
 }
 
