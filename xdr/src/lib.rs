@@ -29,23 +29,23 @@
 //!
 //! ```
 //! use posthaste_xdr::{
-//!     Decode, DecodeBounded, DecodeError, Decoder, Encode, EncodeBounded, EncodeError, Layout, Limits, Sink, XdrString,
+//!     Decode, DecodeBounded, DecodeError, Decoder, Encode, EncodeBounded, EncodeError, Layout, Limits, Sink, XdrStr,
 //! };
 //!
 //! /// `struct file { unsigned id; hyper len; string name<255>; };`
 //! #[derive(Debug, PartialEq)]
-//! struct File {
+//! struct File<'a> {
 //!     id: u32,
 //!     len: i64,
-//!     name: XdrString,
+//!     name: XdrStr<'a>,
 //! }
 //!
-//! impl Layout for File {
-//!     const LEN_MIN: usize = u32::LEN_MIN + i64::LEN_MIN + XdrString::LEN_MIN;
+//! impl Layout for File<'_> {
+//!     const LEN_MIN: usize = u32::LEN_MIN + i64::LEN_MIN + XdrStr::LEN_MIN;
 //!     const LEN_IS_FIXED: bool = false;
 //! }
 //!
-//! impl Encode for File {
+//! impl Encode for File<'_> {
 //!     fn encode<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
 //!         // One look at what is left for all members of fixed length that follow each other.
 //!         sink.run(12, |sink| {
@@ -56,7 +56,7 @@
 //!     }
 //! }
 //!
-//! impl<'a> Decode<'a> for File {
+//! impl<'a> Decode<'a> for File<'a> {
 //!     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
 //!         let (id, len) = decoder.run(12, |decoder| Ok((Decode::decode(decoder)?, Decode::decode(decoder)?)))?;
 //!         Ok(Self { id, len, name: DecodeBounded::decode_bounded(decoder, 255)? })
@@ -64,9 +64,11 @@
 //! }
 //!
 //! let file = File { id: 7, len: -1, name: "a".into() };
-//! let octets = posthaste_xdr::to_vec(&file)?;
+//! let mut memory = [0; 64];
+//! let octets = &mut memory[..posthaste_xdr::encoded_len(&file)?];
+//! posthaste_xdr::to_slice(&file, octets)?;
 //! assert_eq!(octets, b"\0\0\0\x07\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\x01a\0\0\0");
-//! assert_eq!(posthaste_xdr::from_octets(&octets, &Limits::default()), Ok(file));
+//! assert_eq!(posthaste_xdr::from_octets(octets, &Limits::default()), Ok(file));
 //! # Ok::<_, EncodeError>(())
 //! ```
 //!

@@ -68,6 +68,18 @@ from! {
     XdrStr<'_>: |string| string.0.into(),
 }
 
+impl<'a> From<&'a XdrString> for XdrStr<'a> {
+    fn from(string: &'a XdrString) -> Self {
+        string.as_xdr_str()
+    }
+}
+
+impl<'a> From<&'a String> for XdrStr<'a> {
+    fn from(text: &'a String) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
 impl PartialEq<str> for XdrString {
     fn eq(&self, text: &str) -> bool {
         *self.0 == *text.as_bytes()

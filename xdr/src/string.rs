@@ -26,6 +26,12 @@ impl<'a> From<&'a str> for XdrStr<'a> {
     }
 }
 
+impl<'a> From<&'a [u8]> for XdrStr<'a> {
+    fn from(octets: &'a [u8]) -> Self {
+        Self(octets)
+    }
+}
+
 impl PartialEq<str> for XdrStr<'_> {
     fn eq(&self, text: &str) -> bool {
         self.0 == text.as_bytes()
