@@ -4,7 +4,7 @@ use posthaste_xdr::{
     Bounded, Decode, DecodeError, Decoder, Encode, EncodeError, Layout, List, Quadruple, Sink, UnsignedChar, XdrString,
 };
 
-use crate::types::{File, Node, Number, Pair, Tree};
+use super::types::{File, Node, Number, Pair, Tree};
 
 /// Everything in one struct.
 #[derive(Clone, Debug, PartialEq)]

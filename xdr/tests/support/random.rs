@@ -4,8 +4,8 @@ use core::iter;
 
 use posthaste_xdr::{Bounded, List, Quadruple, UnsignedChar, XdrString};
 
-use crate::everything::Everything;
-use crate::types::{File, FileType, Node, Number, NumberWide, Pair, Tree};
+use super::everything::Everything;
+use super::types::{File, FileType, Node, Number, NumberWide, Pair, Tree};
 
 /// xorshift64*
 pub(crate) struct Random(u64);
