@@ -1,7 +1,5 @@
 //! Arrays: elements of one type, one after the other.
 
-use core::array;
-
 use crate::bounded::{counted_encode, counted_layout};
 use crate::{Decode, DecodeError, Decoder, Encode, EncodeBounded, EncodeError, Layout, Sink};
 
@@ -21,13 +19,18 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
     #[inline]
     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        if T::LEN_IS_FIXED && T::LEN_MIN > 0 {
-            decoder.run(Self::LEN_MIN, elements)
-        } else {
+        if T::LEN_MIN == 0 {
             // Elements without octets take work all the same.
             decoder.work(u32::try_from(N).unwrap_or(u32::MAX))?;
-            decoder.nested(elements)
         }
+        let mut elements = [const { None }; N];
+        let mut places = elements.iter_mut();
+        decoder.elements(N, |element: T| {
+            if let Some(place) = places.next() {
+                *place = Some(element);
+            }
+        })?;
+        Ok(elements.map(|element| element.expect("as many were read")))
     }
 }
 
@@ -41,23 +44,4 @@ impl<T: Encode> EncodeBounded for [T] {
         sink.put_count(self.len(), count_max)?;
         sink.put_array(self)
     }
-}
-
-/// Reads `N` elements.
-#[inline]
-fn elements<'a, T: Decode<'a>, const N: usize>(decoder: &mut Decoder<'a>) -> Result<[T; N], DecodeError> {
-    let mut result = Ok(());
-    let elements: [Option<T>; N] = array::from_fn(|_| {
-        if result.is_err() {
-            return None;
-        }
-        match T::decode(decoder) {
-            Ok(element) => Some(element),
-            Err(error) => {
-                result = Err(error);
-                None
-            }
-        }
-    });
-    result.map(|()| elements.map(|element| element.expect("none failed")))
 }

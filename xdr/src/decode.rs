@@ -251,20 +251,18 @@ impl<'a> Decoder<'a> {
         Ok(taken)
     }
 
-    /// Reads `count` times what has `len` octets, more than none, with one look at what is left for all of them.
-    #[cfg(feature = "alloc")]
+    /// Reads `count` elements, and hands each to `take`.
     #[inline]
-    pub(crate) fn runs(
-        &mut self,
-        len: usize,
-        count: usize,
-        mut read: impl FnMut(&mut Self) -> Result<(), DecodeError>,
-    ) -> Result<(), DecodeError> {
-        let octets = self.split(count.checked_mul(len).ok_or(DecodeError::Truncated)?)?;
+    pub(crate) fn elements<T: Decode<'a>>(&mut self, count: usize, mut take: impl FnMut(T)) -> Result<(), DecodeError> {
+        if !T::LEN_IS_FIXED || T::LEN_MIN == 0 {
+            return self.nested(|decoder| (0..count).try_for_each(|_| T::decode(decoder).map(&mut take)));
+        }
+        let octets = self.split(count.checked_mul(T::LEN_MIN).ok_or(DecodeError::Truncated)?)?;
         let mut inner = Self { rest: &[], ..*self };
-        for chunk in octets.chunks_exact(len) {
+        // The compiler knows how long a chunk is, and looks at no length within.
+        for chunk in octets.chunks_exact(T::LEN_MIN) {
             inner.rest = chunk;
-            read(&mut inner)?;
+            take(T::decode(&mut inner)?);
             debug_assert!(inner.rest.is_empty(), "a run is read whole");
         }
         *self = Self { rest: self.rest, ..inner };

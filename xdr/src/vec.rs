@@ -58,15 +58,7 @@ impl<'a> Decoder<'a> {
 fn vec<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>, count: usize) -> Result<Vec<T>, DecodeError> {
     decoder.allocate(count.saturating_mul(size_of::<T>()))?;
     let mut items = Vec::with_capacity(count);
-    let mut element = |decoder: &mut Decoder<'a>| {
-        items.push(T::decode(decoder)?);
-        Ok(())
-    };
-    if T::LEN_IS_FIXED && T::LEN_MIN > 0 {
-        decoder.runs(T::LEN_MIN, count, element)?;
-    } else {
-        decoder.nested(|decoder| (0..count).try_for_each(|_| element(decoder)))?;
-    }
+    decoder.elements(count, |item| items.push(item))?;
     Ok(items)
 }
 
