@@ -18,7 +18,7 @@ use posthaste_xdr::Limits;
 
 use ours::{Mixed, Point, Shape};
 
-/// Writes into `out`; the length is known beforehand only to who asks for it, and XDR's users do.
+/// Only `posthaste-xdr` is asked for the length beforehand, as a call asks that writes into the memory of the core.
 fn encode(criterion: &mut Criterion) {
     for (name, mixed) in values() {
         let octets = posthaste_xdr::to_vec(&mixed).expect("it is within its bounds");
