@@ -18,7 +18,7 @@ pub use pair::pair;
 pub use token::token;
 pub use vectors::vectors;
 pub use wire::{datagram, frames, items};
-pub use xdr::xdr;
+pub use xdr::{xdr, xdr_seeds};
 
 /// A name of a target, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));

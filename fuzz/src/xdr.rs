@@ -3,10 +3,13 @@
 use posthaste_xdr::{Decode, Encode, Limits, List, Strictness, encoded_len, from_octets, to_vec};
 
 use everything::Everything;
+use random::Random;
 use types::{File, Node, Number, Pair, Tree};
 
 #[path = "../../xdr/tests/support/everything.rs"]
 mod everything;
+#[path = "../../xdr/tests/support/random.rs"]
+mod random;
 #[path = "../../xdr/tests/support/types.rs"]
 mod types;
 
@@ -24,6 +27,11 @@ pub fn xdr(octets: &[u8]) {
         6 => read::<List<List<Box<[u16]>>>>(octets, strictness),
         _ => read::<(&[u8], &str, [Option<&[u8]>; 2])>(octets, strictness),
     }
+}
+
+/// Returns values of chance, as [`xdr`] takes them: where the fuzzer begins.
+pub fn xdr_seeds() -> impl Iterator<Item = Vec<u8>> {
+    (0..32).map(|seed| [&[0][..], &to_vec(&Random::new(seed).everything()).expect("it is within its bounds")].concat())
 }
 
 fn read<'a, T: Decode<'a> + Encode>(octets: &'a [u8], strictness: Strictness) {
