@@ -1,10 +1,10 @@
-//! Writes the vectors into `corpus/`, where the fuzzer begins.
+//! Writes the vectors, and values in XDR, into `corpus/`, where the fuzzer begins.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use posthaste_fuzz::vectors;
+use posthaste_fuzz::{vectors, xdr_seeds};
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
@@ -15,6 +15,9 @@ fn main() -> io::Result<()> {
         for (which, (name, octets)) in vector.inputs().into_iter().enumerate() {
             fs::write(corpus.join(name).join(format!("vector-{at}-{which}")), octets)?;
         }
+    }
+    for (seed, octets) in xdr_seeds().enumerate() {
+        fs::write(corpus.join("xdr").join(format!("seed-{seed}")), octets)?;
     }
     Ok(())
 }

@@ -11,22 +11,25 @@ mod tape;
 mod token;
 mod vectors;
 mod wire;
+mod xdr;
 
 pub use endpoint::endpoint;
 pub use pair::pair;
 pub use token::token;
 pub use vectors::vectors;
 pub use wire::{datagram, frames, items};
+pub use xdr::{xdr, xdr_seeds};
 
 /// A name of a target, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("frames", frames),
     ("datagram", datagram),
     ("items", items),
     ("token", token),
     ("endpoint", endpoint),
     ("pair", pair),
+    ("xdr", xdr),
 ];

@@ -19,6 +19,11 @@ fn every_target_takes_every_vector() {
 }
 
 #[test]
+fn every_value_in_xdr_is_written_as_it_was_read() {
+    posthaste_fuzz::xdr_seeds().for_each(|octets| posthaste_fuzz::xdr(&octets));
+}
+
+#[test]
 fn what_was_found_once_is_not_found_again() {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("found");
     for (name, run) in TARGETS {

@@ -1,0 +1,4 @@
+//! Values in XDR.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| posthaste_fuzz::xdr(octets));

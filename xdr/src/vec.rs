@@ -1,0 +1,90 @@
+//! Arrays and opaque data that are owned.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::bounded::{counted_decode, counted_encode, counted_layout};
+use crate::{Decode, DecodeBounded, DecodeError, Decoder, Encode, EncodeBounded, EncodeError, Layout, Sink};
+
+counted_layout!([T: Layout] Vec<T>);
+counted_encode!([T: Encode] Vec<T>);
+counted_decode!(['a, T: Decode<'a>] Vec<T>, ['a, T: Decode<'a>] Box<[T]>);
+
+impl<T: Encode> EncodeBounded for Vec<T> {
+    #[inline]
+    fn encode_bounded<S: Sink>(&self, sink: &mut S, count_max: u32) -> Result<(), EncodeError> {
+        self.as_slice().encode_bounded(sink, count_max)
+    }
+}
+
+impl<'a, T: Decode<'a>> DecodeBounded<'a> for Vec<T> {
+    #[inline]
+    fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
+        let count = decoder.take_count(count_max, T::LEN_MIN)?;
+        vec(decoder, count)
+    }
+}
+
+impl<'a, T: Decode<'a>> DecodeBounded<'a> for Box<[T]> {
+    #[inline]
+    fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
+        Vec::decode_bounded(decoder, count_max).map(Vec::into_boxed_slice)
+    }
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads an array that is too long for the stack (RFC 4506 §4.12).
+    ///
+    /// # Errors
+    /// As of the elements, and of a `Box`.
+    pub fn take_boxed_array<T: Decode<'a>, const N: usize>(&mut self) -> Result<Box<[T; N]>, DecodeError> {
+        self.work(u32::try_from(N).unwrap_or(u32::MAX))?;
+        let elements = vec(self, N)?.into_boxed_slice();
+        Ok(elements.try_into().unwrap_or_else(|_| unreachable!("as many were read")))
+    }
+
+    /// Reads opaque data of fixed length that is too long for the stack (RFC 4506 §4.9).
+    ///
+    /// # Errors
+    /// As of an array of octets, and of a `Box`.
+    pub fn take_boxed_opaque<const N: usize>(&mut self) -> Result<Box<[u8; N]>, DecodeError> {
+        let octets = self.take_opaque(N)?;
+        self.allocate(N)?;
+        Ok(Box::<[u8]>::from(octets).try_into().expect("as many were read"))
+    }
+}
+
+/// Reads `count` elements into memory that is allocated once.
+#[inline]
+fn vec<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>, count: usize) -> Result<Vec<T>, DecodeError> {
+    decoder.allocate(count.saturating_mul(size_of::<T>()))?;
+    let mut items = Vec::with_capacity(count);
+    decoder.elements(count, |item| items.push(item))?;
+    Ok(items)
+}
+
+counted_layout!([] Vec<u8>);
+counted_encode!([] Vec<u8>);
+counted_decode!(['a] Vec<u8>, ['a] Box<[u8]>);
+
+impl EncodeBounded for Vec<u8> {
+    #[inline]
+    fn encode_bounded<S: Sink>(&self, sink: &mut S, count_max: u32) -> Result<(), EncodeError> {
+        self.as_slice().encode_bounded(sink, count_max)
+    }
+}
+
+impl<'a> DecodeBounded<'a> for Vec<u8> {
+    #[inline]
+    fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
+        let octets = <&[u8]>::decode_bounded(decoder, count_max)?;
+        decoder.allocate(octets.len())?;
+        Ok(octets.to_vec())
+    }
+}
+
+impl<'a> DecodeBounded<'a> for Box<[u8]> {
+    #[inline]
+    fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
+        Vec::decode_bounded(decoder, count_max).map(Vec::into_boxed_slice)
+    }
+}
