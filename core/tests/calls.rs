@@ -7,8 +7,8 @@ mod pair;
 use core::time::Duration;
 
 use pair::{Pair, answer};
-use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Request, Streamed, Streams};
-use posthaste_core::{Config, Outcome, Unknown};
+use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Event, Message, Request, Streamed, Streams};
+use posthaste_core::{Config, NotExecuted, Outcome, Unknown, wire};
 
 #[test]
 fn a_first_call_takes_two_round_trips_and_is_answered_with_its_own_reply() {
@@ -38,6 +38,48 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
     // A skipped number looks like a gap and is acknowledged at once: the price of finding out liars.
     let count = pair.datagram_count() - before;
     assert!((2000..=2020).contains(&count), "{count}");
+}
+
+#[test]
+fn arguments_can_be_encoded_where_the_endpoint_keeps_them() {
+    struct Counting(usize);
+
+    impl Encode for Counting {
+        fn len(&self) -> usize {
+            self.0
+        }
+
+        fn encode(&self, out: &mut [u8]) {
+            assert_eq!(out.len(), self.0);
+            out.iter_mut().enumerate().for_each(|(index, octet)| *octet = index as u8);
+        }
+    }
+
+    let (mut pair, peer) = Pair::open();
+    for len in [0, 1, 3000] {
+        let body = Body::Encoded(&Counting(len));
+        pair.call(peer, Request { body, ..Request::new(1, 1, 7, &[]) });
+        let (_, reply) = answer(&mut pair);
+        assert_eq!(reply, (0..len).map(|index| index as u8).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_handler_that_did_nothing_can_refuse_its_call() {
+    let (mut pair, peer) = Pair::open();
+    pair.call(peer, Request::new(1, 1, 7, b"gibberish"));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| {
+        let Some(call) = pair.server.take_call() else { return false };
+        pair.server.endpoint.begin(pair.now, call).unwrap();
+        let refusal = Answer::Refused(wire::NotExecuted::BadArguments);
+        pair.server.endpoint.reply(pair.now, call, refusal, &[], &[]).unwrap();
+        true
+    }));
+    let refused = Outcome::NotExecuted(NotExecuted::Refused(wire::NotExecuted::BadArguments));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.client.take_outcome() == Some(refused)));
+    // The number is closed like that of any other call.
+    pair.call(peer, Request::new(1, 1, 7, b"hello"));
+    assert_eq!(answer(&mut pair).1, b"hello");
 }
 
 #[test]

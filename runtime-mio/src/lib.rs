@@ -77,7 +77,7 @@ mod endpoint;
 pub use bytes::Bytes;
 pub use endpoint::{BindError, Endpoint};
 pub use posthaste_core::endpoint::{
-    Answer, Body, CallError, Counters, Delivery, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
+    Answer, Body, CallError, Counters, Delivery, Encode, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
     SendError, StreamError, Streamed, Streams,
 };
 pub use posthaste_core::wire::{self, Semantics};

@@ -157,6 +157,14 @@ impl Incoming {
         self.answer(Answer::Error, octets)
     }
 
+    /// Refuses the call, of which nothing was done: the caller learns that it was not executed.
+    ///
+    /// # Errors
+    /// As [`Incoming::reply`].
+    pub fn refuse(self, why: NotExecuted) -> Result<(), ReplyError> {
+        self.answer(Answer::Refused(why), &[])
+    }
+
     fn answer(mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
         self.end(answer, octets)
     }

@@ -91,7 +91,7 @@ pub use options::Options;
 pub use outcome::{CallError, Reply, Unresolved};
 pub use peer::Peer;
 pub use posthaste_core::endpoint::{
-    Body, Counters, Delivery, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
+    Body, Counters, Delivery, Encode, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
 };
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, ConfigError, NotExecuted, Unknown};

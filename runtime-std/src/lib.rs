@@ -70,7 +70,7 @@ pub use message::Received;
 pub use options::Options;
 pub use outcome::{CallError, Unresolved};
 pub use peer::Peer;
-pub use posthaste_core::endpoint::{Answer, Body, Delivery, Message, Reply, Request, SendError, Streams};
+pub use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};
 pub use server::Server;

@@ -92,6 +92,7 @@ async fn answer(service: Arc<Service>, call: Incoming) {
         // What cannot be told has nobody who waits for it.
         let _ = match answer {
             Answer::Ok => call.reply(&reply),
+            Answer::Refused(why) => call.refuse(why),
             Answer::Error | Answer::HandlerFailed => call.reply_error(&reply),
         };
     };

@@ -338,7 +338,7 @@ impl Endpoint<'_> {
         Ok(())
     }
 
-    /// Answers a call with the result of its handler; its arguments are released.
+    /// Answers a call with the result of its handler; its arguments are released. A refusal leaves `body` and `metadata` out.
     ///
     /// The stream from its caller ends with it, and, unless it says "ok", the one to its caller too.
     ///
@@ -353,15 +353,19 @@ impl Endpoint<'_> {
         metadata: &[u8],
     ) -> Result<(), ReplyError> {
         let index = self.open_call(now, call)?;
-        let limit = self.peers.at(index).map_or(0, |peer| u64::from(peer.parameters.message_len_max));
-        if body.len() as u64 > limit || metadata.len() > crate::config::METADATA_LEN_MAX {
-            return Err(ReplyError::TooLarge { limit });
-        }
         let status = match status {
             Answer::Ok => Status::Ok,
             Answer::Error => Status::ApplicationError,
             Answer::HandlerFailed => Status::HandlerFailed,
+            Answer::Refused(why) => {
+                self.with(index, |scope| scope.refuse(call.0.index, why));
+                return Ok(());
+            }
         };
+        let limit = self.peers.at(index).map_or(0, |peer| u64::from(peer.parameters.message_len_max));
+        if body.len() as u64 > limit || metadata.len() > crate::config::METADATA_LEN_MAX {
+            return Err(ReplyError::TooLarge { limit });
+        }
         self.with(index, |scope| scope.answer(call.0.index, status, body, metadata));
         Ok(())
     }

@@ -29,7 +29,7 @@ use core::time::Duration;
 pub use event::Event;
 pub use input::{Arrival, Counters, Rejected};
 pub use request::{
-    Answer, Body, CallError, Delivery, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
+    Answer, Body, CallError, Delivery, Encode, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
     Streamed, Streams,
 };
 pub use turns::Transmit;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::OpenError;
 use crate::ids::{PeerId, StreamId};
 use crate::time::Instant;
-use crate::wire::{Description, Semantics};
+use crate::wire::{Description, NotExecuted, Semantics};
 
 /// How a message is to be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,21 +39,45 @@ pub struct Message<'a> {
 }
 
 /// The octets of a message.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Body<'a> {
     /// To be copied into the endpoint's memory.
     Copied(&'a [u8]),
+    /// To be written into the endpoint's memory, once there is room for them.
+    Encoded(&'a dyn Encode),
     /// To be read in place until they are acknowledged.
     #[cfg(feature = "bytes")]
     Shared(bytes::Bytes),
+}
+
+/// Octets that are not written down yet.
+#[expect(clippy::len_without_is_empty, reason = "it holds nothing, and says how much it will write")]
+pub trait Encode: Send + Sync {
+    /// Returns how many octets there will be.
+    fn len(&self) -> usize;
+
+    /// Writes all of them to `out`, which has that length.
+    fn encode(&self, out: &mut [u8]);
 }
 
 impl Body<'_> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Copied(octets) => octets.len(),
+            Self::Encoded(octets) => octets.len(),
             #[cfg(feature = "bytes")]
             Self::Shared(octets) => octets.len(),
+        }
+    }
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Copied(octets) => f.debug_tuple("Copied").field(octets).finish(),
+            Self::Encoded(octets) => f.debug_tuple("Encoded").field(&octets.len()).finish(),
+            #[cfg(feature = "bytes")]
+            Self::Shared(octets) => f.debug_tuple("Shared").field(octets).finish(),
         }
     }
 }
@@ -254,6 +278,8 @@ pub enum Answer {
     Ok,
     /// It returned an error of the application.
     Error,
+    /// It did nothing, for this reason: the call counts as not executed, as if it had been refused before.
+    Refused(NotExecuted),
     /// It failed half-way; the caller learns that the outcome is unknown.
     HandlerFailed,
 }

@@ -202,6 +202,13 @@ impl Scope<'_, '_> {
             Body::Copied(octets) => {
                 self.memory.keep(octets, Purpose::Begin)?.map_or(outgoing::Body::Empty, outgoing::Body::Held)
             }
+            Body::Encoded(octets) => {
+                let block = self.memory.alloc(octets.len(), Purpose::Begin)?;
+                if let Some(block) = block {
+                    octets.encode(self.memory.arena.bytes_mut(block));
+                }
+                block.map_or(outgoing::Body::Empty, outgoing::Body::Held)
+            }
             #[cfg(feature = "bytes")]
             Body::Shared(octets) => outgoing::Body::Shared(octets),
         };
