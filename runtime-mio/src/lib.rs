@@ -68,17 +68,24 @@
 //!
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
 //! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory.
+//!
+//! # Generated stubs
+//!
+//! With the feature `rpc`, `Endpoint::call_procedure` and `Endpoint::take_result` call what a generated stub describes, and
+//! `Endpoint::answer` has a generated server answer.
 #![forbid(unsafe_code)]
 
 mod commands;
 mod endpoint;
+#[cfg(feature = "rpc")]
+mod rpc;
 
 #[cfg(feature = "bytes")]
 pub use bytes::Bytes;
 pub use endpoint::{BindError, Endpoint};
 pub use posthaste_core::endpoint::{
-    Answer, Body, CallError, Counters, Delivery, Encode, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
-    SendError, StreamError, Streamed, Streams,
+    Answer, Body, CallError, Counters, Delivery, Encode, Event, IncomingCall, Message, OpenError, Reply, ReplyError,
+    Request, SendError, StreamError, Streamed, Streams,
 };
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{
@@ -86,3 +93,5 @@ pub use posthaste_core::{
     StreamId, Unknown,
 };
 pub use posthaste_udp::{Options as SocketOptions, Report};
+#[cfg(feature = "rpc")]
+pub use rpc::Unresolved;

@@ -55,6 +55,11 @@
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
 //! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
 //! the `Vec` that [`Reply::to_vec`] returns as it is.
+//!
+//! # Generated stubs
+//!
+//! With the feature `rpc`, a [`Client`] or [`Peer`] is what a generated async client calls with, and `Server::serve_rpc` has a
+//! generated server answer.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -73,6 +78,8 @@ mod options;
 mod outcome;
 mod payload;
 mod peer;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod serve;
 mod server;
 mod state;

@@ -37,6 +37,11 @@
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
 //! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
 //! the `Vec` that [`Peer::call`] returns as it is.
+//!
+//! # Generated stubs
+//!
+//! With the feature `rpc`, a [`Client`] or [`Peer`] is what a generated client calls with, and `Rpc` makes a generated
+//! server what a [`Server`] serves.
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -53,6 +58,8 @@ mod node;
 mod options;
 mod outcome;
 mod peer;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod serve;
 mod server;
 mod service;
@@ -73,6 +80,8 @@ pub use peer::Peer;
 pub use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};
+#[cfg(feature = "rpc")]
+pub use rpc::Rpc;
 pub use server::Server;
 pub use service::Execution;
 pub use stream::{StreamReader, StreamWriter};

@@ -1,0 +1,215 @@
+//! The side that calls.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::time::Duration;
+
+use posthaste_xdr::{Decode, EncodeError, Message};
+
+use crate::outcome::{AsyncCallError, AsyncUnresolved, CallError, Unresolved};
+use crate::procedure::{Procedure, Signature, Timeout};
+
+/// Makes calls and waits for them: what a generated `Client` needs.
+pub trait Caller {
+    /// Makes a call, and shows the octets of its result to `read`, once; a one-way call ends when it is delivered, with none.
+    ///
+    /// # Errors
+    /// [`CallError`]; `read` has seen nothing then.
+    fn call(&self, request: &Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError>;
+}
+
+/// Makes calls that are awaited: what a generated `AsyncClient` needs.
+pub trait AsyncCaller {
+    /// As [`Caller::call`]. Dropping the future cancels the call.
+    fn call<T>(
+        &self,
+        request: Request<'_>,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> impl Future<Output = Result<T, AsyncCallError>>;
+}
+
+/// Makes calls with streams beside them (`@stream`), as [`Caller`] makes others.
+pub trait StreamCaller: Caller {
+    /// A call that has begun: the client's own type, which has the streams.
+    type Started: Started;
+
+    /// Starts a call and returns at once.
+    ///
+    /// # Errors
+    /// [`CallError::NotExecuted`]: nothing was sent.
+    fn start(&self, request: &Request<'_>) -> Result<Self::Started, CallError>;
+}
+
+/// A call that has begun.
+pub trait Started {
+    /// Waits for its end; as [`Caller::call`]. Streams that were not taken are given up.
+    ///
+    /// # Errors
+    /// [`CallError`]; `read` has seen nothing then.
+    fn wait(self, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError>;
+}
+
+/// As [`StreamCaller`], to be awaited.
+pub trait AsyncStreamCaller: AsyncCaller {
+    /// A call that has begun: the client's own type, which has the streams.
+    type Started: AsyncStarted;
+
+    /// Starts a call: ready when it is accepted.
+    fn start(&self, request: Request<'_>) -> impl Future<Output = Result<Self::Started, AsyncCallError>>;
+}
+
+/// As [`Started`], to be awaited.
+pub trait AsyncStarted {
+    /// As [`Started::wait`]. Dropping the future cancels the call.
+    fn wait<T>(self, read: impl FnOnce(&[u8]) -> T) -> impl Future<Output = Result<T, AsyncCallError>>;
+}
+
+/// A call to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is called.
+    pub signature: &'a Signature,
+    /// How long to wait for its end.
+    pub timeout: Timeout,
+    /// What it is called with.
+    pub arguments: Arguments<'a>,
+}
+
+/// Arguments that are not written down yet.
+///
+/// The transport makes room for them where they are to lie, and has them written there: nothing is copied.
+#[derive(Clone, Copy)]
+pub struct Arguments<'a> {
+    message: &'a (dyn Message + Sync),
+    len: usize,
+}
+
+impl<'a> Arguments<'a> {
+    /// Measures arguments.
+    ///
+    /// # Errors
+    /// If they break a bound of the interface file.
+    pub fn new(message: &'a (dyn Message + Sync)) -> Result<Self, EncodeError> {
+        Ok(Self { message, len: message.encoded_len()? })
+    }
+
+    /// Returns how many octets they take.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether there are none")]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes them to `out`.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn write(&self, out: &mut [u8]) {
+        assert_eq!(out.len(), self.len, "arguments are written to as many octets as they take");
+        self.message.encode_to(out).expect("what was measured can be written");
+    }
+}
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arguments").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// Finds out what became of a call whose outcome is unknown.
+pub trait Resolve: Send + Sync {
+    /// Asks the callee what became of the call, and makes sure that it does not begin any more.
+    ///
+    /// # Errors
+    /// As the call itself; still [`CallError::Unknown`] if the callee does not answer within `timeout`, or does not know either.
+    fn resolve(self: Box<Self>, timeout: Duration) -> Result<Vec<u8>, CallError>;
+}
+
+/// As [`Resolve`], to be awaited.
+pub trait AsyncResolve: Send + Sync {
+    /// As [`Resolve::resolve`].
+    fn resolve(self: Box<Self>, timeout: Duration) -> Resolving;
+}
+
+/// What [`AsyncResolve::resolve`] returns.
+pub type Resolving = Pin<Box<dyn Future<Output = Result<Vec<u8>, AsyncCallError>> + Send>>;
+
+impl Unresolved {
+    /// Asks the callee what became of the call of `procedure`, and makes sure that it does not begin any more.
+    ///
+    /// # Errors
+    /// As the call itself; still [`CallError::Unknown`] if the callee does not answer within `timeout`, or does not know either.
+    pub fn resolve<R: for<'a> Decode<'a>>(
+        mut self,
+        procedure: &Procedure<R>,
+        timeout: Duration,
+    ) -> Result<R, CallError> {
+        let Some(call) = self.call.take() else { return Err(CallError::Unknown(self)) };
+        let result = call.resolve(timeout)?;
+        procedure.decode_result(&result).map_err(CallError::BadReply)
+    }
+}
+
+impl AsyncUnresolved {
+    /// As [`Unresolved::resolve`].
+    ///
+    /// # Errors
+    /// As [`Unresolved::resolve`].
+    pub async fn resolve<R: for<'a> Decode<'a>>(
+        mut self,
+        procedure: &Procedure<R>,
+        timeout: Duration,
+    ) -> Result<R, AsyncCallError> {
+        let Some(call) = self.call.take() else { return Err(CallError::Unknown(self)) };
+        let result = call.resolve(timeout).await?;
+        procedure.decode_result(&result).map_err(CallError::BadReply)
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => { $(
+        impl<C: Caller + ?Sized> Caller for $pointer {
+            fn call(&self, request: &Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError> {
+                (**self).call(request, read)
+            }
+        }
+    )* };
+}
+
+forward!(&C, Box<C>, Arc<C>);
+
+impl<C: StreamCaller + ?Sized> StreamCaller for &C {
+    type Started = C::Started;
+
+    fn start(&self, request: &Request<'_>) -> Result<C::Started, CallError> {
+        (**self).start(request)
+    }
+}
+
+impl<C: AsyncStreamCaller> AsyncStreamCaller for &C {
+    type Started = C::Started;
+
+    fn start(&self, request: Request<'_>) -> impl Future<Output = Result<C::Started, AsyncCallError>> {
+        (**self).start(request)
+    }
+}
+
+macro_rules! forward_async {
+    ($($pointer:ty),*) => { $(
+        impl<C: AsyncCaller> AsyncCaller for $pointer {
+            fn call<T>(
+                &self,
+                request: Request<'_>,
+                read: impl FnOnce(&[u8]) -> T,
+            ) -> impl Future<Output = Result<T, AsyncCallError>> {
+                (**self).call(request, read)
+            }
+        }
+    )* };
+}
+
+forward_async!(&C, Arc<C>);
