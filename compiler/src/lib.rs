@@ -4,8 +4,10 @@
 //! in ([`Dialect`]), and the small form `interface { int func1(int arg1); };`.
 //!
 //! ```text
-//! source  ->  preprocess  ->  lex  ->  parse  ->  ast  ->  check  ->  model
+//! source  ->  preprocess  ->  lex  ->  parse  ->  ast  ->  check  ->  model  ->  rust
 //! ```
+//!
+//! A `build.rs` takes [`Build`]; [`generate`] is all of it at once.
 //!
 //! Nothing in an interface file makes it panic, run long or take much memory: nesting, includes, macros, sizes and the number of
 //! errors told are limited, by constants that say so.
@@ -23,23 +25,28 @@ extern crate alloc;
 
 mod annotation;
 pub mod ast;
+mod build;
 mod check;
 pub mod compare;
 mod diagnostic;
 mod expression;
 mod files;
+mod generate;
 mod lex;
 pub mod model;
 mod options;
 mod parse;
 mod preprocess;
+pub mod rust;
 pub mod source;
 
 use std::path::Path;
 
+pub use build::{Build, BuildError};
 pub use check::TYPE_DEPTH_MAX;
 pub use diagnostic::{Diagnostic, ERROR_COUNT_MAX, Paint, Report, Severity, render_all};
 pub use files::SOURCE_LEN_MAX;
+pub use generate::{Generated, generate, write_file};
 pub use lex::IDENTIFIER_LEN_MAX;
 pub use options::{Dialect, Options, UNBOUNDED_MAX, UnknownDialect};
 pub use parse::{NESTING_MAX, NODE_COUNT_MAX};

@@ -68,6 +68,11 @@ impl Sources {
         &self.file(file).name
     }
 
+    /// Returns the names of all files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
     /// Returns the place of the first octet of `span`.
     #[must_use]
     pub fn position(&self, span: Span) -> Position {

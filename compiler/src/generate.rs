@@ -1,0 +1,91 @@
+//! From an interface file to a file of Rust.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process;
+
+use crate::rust::{self, Reason, Renaming};
+use crate::source::Sources;
+use crate::{Diagnostic, Options, Report, load};
+
+/// What was made of an interface file.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The Rust, ending with a newline.
+    pub text: String,
+    /// What is allowed in the interface file and unwise, and which names are others in Rust.
+    pub warnings: Vec<Diagnostic>,
+    /// The files that were read.
+    pub sources: Sources,
+}
+
+/// Reads and checks an interface file, and writes it in Rust.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn generate(path: &Path, options: &Options) -> Result<Generated, Report> {
+    let interface = load(path, options)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let output = rust::write(&interface.model, &name);
+    let mut warnings = interface.warnings;
+    warnings.extend(output.renamings.iter().map(renamed));
+    Ok(Generated { text: output.text, warnings, sources: interface.sources })
+}
+
+/// Puts `text` into a file, all of it or, at an error, nothing: it is written beside it and then moved there.
+///
+/// A file that has this text already is left as it is, so that nothing that depends on it is built again.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|octets| octets == text.as_bytes()) {
+        return Ok(());
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.tmp", process::id()));
+    let beside = path.with_file_name(beside);
+    let written = fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // What is left of it is of no use.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn renamed(renaming: &Renaming) -> Diagnostic {
+    let Renaming { name, wanted, given, reason } = renaming;
+    let why = match reason {
+        Reason::Keyword => format!("`{wanted}` is a word of Rust"),
+        Reason::Reserved => format!("`{wanted}` is a name that generated code uses itself"),
+        Reason::Taken => format!("`{wanted}` is taken by another name that becomes the same in Rust"),
+    };
+    Diagnostic::warning(name.span, format!("`{}` is called `{given}` in Rust", name.text)).label(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all_and_only_if_it_changes() {
+        let folder = std::env::temp_dir().join(format!("posthaste-write-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a.rs");
+        write_file(&path, "one").unwrap();
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        write_file(&path, "one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+        write_file(&path, "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        // A folder in its place stays, and nothing is left beside it.
+        fs::create_dir(folder.join("b.rs")).unwrap();
+        write_file(&folder.join("b.rs"), "one").unwrap_err();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

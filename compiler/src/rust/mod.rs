@@ -1,0 +1,71 @@
+//! From a model to Rust.
+//!
+//! [`write`] gives the text of one file: types at its top, and a module for each version of each program with a client, an async
+//! client, server traits and dispatch. The text is the same whenever the model is, has no inner attributes (so that it can be
+//! `include!`d), and needs nothing but `posthaste-rpc`.
+
+mod definitions;
+mod names;
+mod programs;
+mod tidy;
+mod types;
+
+pub use names::{Reason, Renaming};
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::model::{Docs, Model};
+use types::Types;
+
+/// Rust that was generated.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The text of a file.
+    pub text: String,
+    /// The names that are others in Rust than the reader of the interface file would expect.
+    pub renamings: Vec<Renaming>,
+}
+
+/// Writes what an interface file defines in Rust; `source` is the name of the file, for the first line.
+#[must_use]
+pub fn write(model: &Model, source: &str) -> Output {
+    let mut renamings = Vec::new();
+    let types = Types::new(model, &mut renamings);
+    let mut items = definitions::constants(&types, model);
+    for index in 0..model.types.len() {
+        items.extend(definitions::definition(&types, index, &mut renamings));
+    }
+    items.extend(programs::programs(&types, model, source, &mut renamings));
+    if !items.is_empty() {
+        items.insert(
+            0,
+            quote!(
+                #[allow(unused_imports)]
+                use ::posthaste_rpc::stub::*;
+            ),
+        );
+    }
+    // Whatever a file name may hold: it stays on its line.
+    let source: String = source.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let head = format!("// Generated from {source} by the Posthaste compiler: edit that file, not this one.\n");
+    Output { text: head + &tidy::format(items), renamings }
+}
+
+/// Returns comments as documentation; `otherwise` where there are none.
+fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
+    let lines: Vec<String> = if docs.0.iter().all(|line| line.trim().is_empty()) {
+        otherwise.lines().map(|line| format!(" {line}")).collect()
+    } else {
+        docs.0.iter().map(|line| doc_line(line)).collect()
+    };
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Returns a line of a comment as one of documentation.
+fn doc_line(line: &str) -> String {
+    let harmless = |c: &char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text: String = line.trim().chars().map(|c| if c == '\t' { ' ' } else { c }).filter(harmless).collect();
+    // A block of code would be tested as Rust.
+    if text.is_empty() { text } else { format!(" {}", text.replace("```", "'''").replace("~~~", "---")) }
+}

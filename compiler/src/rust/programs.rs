@@ -1,0 +1,562 @@
+//! Programs: a module for each version, with the client, the servers, and what leads calls to them.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+
+use super::docs;
+use super::names::{self, Case, Renaming, Scope};
+use super::types::{Place, Types, open_bound};
+use crate::model::{
+    Deadline, Definition, Model, Name, Primitive, Procedure, Program, ProgramForm, Reply, Semantics, Stream, Type,
+    Version,
+};
+
+/// Writes a module for each version of each program.
+///
+/// That of an interface without a name of its own, which is called after its file, can be had without the module, too.
+pub(super) fn programs(
+    types: &Types<'_>,
+    model: &Model,
+    source: &str,
+    renamings: &mut Vec<Renaming>,
+) -> Vec<TokenStream> {
+    let file = Case::Snake.of(source.split('.').next().unwrap_or_default());
+    let mut scope = Scope::new(&[]);
+    let mut modules = Vec::new();
+    for program in &model.programs {
+        for version in &program.versions {
+            let name = match program.form {
+                ProgramForm::Interface => &program.name,
+                ProgramForm::Program => &version.name,
+            };
+            let module = scope.take_as(Case::Snake, module_name(model, program, version), name, renamings);
+            modules.push(module_of(types, program, version, &module, renamings));
+            if program.form == ProgramForm::Interface && module == file {
+                let names = MODULE_TYPES.iter().filter(|name| !types.has(name)).map(|name| names::ident(name));
+                let lints = quote!(#[allow(unused_imports, unreachable_pub)]);
+                modules.push(quote!(#lints pub use self::#module::{#(#names),*};));
+            }
+        }
+    }
+    modules
+}
+
+/// Returns what the module of a version is called: after the version, or, where that says little, after its program too.
+fn module_name(model: &Model, program: &Program, version: &Version) -> String {
+    let name = Case::Snake.of(&version.name.text);
+    let all = || model.programs.iter().flat_map(|program| &program.versions);
+    let same_count = all().filter(|other| Case::Snake.of(&other.name.text) == name).count();
+    match program.form {
+        ProgramForm::Interface => Case::Snake.of(&program.name.text),
+        ProgramForm::Program if same_count > 1 || name.len() <= SHORT_LEN_MAX => {
+            format!("{}_{name}", Case::Snake.of(&program.name.text))
+        }
+        ProgramForm::Program => name,
+    }
+}
+
+/// A procedure, with its Rust names.
+struct Stub<'m> {
+    procedure: &'m Procedure,
+    method: Ident,
+    constant: Ident,
+    arguments: Vec<Ident>,
+    result: TokenStream,
+}
+
+fn module_of(
+    types: &Types<'_>,
+    program: &Program,
+    version: &Version,
+    module: &Ident,
+    renamings: &mut Vec<Renaming>,
+) -> TokenStream {
+    let stubs = stubs(types, version, renamings);
+    let about = format!("Version {} of program {} ({}).", version.number, program.name.text, program.number);
+    let docs = docs(&version.docs, &about);
+    let constants = constants(program, version, &stubs);
+    let client = client(types, &stubs);
+    let servers = servers(types, &stubs);
+    let service = service(types, &stubs);
+    quote! {
+        #docs
+        #[allow(dead_code, unreachable_pub)]
+        pub mod #module {
+            use ::posthaste_rpc::stub::*;
+            #constants
+            #client
+            #servers
+            #service
+        }
+    }
+}
+
+fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renaming>) -> Vec<Stub<'m>> {
+    let mut methods = Scope::new(names::METHODS);
+    let mut constants = Scope::new(names::VERSION_CONSTANTS);
+    let mut stubs = Vec::new();
+    for procedure in &version.procedures {
+        let mut scope = Scope::new(names::ARGUMENTS);
+        let count = procedure.arguments.len();
+        let arguments = procedure.arguments.iter().enumerate().map(|(index, argument)| match &argument.name {
+            Some(name) => scope.take(Case::Snake, name, renamings),
+            None => {
+                let text = if count == 1 { "argument".to_owned() } else { format!("argument{}", index + 1) };
+                scope.take(Case::Snake, &Name { text, span: argument.span }, renamings)
+            }
+        });
+        let arguments = arguments.collect();
+        // The one procedure that every version has: its own name for it is as good as any.
+        let method = methods.take(Case::Snake, &procedure.name, renamings);
+        let constant = constants.take(Case::Screaming, &procedure.name, renamings);
+        let result = types.rust(&procedure.result, Place::Closed, &quote!(super::), None);
+        stubs.push(Stub { procedure, method, constant, arguments, result });
+    }
+    stubs.sort_by_key(|stub| stub.procedure.number);
+    stubs
+}
+
+fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>]) -> TokenStream {
+    let (program_number, version_number) =
+        (Literal::u32_unsuffixed(program.number), Literal::u32_unsuffixed(version.number));
+    let procedures = stubs.iter().map(|stub| {
+        let (name, number) = (&stub.procedure.name.text, Literal::u32_unsuffixed(stub.procedure.number));
+        let docs = format!(" Procedure {}, `{name}`.", stub.procedure.number);
+        let (constant, result, terms) = (&stub.constant, &stub.result, terms(stub.procedure));
+        quote! {
+            #[doc = #docs]
+            pub const #constant: Procedure<#result> = Procedure::new(#name, PROGRAM, VERSION, #number) #terms;
+        }
+    });
+    let null = if has_null(stubs) {
+        TokenStream::new()
+    } else {
+        quote! {
+            /// Procedure 0, which does nothing.
+            pub const NULL: Procedure<()> = Procedure::new("null", PROGRAM, VERSION, 0);
+        }
+    };
+    quote! {
+        /// The number of the program.
+        pub const PROGRAM: u32 = #program_number;
+        /// The number of its version.
+        pub const VERSION: u32 = #version_number;
+        #null
+        #(#procedures)*
+    }
+}
+
+fn has_null(stubs: &[Stub<'_>]) -> bool {
+    stubs.first().is_some_and(|stub| stub.procedure.number == 0)
+}
+
+/// Returns what the annotations of a procedure say, as calls on its description.
+fn terms(procedure: &Procedure) -> TokenStream {
+    let terms = &procedure.terms;
+    let mut out = TokenStream::new();
+    match terms.semantics {
+        Semantics::AtMostOnce => {}
+        Semantics::AtLeastOnce => out.extend(quote!(.with_semantics(Semantics::AtLeastOnce))),
+        Semantics::Maybe => out.extend(quote!(.with_semantics(Semantics::Maybe))),
+        Semantics::ExactlyOnce => out.extend(quote!(.with_semantics(Semantics::ExactlyOnce))),
+    }
+    match terms.deadline {
+        Deadline::Configured => {}
+        Deadline::After(timeout) => {
+            let timeout = if timeout.subsec_nanos() == 0 {
+                let seconds = Literal::u64_unsuffixed(timeout.as_secs());
+                quote!(Duration::from_secs(#seconds))
+            } else {
+                let (seconds, nanos) =
+                    (Literal::u64_unsuffixed(timeout.as_secs()), Literal::u32_unsuffixed(timeout.subsec_nanos()));
+                quote!(Duration::new(#seconds, #nanos))
+            };
+            out.extend(quote!(.with_timeout(Timeout::After(#timeout))));
+        }
+        Deadline::None => out.extend(quote!(.with_timeout(Timeout::Never))),
+    }
+    if terms.reply == Reply::Oneway {
+        out.extend(quote!(.with_one_way()));
+    }
+    match terms.stream {
+        Stream::No => {}
+        Stream::Arguments => out.extend(quote!(.with_streams(Streams::Upward))),
+        Stream::Result => out.extend(quote!(.with_streams(Streams::Downward))),
+        Stream::Both => out.extend(quote!(.with_streams(Streams::Both))),
+    }
+    if let Some(len_max) = terms.arguments_len_max {
+        let len_max = Literal::u32_unsuffixed(len_max);
+        out.extend(quote!(.with_arguments_len_max(#len_max)));
+    }
+    if let Some(len_max) = terms.result_len_max {
+        let len_max = Literal::u32_unsuffixed(len_max);
+        out.extend(quote!(.with_result_len_max(#len_max)));
+    }
+    out
+}
+
+fn method_docs(procedure: &Procedure) -> TokenStream {
+    docs(&procedure.docs, &format!("Procedure {}, `{}`.", procedure.number, procedure.name.text))
+}
+
+fn client(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+    let null = (!has_null(stubs)).then_some(());
+    let null_blocking = null.map(|()| {
+        quote! {
+            /// Calls procedure 0, which does nothing: to see whether the server is there.
+            pub fn null(&self) -> Result<(), CallError> {
+                self.stub.call(&NULL, &())
+            }
+        }
+    });
+    let null_async = null.map(|()| {
+        quote! {
+            /// Calls procedure 0, which does nothing: to see whether the server is there.
+            pub async fn null(&self) -> Result<(), AsyncCallError> {
+                self.stub.call_async(&NULL, &()).await
+            }
+        }
+    });
+    let plain = || stubs.iter().filter(|stub| stub.procedure.terms.stream == Stream::No);
+    let streaming = streaming(types, stubs);
+    let blocking = plain().map(|stub| {
+        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
+        let (parameters, values) = client_arguments(types, stub);
+        let lifetime = lifetime(types, stub);
+        let (result, unwrap) = client_result(types, stub);
+        quote! {
+            #docs
+            pub fn #method #lifetime(&self, #(#parameters),*) -> Result<#result, CallError> {
+                self.stub.call(&#constant, &#values) #unwrap
+            }
+        }
+    });
+    let awaited = plain().map(|stub| {
+        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
+        let (parameters, values) = client_arguments(types, stub);
+        let lifetime = lifetime(types, stub);
+        let (result, unwrap) = client_result(types, stub);
+        quote! {
+            #docs
+            pub async fn #method #lifetime(&self, #(#parameters),*) -> Result<#result, AsyncCallError> {
+                self.stub.call_async(&#constant, &#values).await #unwrap
+            }
+        }
+    });
+    let (blocking_client, async_client) = (client_type("Client"), client_type("AsyncClient"));
+    quote! {
+        /// Calls the procedures, and waits for their results.
+        #blocking_client
+
+        impl<C: Caller> Client<C> {
+            #null_blocking
+            #(#blocking)*
+        }
+
+        /// Calls the procedures, for results that are awaited.
+        #async_client
+
+        impl<C: AsyncCaller> AsyncClient<C> {
+            #null_async
+            #(#awaited)*
+        }
+
+        #streaming
+    }
+}
+
+/// Returns the methods of clients for procedures with streams; nothing if there is none.
+fn streaming(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+    let of_both = stubs.iter().filter(|stub| stub.procedure.terms.stream != Stream::No).map(|stub| {
+        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
+        let (parameters, values) = client_arguments(types, stub);
+        let (lifetime, result) = (lifetime(types, stub), &stub.result);
+        let blocking = quote! {
+            #docs
+            pub fn #method #lifetime(&self, #(#parameters),*) -> Result<Streaming<C::Started, #result>, CallError> {
+                self.stub.start(&#constant, &#values)
+            }
+        };
+        let awaited = quote! {
+            #docs
+            pub async fn #method #lifetime(
+                &self,
+                #(#parameters),*
+            ) -> Result<Streaming<C::Started, #result>, AsyncCallError> {
+                self.stub.start_async(&#constant, &#values).await
+            }
+        };
+        (blocking, awaited)
+    });
+    let (blocking, awaited): (Vec<_>, Vec<_>) = of_both.unzip();
+    if blocking.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        impl<C: StreamCaller> Client<C> {
+            #(#blocking)*
+        }
+
+        impl<C: AsyncStreamCaller> AsyncClient<C> {
+            #(#awaited)*
+        }
+    }
+}
+
+fn client_type(name: &str) -> TokenStream {
+    let name = names::ident(name);
+    quote! {
+        #[derive(Clone, Debug)]
+        pub struct #name<C> {
+            stub: Stub<C>,
+        }
+
+        impl<C> #name<C> {
+            /// Makes a client of whatever makes calls.
+            pub const fn new(caller: C) -> Self {
+                Self { stub: Stub::new(caller) }
+            }
+
+            /// Makes each call wait this long at most, whatever the interface file says.
+            #[must_use]
+            pub fn with_timeout(self, timeout: Duration) -> Self {
+                Self { stub: self.stub.with_timeout(timeout) }
+            }
+        }
+    }
+}
+
+/// Returns what a method needs to say of how long its strings live.
+fn lifetime(types: &Types<'_>, stub: &Stub<'_>) -> Option<TokenStream> {
+    let mut arguments = stub.procedure.arguments.iter();
+    arguments.any(|argument| matches!(types.model.resolve(&argument.ty), Type::String(_))).then(|| quote!(<'a>))
+}
+
+/// Returns the parameters of a client's method, and the tuple that is encoded.
+fn client_arguments(types: &Types<'_>, stub: &Stub<'_>) -> (Vec<TokenStream>, TokenStream) {
+    let path = quote!(super::);
+    let (mut parameters, mut values) = (Vec::new(), Vec::new());
+    for (argument, name) in stub.procedure.arguments.iter().zip(&stub.arguments) {
+        let resolved = types.model.resolve(&argument.ty);
+        let max = open_bound(resolved);
+        let (parameter, value) = match (resolved, max) {
+            (Type::String(_), Some(max)) => {
+                (quote!(impl Into<XdrStr<'a>>), quote!(Bounded::<XdrStr<'_>, #max>(#name.into())))
+            }
+            (Type::String(_), None) => (quote!(impl Into<XdrStr<'a>>), quote!(#name.into())),
+            (Type::Opaque(_), Some(max)) => (quote!(&[u8]), quote!(Bounded::<&[u8], #max>(#name))),
+            (Type::Opaque(_), None) => (quote!(&[u8]), quote!(#name)),
+            (Type::Vector { element, .. }, max) => {
+                let element = types.rust(element, Place::Closed, &path, None);
+                let value = match max {
+                    Some(max) => quote!(Bounded::<&[#element], #max>(#name)),
+                    None => quote!(#name),
+                };
+                (quote!(&[#element]), value)
+            }
+            (Type::Optional(target), _) if types.item(target).is_none() => {
+                let inner = types.rust(target, Place::Closed, &path, None);
+                let parameter = if is_copied(types, target) { inner } else { quote!(&#inner) };
+                (quote!(Option<#parameter>), quote!(#name))
+            }
+            (_, _) if is_copied(types, resolved) => {
+                (types.rust(&argument.ty, Place::Closed, &path, None), quote!(#name))
+            }
+            (_, _) => {
+                let ty = types.rust(&argument.ty, Place::Closed, &path, None);
+                (quote!(&#ty), quote!(#name))
+            }
+        };
+        parameters.push(quote!(#name: #parameter));
+        values.push(value);
+    }
+    (parameters, tuple(values))
+}
+
+/// Returns what a client's method returns, and how that is taken out of the result.
+fn client_result(types: &Types<'_>, stub: &Stub<'_>) -> (TokenStream, TokenStream) {
+    let result = types.rust(&stub.procedure.result, Place::Open, &quote!(super::), None);
+    let unwrap =
+        if open_bound(&stub.procedure.result).is_some() { quote!(.map(|result| result.0)) } else { TokenStream::new() };
+    (result, unwrap)
+}
+
+fn servers(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+    let of_both = stubs.iter().filter(|stub| stub.procedure.number != 0).map(|stub| {
+        let (docs, method) = (method_docs(stub.procedure), &stub.method);
+        let parameters = server_arguments(types, stub).into_iter().zip(&stub.arguments);
+        let parameters: Vec<_> = parameters
+            .map(|(argument, name)| {
+                let ty = argument.parameter;
+                quote!(#name: #ty)
+            })
+            .collect();
+        let result = server_result(types, stub);
+        let (returned, awaited) = match stub.procedure.terms.reply {
+            Reply::Expected => {
+                (quote!(-> Result<#result, Failure>), quote!(-> impl Future<Output = Result<#result, Failure>>))
+            }
+            Reply::Oneway => (TokenStream::new(), quote!(-> impl Future<Output = ()>)),
+        };
+        let head = quote!(#docs fn #method(&self, call: &dyn Call, #(#parameters),*));
+        (quote!(#head #returned;), quote!(#head #awaited;))
+    });
+    let (blocking, awaited): (Vec<_>, Vec<_>) = of_both.unzip();
+    quote! {
+        /// What the procedures do. [`Service`] makes a server of it.
+        pub trait Server {
+            #(#blocking)*
+        }
+
+        /// As [`Server`], with results that are awaited.
+        pub trait AsyncServer {
+            #(#awaited)*
+        }
+    }
+}
+
+/// An argument as it comes to a handler.
+struct Arrival {
+    /// What is decoded.
+    decoded: TokenStream,
+    /// What the handler is given.
+    parameter: TokenStream,
+    /// Whether that lies within a `Bounded`.
+    is_wrapped: bool,
+}
+
+fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
+    let path = quote!(super::);
+    let arrival = |argument: &crate::model::Argument| {
+        let resolved = types.model.resolve(&argument.ty);
+        let max = open_bound(resolved);
+        let parameter = match resolved {
+            Type::String(_) => quote!(XdrStr<'_>),
+            Type::Opaque(_) => quote!(&[u8]),
+            Type::Vector { .. } => types.rust(resolved, Place::Open, &path, None),
+            _ => types.rust(&argument.ty, Place::Closed, &path, None),
+        };
+        let decoded = match &max {
+            Some(max) => quote!(Bounded<#parameter, #max>),
+            None => parameter.clone(),
+        };
+        Arrival { decoded, parameter, is_wrapped: max.is_some() }
+    };
+    stub.procedure.arguments.iter().map(arrival).collect()
+}
+
+fn server_result(types: &Types<'_>, stub: &Stub<'_>) -> TokenStream {
+    types.rust(&stub.procedure.result, Place::Open, &quote!(super::), None)
+}
+
+fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+    let null = if has_null(stubs) { stubs[0].constant.clone() } else { names::ident("NULL") };
+    let known = stubs.iter().filter(|stub| stub.procedure.number != 0);
+    let signatures: Vec<_> = core::iter::once(&null).chain(known.clone().map(|stub| &stub.constant)).collect();
+    let blocking = known.clone().map(|stub| {
+        let (number, constant, run) =
+            (Literal::u32_unsuffixed(stub.procedure.number), &stub.constant, handler(types, stub, Style::Blocking));
+        quote!(Ok(#number) => answer(&#constant, arguments, reply, #run))
+    });
+    let awaited = known.map(|stub| {
+        let (number, constant, run) =
+            (Literal::u32_unsuffixed(stub.procedure.number), &stub.constant, handler(types, stub, Style::Awaited));
+        quote!(Ok(#number) => answer_async(&#constant, arguments, reply, #run).await)
+    });
+    quote! {
+        /// Leads calls to a [`Server`] or an [`AsyncServer`], once their arguments are decoded.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Service<S>(pub S);
+
+        impl<S> Directory for Service<S> {
+            fn versions(&self, program: u32) -> Option<(u32, u32)> {
+                (program == PROGRAM).then_some((VERSION, VERSION))
+            }
+
+            fn procedures(&self, program: u32, version: u32) -> Option<&'static [Signature]> {
+                const PROCEDURES: &[Signature] = &[#(#signatures.signature),*];
+                ((program, version) == (PROGRAM, VERSION)).then_some(PROCEDURES)
+            }
+        }
+
+        impl<S: Server> Dispatch for Service<S> {
+            fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+                match check(self, call) {
+                    #(#blocking,)*
+                    Ok(_) => answer(&#null, arguments, reply, |()| Ok(())),
+                    Err(answer) => answer,
+                }
+            }
+        }
+
+        impl<S: AsyncServer> AsyncDispatch for Service<S> {
+            async fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+                match check(self, call) {
+                    #(#awaited,)*
+                    Ok(_) => answer(&#null, arguments, reply, |()| Ok(())),
+                    Err(answer) => answer,
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Blocking,
+    Awaited,
+}
+
+/// Returns the closure that gives decoded arguments to a handler.
+fn handler(types: &Types<'_>, stub: &Stub<'_>, style: Style) -> TokenStream {
+    let arrivals = server_arguments(types, stub);
+    let names = &stub.arguments;
+    let patterns = names
+        .iter()
+        .zip(&arrivals)
+        .map(|(name, arrival)| if arrival.is_wrapped { quote!(Bounded(#name)) } else { quote!(#name) });
+    let pattern = tuple(patterns.collect());
+    let decoded = tuple(arrivals.iter().map(|arrival| arrival.decoded.clone()).collect());
+    let method = &stub.method;
+    let called = quote!(self.0.#method(call, #(#names),*));
+    let is_wrapped = open_bound(&stub.procedure.result);
+    let body = match (style, stub.procedure.terms.reply, is_wrapped) {
+        (Style::Blocking, Reply::Oneway, _) => quote!({ #called; Ok(()) }),
+        (Style::Awaited, Reply::Oneway, _) => quote!(async move { #called.await; Ok(()) }),
+        (_, Reply::Expected, None) => called,
+        (Style::Blocking, Reply::Expected, Some(max)) => quote!(#called.map(Bounded::<_, #max>)),
+        (Style::Awaited, Reply::Expected, Some(max)) => quote!(async move { #called.await.map(Bounded::<_, #max>) }),
+    };
+    quote!(|#pattern: #decoded| #body)
+}
+
+/// Says whether values of a type are handed over by copying them.
+fn is_copied(types: &Types<'_>, ty: &Type) -> bool {
+    match types.model.resolve(ty) {
+        Type::Primitive(Primitive::Quadruple) | Type::Void => true,
+        Type::Primitive(_) => true,
+        Type::Named(id) => matches!(types.model[*id].definition, Definition::Enum(_)),
+        _ => false,
+    }
+}
+
+/// Returns a tuple of any number of things, as tuples of as many as tuples have an encoding for.
+fn tuple(mut things: Vec<TokenStream>) -> TokenStream {
+    while things.len() > TUPLE_COUNT_MAX {
+        things = things.chunks(TUPLE_COUNT_MAX).map(|chunk| quote!((#(#chunk,)*))).collect();
+    }
+    match things.as_slice() {
+        [] => quote!(()),
+        [one] => quote!((#one,)),
+        several => quote!((#(#several),*)),
+    }
+}
+
+/// The types of a version.
+const MODULE_TYPES: [&str; 5] = ["AsyncClient", "AsyncServer", "Client", "Server", "Service"];
+
+/// The longest name of a version that says too little by itself (`V1`); our choice.
+const SHORT_LEN_MAX: usize = 3;
+
+/// The longest tuple that has an encoding.
+const TUPLE_COUNT_MAX: usize = 12;

@@ -1,0 +1,177 @@
+//! Interface files drawn at random: what is generated from them compiles with every warning denied, and reads and writes random
+//! values octet for octet. Beside them, in the same crate: the fixtures, and what Debian's package rpcsvc-proto has, where it is
+//! installed.
+//!
+//! `POSTHASTE_RANDOM_FILES` says how many (12), `POSTHASTE_SEED` replays a run.
+
+#[path = "random/files.rs"]
+mod files;
+#[path = "random/values.rs"]
+mod values;
+
+use core::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use posthaste_compiler::model::{Model, Type, TypeId};
+use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
+
+use files::random_file;
+use values::{Random, random_value};
+
+#[test]
+fn what_is_generated_from_any_file_compiles_and_keeps_values() {
+    let count = std::env::var("POSTHASTE_RANDOM_FILES").map_or(12, |count| count.parse().unwrap());
+    let seed =
+        std::env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
+    println!("POSTHASTE_SEED={seed} POSTHASTE_RANDOM_FILES={count}");
+
+    let mut random = Random::new(seed);
+    let mut package = Package::default();
+    for index in 0..count {
+        let text = random_file(&mut random);
+        let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
+        let interface = load_text("random.x", &text, &options).unwrap_or_else(|report| panic!("{text}\n{report}"));
+        package.add(&format!("random_{index}"), &interface.model, &mut random);
+    }
+    for (name, path) in installed().into_iter().chain(fixtures()) {
+        let dialect = if name.starts_with("fixture_") { Dialect::Xdrpp } else { Dialect::Sun };
+        let interface = load(&path, &Options { dialect, ..Options::default() });
+        let interface = interface.unwrap_or_else(|report| panic!("{report}"));
+        package.add(&name, &interface.model, &mut random);
+    }
+    package.run();
+}
+
+/// A package with a module for each interface file.
+#[derive(Default)]
+struct Package {
+    modules: Vec<(String, String)>,
+    checks: String,
+}
+
+impl Package {
+    fn add(&mut self, name: &str, model: &Model, random: &mut Random) {
+        let text = rust::write(model, name).text;
+        // The types stand in the order of the model.
+        let starts = ["pub struct ", "pub enum ", "pub type "];
+        let names = text.lines().filter_map(|line| starts.iter().find_map(|start| line.strip_prefix(start)));
+        let names: Vec<&str> = names.map(|rest| rest.split([' ', '{', ';']).next().unwrap()).collect();
+        assert_eq!(names.len(), model.types.len(), "{text}");
+        for (index, rust_name) in names.iter().enumerate() {
+            let ty = Type::Named(TypeId(index as u32));
+            // What ends a list is not in its item.
+            let is_item = values::is_item(model, &ty);
+            for _ in 0..VALUE_COUNT {
+                let mut octets = Vec::new();
+                random_value(model, &ty, random, 0, &mut octets);
+                let path = format!("{name}::{rust_name}");
+                let ty = if is_item { format!("({path}, List<{path}>)") } else { path };
+                writeln!(self.checks, "    check::<{ty}>(\"{ty}\", \"{}\");", hex(&octets)).unwrap();
+            }
+        }
+        self.modules.push((name.to_owned(), text));
+    }
+
+    /// Builds the package in a folder that stays, so that what it depends on is built once, and runs it.
+    fn run(&self) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("random");
+        let rpc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rpc").canonicalize().unwrap();
+        fs::create_dir_all(folder.join("src")).unwrap();
+        let manifest = MANIFEST.replace("{rpc}", rpc.to_str().unwrap());
+        write_file(&folder.join("Cargo.toml"), &manifest).unwrap();
+        let mut main = HEAD.to_owned();
+        for (name, text) in &self.modules {
+            write_file(&folder.join(format!("src/{name}.rs")), text).unwrap();
+            writeln!(main, "mod {name};").unwrap();
+        }
+        writeln!(main, "\nfn main() {{\n{}}}", self.checks).unwrap();
+        write_file(&folder.join("src/main.rs"), &main).unwrap();
+        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+        let output = Command::new(cargo)
+            .args(["run", "--offline", "--quiet", "--manifest-path"])
+            .arg(folder.join("Cargo.toml"))
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env_remove("RUSTFLAGS")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let told: String = told.lines().take(200).flat_map(|line| [line, "\n"]).collect();
+        assert!(output.status.success(), "{told}");
+    }
+}
+
+fn fixtures() -> Vec<(String, PathBuf)> {
+    files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), "fixture")
+        .into_iter()
+        .filter(|(name, _)| name != "fixture_sun")
+        .collect()
+}
+
+fn installed() -> Vec<(String, PathBuf)> {
+    let found = files_in(Path::new("/usr/include/rpcsvc"), "installed");
+    if found.is_empty() {
+        eprintln!("rpcsvc-proto is not installed: its files are NOT CHECKED");
+    }
+    found
+}
+
+fn files_in(folder: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
+    let paths = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "x"));
+    let mut named: Vec<_> =
+        paths.map(|path| (format!("{prefix}_{}", path.file_stem().unwrap().to_str().unwrap()), path)).collect();
+    named.sort();
+    named
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
+}
+
+const MANIFEST: &str = r#"[package]
+name = "random"
+version = "0.0.0"
+edition = "2024"
+
+[dependencies]
+posthaste-rpc = { path = "{rpc}" }
+
+[workspace]
+
+[profile.dev]
+debug = false
+incremental = false
+"#;
+
+const HEAD: &str = r#"#![deny(warnings)]
+#![forbid(unsafe_code)]
+#![allow(unused_imports)]
+
+use posthaste_rpc::xdr::{Decode, Encode, Limits, List, from_octets, to_vec};
+
+fn check<T: for<'a> Decode<'a> + Encode + Clone + PartialEq + core::fmt::Debug>(name: &str, hex: &str) {
+    let octet = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let octets: Vec<u8> = (0..hex.len()).step_by(2).map(octet).collect();
+    // What stubs allow.
+    let limits = Limits { memory_factor: 16, ..Limits::default() };
+    let value: T = from_octets(&octets, &limits).unwrap_or_else(|error| panic!("{name} {hex}: {error}"));
+    assert_eq!(to_vec(&value).unwrap(), octets, "{name}");
+    assert!(octets.len() >= T::LEN_MIN && (!T::LEN_IS_FIXED || octets.len() == T::LEN_MIN), "{name}");
+    assert!(from_octets::<T>(&[&octets[..], &[0; 4]].concat(), &limits).is_err(), "{name}");
+    if let Some((_, cut)) = octets.split_last() {
+        assert!(from_octets::<T>(cut, &limits).is_err(), "{name}");
+    }
+    // Anything may come of these, but no panic.
+    for index in (0..octets.len()).step_by(1 + octets.len() / 64) {
+        let mut other = octets.clone();
+        other[index] = !other[index];
+        drop(from_octets::<T>(&other, &limits));
+    }
+}
+
+"#;
+
+/// Random values of each type.
+const VALUE_COUNT: usize = 4;
