@@ -1,7 +1,7 @@
 //! The `posthaste` command.
 //!
 //! What it promises to scripts: results on standard output; on standard error at most one line of reason, one of advice,
-//! and a warning that was asked for; an exit status that says what became of the work (listed in `--help`); never a
+//! and a warning that was asked for (and what there is to say of an interface file); an exit status that says what became of the work (listed in `--help`); never a
 //! backtrace.
 
 extern crate alloc;
@@ -11,6 +11,7 @@ mod call;
 mod client;
 mod escape;
 mod failure;
+mod generate;
 mod interrupts;
 mod output;
 mod ping;
@@ -42,6 +43,7 @@ enum Command {
     Ping(ping::PingArgs),
     Send(send::SendArgs),
     Call(call::CallArgs),
+    Gen(generate::GenArgs),
     Relay(relay::RelayArgs),
     Bench(bench::BenchArgs),
 }
@@ -65,6 +67,7 @@ fn run() -> Result<(), Failure> {
         Command::Ping(args) => ping::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Call(args) => call::run(&args),
+        Command::Gen(args) => generate::run(&args),
         Command::Relay(args) => relay::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
@@ -73,7 +76,7 @@ fn run() -> Result<(), Failure> {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  ok
-  1  the application answered with an error
+  1  the application answered with an error, or an interface file has errors
   2  wrong usage
   3  not executed, and never will be
   4  outcome unknown
