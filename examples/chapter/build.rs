@@ -1,0 +1,3 @@
+fn main() -> Result<(), posthaste_compiler::BuildError> {
+    posthaste_compiler::Build::new().compile("chapter.x")
+}
