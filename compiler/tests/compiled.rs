@@ -1,5 +1,10 @@
-//! What is generated compiles with every warning denied.
+//! What is generated compiles with every warning denied, without unsafe code, and without what the standard library has
+//! everywhere.
+#![no_std]
 #![deny(warnings)]
+#![forbid(unsafe_code)]
+
+extern crate std;
 
 macro_rules! fixtures {
     ($($name:ident),* $(,)?) => { $(

@@ -4,6 +4,8 @@
 //!
 //! `POSTHASTE_RANDOM_FILES` says how many (12), `POSTHASTE_SEED` replays a run.
 
+extern crate alloc;
+
 #[path = "random/files.rs"]
 mod files;
 #[path = "random/values.rs"]
@@ -14,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use posthaste_compiler::model::{Model, Type, TypeId};
+use posthaste_compiler::model::{Definition, List, Model, Type, TypeId};
 use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
 
 use files::random_file;
@@ -61,8 +63,8 @@ impl Package {
         assert_eq!(names.len(), model.types.len(), "{text}");
         for (index, rust_name) in names.iter().enumerate() {
             let ty = Type::Named(TypeId(index as u32));
-            // What ends a list is not in its item.
-            let is_item = values::is_item(model, &ty);
+            // What ends a list is not in its item; another name for one has it.
+            let is_item = matches!(&model.types[index].definition, Definition::Struct(it) if it.list == List::Linked);
             for _ in 0..VALUE_COUNT {
                 let mut octets = Vec::new();
                 random_value(model, &ty, random, 0, &mut octets);

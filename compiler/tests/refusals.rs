@@ -8,9 +8,9 @@ mod terms {
     include!("../fixtures/terms.rs");
 }
 
+use core::time::Duration;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
 
 use posthaste_rpc::stub::Stub;
 use posthaste_rpc::xdr::{Message, XdrStr};
@@ -217,9 +217,9 @@ fn a_call_that_takes_too_long_is_unknown_and_can_be_resolved() {
 fn refuses_by_the_rules(caller: &impl Caller) {
     let stub = Stub::new(caller);
     let program = calculator_v1::PROGRAM;
-    let why = |error: CallError| match error {
-        CallError::NotExecuted(why) => why,
-        error => panic!("{error}"),
+    let why = |error: CallError| {
+        let CallError::NotExecuted(why) = error else { panic!("{error}") };
+        why
     };
     let refused = |program, version, procedure| {
         why(stub.call(&Procedure::<()>::new("", program, version, procedure), &()).unwrap_err())

@@ -18,10 +18,10 @@ pub(super) fn constants(types: &Types<'_>, model: &Model) -> Vec<TokenStream> {
         match &constant.value {
             ConstantValue::Integer(value) => {
                 let (ty, value) = integer(*value);
-                quote!(#docs #[allow(dead_code, unreachable_pub)] pub const #name: #ty = #value;)
+                quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub const #name: #ty = #value;)
             }
             ConstantValue::Text(text) => {
-                quote!(#docs #[allow(dead_code, unreachable_pub)] pub const #name: &str = #text;)
+                quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub const #name: &str = #text;)
             }
         }
     };
@@ -38,7 +38,7 @@ pub(super) fn definition(types: &Types<'_>, index: usize, renamings: &mut Vec<Re
         Definition::Alias(target) => {
             let (docs, name) = (type_docs(types, id), types.name(id));
             let target = types.rust(target, Place::Closed, &TokenStream::new(), Some(id));
-            vec![quote!(#docs #[allow(dead_code, unreachable_pub)] pub type #name = #target;)]
+            vec![quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub type #name = #target;)]
         }
     }
 }
@@ -68,13 +68,13 @@ fn enumeration(types: &Types<'_>, id: TypeId, it: &Enum) -> Vec<TokenStream> {
         .collect();
     let mut items = vec![quote! {
         #docs
-        #[allow(dead_code, unreachable_pub)]
+        #[allow(dead_code, unreachable_pub, clippy::all)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i32)]
         pub enum #name { #(#declared),* }
     }];
     if !aliases.is_empty() {
-        items.push(quote!(#[allow(dead_code, unreachable_pub)] impl #name { #(#aliases)* }));
+        items.push(quote!(#[allow(dead_code, unreachable_pub, clippy::all)] impl #name { #(#aliases)* }));
     }
     items.push(layout(name, 4, true));
     items.push(quote! {
@@ -132,7 +132,7 @@ fn structure(types: &Types<'_>, id: TypeId, it: &Struct, renamings: &mut Vec<Ren
     };
     let inline = if is_fixed { quote!(#[inline]) } else { TokenStream::new() };
     vec![
-        quote!(#docs #[allow(dead_code, unreachable_pub)] #derives pub struct #name { #(#declared),* }),
+        quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] #derives pub struct #name { #(#declared),* }),
         layout(name, len_min, is_fixed),
         quote! {
             impl Encode for #name {
@@ -248,9 +248,9 @@ fn union(types: &Types<'_>, id: TypeId, it: &Union, renamings: &mut Vec<Renaming
         }
     });
     vec![
-        quote!(#docs #[allow(dead_code, unreachable_pub)] #derives pub enum #name { #(#declared),* }),
+        quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] #derives pub enum #name { #(#declared),* }),
         quote! {
-            #[allow(dead_code, unreachable_pub)]
+            #[allow(dead_code, unreachable_pub, clippy::all)]
             impl #name {
                 /// Returns what says which arm it is.
                 #[must_use]
@@ -292,25 +292,19 @@ fn variants<'m>(types: &Types<'m>, it: &'m Union, renamings: &mut Vec<Renaming>)
     }
     let Some(default) = &it.default else { return variants };
     let docs = |otherwise: &str| docs(&default.docs, otherwise);
-    let resolved = types.model.resolve(&it.discriminant_type);
-    match resolved {
-        // Of a bool, there is one other value, or none.
-        Type::Primitive(Primitive::Bool) => {
-            let taken: Vec<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
-            for (value, text) in [(0, "False"), (1, "True")] {
-                if !taken.contains(&value) {
-                    let label = if value == 1 { quote!(true) } else { quote!(false) };
-                    let name = ident(text);
-                    variants.push(Variant { name, label: Some(label), ty: &default.ty, docs: docs("All else.") });
-                }
+    if matches!(types.model.resolve(&it.discriminant_type), Type::Primitive(Primitive::Bool)) {
+        // There is one other value, or none.
+        let taken: Vec<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
+        for (value, text, label) in [(0, "False", quote!(false)), (1, "True", quote!(true))] {
+            if !taken.contains(&value) {
+                let docs = docs("All else.");
+                variants.push(Variant { name: ident(text), label: Some(label), ty: &default.ty, docs });
             }
         }
-        Type::Named(id) if covers(types, *id, it) => {}
-        _ => {
-            let name = Name { text: "default".to_owned(), span: default.span };
-            let name = scope.take(Case::Camel, &name, renamings);
-            variants.push(Variant { name, label: None, ty: &default.ty, docs: docs("Any other discriminant.") });
-        }
+    } else if !is_covered(types, it) {
+        let name = Name { text: "default".to_owned(), span: default.span };
+        let name = scope.take(Case::Camel, &name, renamings);
+        variants.push(Variant { name, label: None, ty: &default.ty, docs: docs("Any other discriminant.") });
     }
     variants
 }
@@ -340,34 +334,31 @@ fn variant_name(types: &Types<'_>, it: &Union, case: &Label) -> (String, String)
 
 /// Returns the value of a case as a pattern and an expression; `None` if the discriminant cannot have it.
 fn label(types: &Types<'_>, it: &Union, case: &Label) -> Option<TokenStream> {
-    Some(match types.model.resolve(&it.discriminant_type) {
-        Type::Named(id) => {
-            let (name, member) = (types.name(*id), &types.members(*id)[case.member?]);
-            quote!(#name::#member)
-        }
-        Type::Primitive(Primitive::Bool) => {
-            if case.value == 0 {
-                quote!(false)
-            } else {
-                quote!(true)
-            }
-        }
-        Type::Primitive(Primitive::UnsignedChar) => {
-            let value = Literal::i64_unsuffixed(case.value);
-            quote!(UnsignedChar(#value))
-        }
-        _ => {
-            let value = Literal::i64_unsuffixed(case.value);
-            quote!(#value)
-        }
+    let resolved = types.model.resolve(&it.discriminant_type);
+    let value = Literal::i64_unsuffixed(case.value);
+    Some(if let Type::Named(id) = resolved {
+        let (name, member) = (types.name(*id), &types.members(*id)[case.member?]);
+        quote!(#name::#member)
+    } else if matches!(resolved, Type::Primitive(Primitive::Bool)) {
+        let value = case.value != 0;
+        quote!(#value)
+    } else if matches!(resolved, Type::Primitive(Primitive::UnsignedChar)) {
+        quote!(UnsignedChar(#value))
+    } else {
+        quote!(#value)
     })
 }
 
-/// Says whether the cases of a union name all values that its enum has.
-fn covers(types: &Types<'_>, id: TypeId, it: &Union) -> bool {
-    let Definition::Enum(enumeration) = &types.model[id].definition else { return false };
+/// Says whether the cases of a union name all values that its discriminant has.
+fn is_covered(types: &Types<'_>, it: &Union) -> bool {
     let cases: Vec<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
-    enumeration.members.iter().all(|member| cases.contains(&member.value.into()))
+    let resolved = types.model.resolve(&it.discriminant_type);
+    if let Type::Named(id) = resolved
+        && let Definition::Enum(enumeration) = &types.model[*id].definition
+    {
+        return enumeration.members.iter().all(|member| cases.contains(&member.value.into()));
+    }
+    matches!(resolved, Type::Primitive(Primitive::Bool)) && cases.len() == 2
 }
 
 fn write_variant(types: &Types<'_>, id: TypeId, variant: &Variant<'_>, all: &[Variant<'_>]) -> TokenStream {
@@ -414,11 +405,8 @@ fn reads(types: &Types<'_>, id: TypeId, it: &Union, variants: &[Variant<'_>]) ->
             (None, false) => otherwise = Some(quote!(discriminant => Ok(Self::#name(discriminant, #value)))),
         }
     }
-    let is_covered = match types.model.resolve(&it.discriminant_type) {
-        Type::Primitive(Primitive::Bool) => variants.len() == 2,
-        Type::Named(id) => covers(types, *id, it),
-        _ => false,
-    };
+    let is_bool = matches!(types.model.resolve(&it.discriminant_type), Type::Primitive(Primitive::Bool));
+    let is_covered = is_covered(types, it) || is_bool && variants.len() == 2;
     let unknown = if is_covered { TokenStream::new() } else { quote!(_ => Err(DecodeError::UnknownArm)) };
     (reads, otherwise.unwrap_or(unknown))
 }

@@ -1,6 +1,6 @@
 //! Names as Rust writes them, each once.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span};
 

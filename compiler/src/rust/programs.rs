@@ -7,8 +7,7 @@ use super::docs;
 use super::names::{self, Case, Renaming, Scope};
 use super::types::{Place, Types, open_bound};
 use crate::model::{
-    Deadline, Definition, Model, Name, Primitive, Procedure, Program, ProgramForm, Reply, Semantics, Stream, Type,
-    Version,
+    Deadline, Definition, Model, Name, Procedure, Program, ProgramForm, Reply, Semantics, Stream, Type, Version,
 };
 
 /// Writes a module for each version of each program.
@@ -80,7 +79,7 @@ fn module_of(
     let service = service(types, &stubs);
     quote! {
         #docs
-        #[allow(dead_code, unreachable_pub)]
+        #[allow(dead_code, unreachable_pub, clippy::all)]
         pub mod #module {
             use ::posthaste_rpc::stub::*;
             #constants
@@ -430,11 +429,14 @@ fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
     let arrival = |argument: &crate::model::Argument| {
         let resolved = types.model.resolve(&argument.ty);
         let max = open_bound(resolved);
-        let parameter = match resolved {
-            Type::String(_) => quote!(XdrStr<'_>),
-            Type::Opaque(_) => quote!(&[u8]),
-            Type::Vector { .. } => types.rust(resolved, Place::Open, &path, None),
-            _ => types.rust(&argument.ty, Place::Closed, &path, None),
+        let parameter = if matches!(resolved, Type::String(_)) {
+            quote!(XdrStr<'_>)
+        } else if matches!(resolved, Type::Opaque(_)) {
+            quote!(&[u8])
+        } else if matches!(resolved, Type::Vector { .. }) {
+            types.rust(resolved, Place::Open, &path, None)
+        } else {
+            types.rust(&argument.ty, Place::Closed, &path, None)
         };
         let decoded = match &max {
             Some(max) => quote!(Bounded<#parameter, #max>),
@@ -532,12 +534,9 @@ fn handler(types: &Types<'_>, stub: &Stub<'_>, style: Style) -> TokenStream {
 
 /// Says whether values of a type are handed over by copying them.
 fn is_copied(types: &Types<'_>, ty: &Type) -> bool {
-    match types.model.resolve(ty) {
-        Type::Primitive(Primitive::Quadruple) | Type::Void => true,
-        Type::Primitive(_) => true,
-        Type::Named(id) => matches!(types.model[*id].definition, Definition::Enum(_)),
-        _ => false,
-    }
+    let resolved = types.model.resolve(ty);
+    matches!(resolved, Type::Primitive(_) | Type::Void)
+        || matches!(resolved, Type::Named(id) if matches!(types.model[*id].definition, Definition::Enum(_)))
 }
 
 /// Returns a tuple of any number of things, as tuples of as many as tuples have an encoding for.

@@ -1,6 +1,6 @@
 //! Which Rust type stands for a type of the model, and how it is written and read.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
@@ -131,10 +131,8 @@ impl<'m> Types<'m> {
     pub(super) fn decode(&self, ty: &Type) -> TokenStream {
         let resolved = self.model.resolve(ty);
         if self.is_boxed_array(resolved) {
-            return match resolved {
-                Type::OpaqueFixed(_) => quote!(decoder.take_boxed_opaque()),
-                _ => quote!(decoder.take_boxed_array()),
-            };
+            let is_opaque = matches!(resolved, Type::OpaqueFixed(_));
+            return if is_opaque { quote!(decoder.take_boxed_opaque()) } else { quote!(decoder.take_boxed_array()) };
         }
         match open_bound(ty) {
             Some(max) => quote!(DecodeBounded::decode_bounded(decoder, #max)),
@@ -144,10 +142,7 @@ impl<'m> Types<'m> {
 
     /// Returns the item of a linked list that `ty` is, if it is one.
     pub(super) fn item(&self, ty: &Type) -> Option<TypeId> {
-        match self.model.resolve(ty) {
-            Type::Named(id) if self.is_item(*id) => Some(*id),
-            _ => None,
-        }
+        named_as(self.model.resolve(ty)).filter(|id| self.is_item(*id))
     }
 
     fn is_item(&self, id: TypeId) -> bool {
@@ -168,11 +163,14 @@ impl<'m> Types<'m> {
     }
 
     fn is_boxed_array(&self, ty: &Type) -> bool {
-        match ty {
-            Type::OpaqueFixed(len) => u64::from(*len) > ARRAY_LEN_MAX,
-            Type::Array { element, count } => self.memory_of(element).saturating_mul(u64::from(*count)) > ARRAY_LEN_MAX,
-            _ => false,
-        }
+        let len = if let Type::OpaqueFixed(len) = ty {
+            u64::from(*len)
+        } else if let Type::Array { element, count } = ty {
+            self.memory_of(element).saturating_mul(u64::from(*count))
+        } else {
+            0
+        };
+        len > ARRAY_LEN_MAX
     }
 
     /// Returns about how many octets a value takes in memory, without what it owns elsewhere.
@@ -216,7 +214,7 @@ impl<'m> Types<'m> {
         };
         // What is on the way already holds this one, and is a pointer at some place between.
         for part in &parts {
-            if let Some(id) = named_in(part) {
+            if let Some(id) = named_as(innermost(part)) {
                 self.measure(id.0 as usize, known);
             }
         }
@@ -238,10 +236,10 @@ impl<'m> Types<'m> {
         if !seen.insert(index) {
             return false;
         }
-        let mut holds = |ty: &Type| match innermost(ty) {
-            Type::Primitive(Primitive::Float | Primitive::Double) => true,
-            Type::Named(id) => self.find_float(id.0 as usize, seen),
-            _ => false,
+        let mut holds = |ty: &Type| {
+            let ty = innermost(ty);
+            matches!(ty, Type::Primitive(Primitive::Float | Primitive::Double))
+                || named_as(ty).is_some_and(|id| self.find_float(id.0 as usize, seen))
         };
         match &self.model.types[index].definition {
             Definition::Enum(_) => false,
@@ -256,12 +254,8 @@ impl<'m> Types<'m> {
 
 /// Returns the bound of something that is written down where it is used.
 pub(super) fn open_bound(ty: &Type) -> Option<Literal> {
-    match ty {
-        Type::Opaque(bound) | Type::String(bound) | Type::Vector { bound, .. } if bound.max < u32::MAX => {
-            Some(Literal::u32_unsuffixed(bound.max))
-        }
-        _ => None,
-    }
+    let (Type::Opaque(bound) | Type::String(bound) | Type::Vector { bound, .. }) = ty else { return None };
+    (bound.max < u32::MAX).then(|| Literal::u32_unsuffixed(bound.max))
 }
 
 /// Returns the variants for the members of an enum: without its own name before theirs.
@@ -307,17 +301,17 @@ fn boxed_if(is_boxed: bool, ty: TokenStream) -> TokenStream {
 /// Returns what `ty` is made of in the end.
 fn innermost(ty: &Type) -> &Type {
     match ty {
-        Type::Array { element, .. } | Type::Vector { element, .. } => innermost(element),
-        Type::Optional(target) => innermost(target),
-        _ => ty,
+        Type::Array { element: inner, .. } | Type::Vector { element: inner, .. } | Type::Optional(inner) => {
+            innermost(inner)
+        }
+        Type::Void | Type::Primitive(_) | Type::Named(_) | Type::OpaqueFixed(_) | Type::Opaque(_) | Type::String(_) => {
+            ty
+        }
     }
 }
 
-fn named_in(ty: &Type) -> Option<TypeId> {
-    match innermost(ty) {
-        Type::Named(id) => Some(*id),
-        _ => None,
-    }
+fn named_as(ty: &Type) -> Option<TypeId> {
+    if let Type::Named(id) = ty { Some(*id) } else { None }
 }
 
 /// The longest array that lies where its owner does, in octets (`threats.md` §5.2: no frame of the stack is to be that of an

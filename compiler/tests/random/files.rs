@@ -1,7 +1,7 @@
 //! Random interface files.
 
+use alloc::collections::BTreeSet;
 use core::fmt::Write as _;
-use std::collections::BTreeSet;
 
 use crate::values::Random;
 

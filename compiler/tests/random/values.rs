@@ -1,6 +1,6 @@
 //! Random values, as their octets (RFC 4506).
 
-use posthaste_compiler::model::{Definition, List, Model, Primitive, Type};
+use posthaste_compiler::model::{Definition, Model, Primitive, Type};
 
 /// SplitMix64: a small generator with known sequences.
 pub(crate) struct Random(u64);
@@ -30,12 +30,6 @@ impl Random {
     pub(crate) fn of<'t, T: ?Sized>(&mut self, things: &[&'t T]) -> &'t T {
         things[self.below(things.len() as u64) as usize]
     }
-}
-
-/// Says whether `ty` is the item of a linked list.
-pub(crate) fn is_item(model: &Model, ty: &Type) -> bool {
-    matches!(model.resolve(ty), Type::Named(id)
-        if matches!(&model[*id].definition, Definition::Struct(it) if it.list == List::Linked))
 }
 
 /// Appends the octets of a random value.
@@ -103,15 +97,18 @@ pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth:
 
 /// Returns values that a discriminant may have.
 fn others(model: &Model, ty: &Type, random: &mut Random) -> Vec<i64> {
-    match model.resolve(ty) {
-        Type::Named(id) => match &model[*id].definition {
-            Definition::Enum(it) => it.members.iter().map(|member| member.value.into()).collect(),
-            _ => Vec::new(),
-        },
-        Type::Primitive(Primitive::Bool) => vec![0, 1],
-        Type::Primitive(Primitive::Unsigned) => (0..20).map(|_| random.below(1 << 32) as i64).collect(),
-        _ => (0..20).map(|_| i64::from(random.next() as i8)).collect(),
+    let resolved = model.resolve(ty);
+    if let Type::Named(id) = resolved {
+        let Definition::Enum(it) = &model[*id].definition else { return Vec::new() };
+        return it.members.iter().map(|member| member.value.into()).collect();
     }
+    if matches!(resolved, Type::Primitive(Primitive::Bool)) {
+        return vec![0, 1];
+    }
+    if matches!(resolved, Type::Primitive(Primitive::Unsigned)) {
+        return (0..20).map(|_| random.below(1 << 32) as i64).collect();
+    }
+    (0..20).map(|_| i64::from(random.next() as i8)).collect()
 }
 
 fn random_primitive(primitive: Primitive, random: &mut Random, out: &mut Vec<u8>) {
