@@ -8,6 +8,7 @@ extern crate std;
 
 macro_rules! fixtures {
     ($($name:ident),* $(,)?) => { $(
+        #[allow(clippy::use_self, clippy::wildcard_enum_match_arm, reason = "generated for everybody, not for our taste")]
         mod $name {
             include!(concat!("../fixtures/", stringify!($name), ".rs"));
         }

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::docs;
 use super::names::{Case, Renaming, Scope, ident};
-use super::types::{Place, Types};
+use super::types::{Place, Types, open_bound};
 use crate::model::{
     Arm, Case as Label, ConstantValue, Definition, Enum, Field, List, Model, Name, Primitive, Struct, Type, TypeId,
     Union,
@@ -391,9 +391,11 @@ fn reads(types: &Types<'_>, id: TypeId, it: &Union, variants: &[Variant<'_>]) ->
     let value = |variant: &Variant<'_>| {
         let read = types.decode(variant.ty);
         // What can hold itself grows deeper by it.
-        let read =
-            if types.closes_cycle(variant.ty, Some(id)) { quote!(decoder.nested(|decoder| #read)) } else { read };
-        quote!(#read?)
+        match (types.closes_cycle(variant.ty, Some(id)), open_bound(variant.ty)) {
+            (true, None) => quote!(decoder.nested(Decode::decode)?),
+            (true, Some(_)) => quote!(decoder.nested(|decoder| #read)?),
+            (false, _) => quote!(#read?),
+        }
     };
     let (mut reads, mut otherwise) = (Vec::new(), None);
     for variant in variants {
