@@ -1,5 +1,7 @@
 //! Constants and types.
 
+use alloc::collections::BTreeSet;
+
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
@@ -294,7 +296,7 @@ fn variants<'m>(types: &Types<'m>, it: &'m Union, renamings: &mut Vec<Renaming>)
     let docs = |otherwise: &str| docs(&default.docs, otherwise);
     if matches!(types.model.resolve(&it.discriminant_type), Type::Primitive(Primitive::Bool)) {
         // There is one other value, or none.
-        let taken: Vec<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
+        let taken: BTreeSet<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
         for (value, text, label) in [(0, "False", quote!(false)), (1, "True", quote!(true))] {
             if !taken.contains(&value) {
                 let docs = docs("All else.");
@@ -351,7 +353,7 @@ fn label(types: &Types<'_>, it: &Union, case: &Label) -> Option<TokenStream> {
 
 /// Says whether the cases of a union name all values that its discriminant has.
 fn is_covered(types: &Types<'_>, it: &Union) -> bool {
-    let cases: Vec<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
+    let cases: BTreeSet<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
     let resolved = types.model.resolve(&it.discriminant_type);
     if let Type::Named(id) = resolved
         && let Definition::Enum(enumeration) = &types.model[*id].definition

@@ -1,6 +1,6 @@
 //! Names as Rust writes them, each once.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Ident, Span};
 
@@ -46,11 +46,13 @@ pub(super) enum Case {
 pub(super) struct Scope {
     reserved: &'static [&'static str],
     taken: BTreeSet<String>,
+    /// The number that each name that is wanted again would get next: a hostile file wants one very often.
+    next: BTreeMap<String, u32>,
 }
 
 impl Scope {
     pub(super) const fn new(reserved: &'static [&'static str]) -> Self {
-        Self { reserved, taken: BTreeSet::new() }
+        Self { reserved, taken: BTreeSet::new(), next: BTreeMap::new() }
     }
 
     /// Takes a name: the one wanted, or the next that is free.
@@ -66,13 +68,16 @@ impl Scope {
             self.taken.insert(wanted.clone());
             return ident(&wanted);
         };
-        let plain = format!("{wanted}_");
-        let numbered = (2_u32..).map(|number| case.numbered(&wanted, number));
-        let given = core::iter::once(plain)
-            .filter(|_| reason != Reason::Taken)
-            .chain(numbered)
-            .find(|candidate| self.reason_against(candidate).is_none())
-            .expect("there are more numbers than names");
+        let mut given = format!("{wanted}_");
+        if reason == Reason::Taken || self.reason_against(&given).is_some() {
+            let mut number = self.next.get(&wanted).copied().unwrap_or(2);
+            given = case.numbered(&wanted, number);
+            while self.reason_against(&given).is_some() {
+                number += 1;
+                given = case.numbered(&wanted, number);
+            }
+            self.next.insert(wanted.clone(), number + 1);
+        }
         self.taken.insert(given.clone());
         let ident = ident(&given);
         renamings.push(Renaming { name: name.clone(), wanted, given, reason });

@@ -1,5 +1,7 @@
 //! Programs: a module for each version, with the client, the servers, and what leads calls to them.
 
+use alloc::collections::BTreeMap;
+
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
@@ -22,13 +24,17 @@ pub(super) fn programs(
     let file = Case::Snake.of(source.split('.').next().unwrap_or_default());
     let mut scope = Scope::new(&[]);
     let mut modules = Vec::new();
+    let mut counts = BTreeMap::new();
+    for version in model.programs.iter().flat_map(|program| &program.versions) {
+        *counts.entry(Case::Snake.of(&version.name.text)).or_default() += 1;
+    }
     for program in &model.programs {
         for version in &program.versions {
             let name = match program.form {
                 ProgramForm::Interface => &program.name,
                 ProgramForm::Program => &version.name,
             };
-            let module = scope.take_as(Case::Snake, module_name(model, program, version), name, renamings);
+            let module = scope.take_as(Case::Snake, module_name(program, version, &counts), name, renamings);
             modules.push(module_of(types, program, version, &module, renamings));
             if program.form == ProgramForm::Interface && module == file {
                 let names = MODULE_TYPES.iter().filter(|name| !types.has(name)).map(|name| names::ident(name));
@@ -41,13 +47,11 @@ pub(super) fn programs(
 }
 
 /// Returns what the module of a version is called: after the version, or, where that says little, after its program too.
-fn module_name(model: &Model, program: &Program, version: &Version) -> String {
+fn module_name(program: &Program, version: &Version, counts: &BTreeMap<String, usize>) -> String {
     let name = Case::Snake.of(&version.name.text);
-    let all = || model.programs.iter().flat_map(|program| &program.versions);
-    let same_count = all().filter(|other| Case::Snake.of(&other.name.text) == name).count();
     match program.form {
         ProgramForm::Interface => Case::Snake.of(&program.name.text),
-        ProgramForm::Program if same_count > 1 || name.len() <= SHORT_LEN_MAX => {
+        ProgramForm::Program if counts[&name] > 1 || name.len() <= SHORT_LEN_MAX => {
             format!("{}_{name}", Case::Snake.of(&program.name.text))
         }
         ProgramForm::Program => name,

@@ -1,0 +1,30 @@
+//! Files that are large, or name things so that they collide: what is made of them takes time in proportion to them.
+
+use posthaste_compiler::{Dialect, Options, load_text, rust};
+
+#[test]
+fn thousands_of_procedures_have_a_method_each() {
+    let procedures: String = (1..=4096).map(|number| format!("int P{number}(int a) = {number};")).collect();
+    let text = format!("program P {{ version P_V1 {{ {procedures} }} = 1; }} = 0x20000000;");
+    let written = write(&text);
+    assert_eq!(written.matches("    pub fn p").count(), 4096);
+}
+
+#[test]
+fn names_that_all_become_the_same_are_numbered_in_one_go() {
+    // All ways to write a word of thirteen letters, but for two.
+    let spellings = (0..1 << 13).map(|mask: u32| {
+        let letter = |index: u32| if mask >> index & 1 == 0 { 'a' } else { 'A' };
+        (0..13).map(letter).collect::<String>()
+    });
+    let fields: String = spellings.map(|name| format!("int {name};")).collect();
+    let written = write(&format!("struct s {{ {fields} }};"));
+    // Some have words, where small letters are followed by great ones.
+    assert_eq!(written.matches("    pub a").count(), 1 << 13);
+}
+
+fn write(text: &str) -> String {
+    let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
+    let interface = load_text("large.x", text, &options).unwrap_or_else(|report| panic!("{report}"));
+    rust::write(&interface.model, "large.x").text
+}
