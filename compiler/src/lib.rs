@@ -41,7 +41,7 @@ pub use check::TYPE_DEPTH_MAX;
 pub use diagnostic::{Diagnostic, ERROR_COUNT_MAX, Paint, Report, Severity, render_all};
 pub use files::SOURCE_LEN_MAX;
 pub use lex::IDENTIFIER_LEN_MAX;
-pub use options::{Dialect, Options, UNBOUNDED_MAX, UnknownDialect};
+pub use options::{Dialect, OptionError, Options, UNBOUNDED_MAX, UnknownDialect};
 pub use parse::{NESTING_MAX, NODE_COUNT_MAX};
 pub use preprocess::{FILE_COUNT_MAX, INCLUDE_DEPTH_MAX};
 
