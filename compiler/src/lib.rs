@@ -22,7 +22,7 @@
 extern crate alloc;
 
 mod annotation;
-pub mod ast;
+mod ast;
 mod check;
 pub mod compare;
 mod diagnostic;
