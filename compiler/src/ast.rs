@@ -9,34 +9,34 @@ use crate::source::Span;
 
 /// An interface file with all that it includes.
 #[derive(Clone, Debug, Default)]
-pub struct Specification {
+pub(crate) struct Specification {
     /// The definitions, in order.
-    pub definitions: Vec<Definition>,
+    pub(crate) definitions: Vec<Definition>,
     /// The `%` lines.
-    pub percent_lines: Vec<PercentLine>,
+    pub(crate) percent_lines: Vec<PercentLine>,
 }
 
 /// A definition, and how it came here.
 #[derive(Clone, Debug)]
-pub struct Definition {
+pub(crate) struct Definition {
     /// What is defined.
-    pub kind: DefinitionKind,
+    pub(crate) kind: DefinitionKind,
     /// What it is called: the type, constant or program. None for an `interface` without a name.
-    pub name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// The namespaces around it.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// From its first word to its end.
-    pub span: Span,
+    pub(crate) span: Span,
     /// What its comments say.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// The namespaces around a definition, outermost first; shared, because thousands of definitions have the same.
-pub type Namespace = alloc::rc::Rc<[String]>;
+pub(crate) type Namespace = alloc::rc::Rc<[String]>;
 
 /// What a [`Definition`] defines.
 #[derive(Clone, Debug)]
-pub enum DefinitionKind {
+pub(crate) enum DefinitionKind {
     /// `const NAME = value;`
     Constant(Value),
     /// `enum NAME { … };`
@@ -55,7 +55,7 @@ pub enum DefinitionKind {
 
 /// Something that stands for a number (or, in Sun's dialect, a text).
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(crate) enum Value {
     /// A number as written, at most 64 bits wide.
     Integer(i128, Span),
     /// A name, perhaps with namespaces and `::`.
@@ -67,7 +67,7 @@ pub enum Value {
 impl Value {
     /// Returns where it stands.
     #[must_use]
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         match self {
             Self::Integer(_, span) | Self::Text(_, span) => *span,
             Self::Name(name) => name.span,
@@ -77,36 +77,36 @@ impl Value {
 
 /// A member of an enum.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its name.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Its value; Sun's dialect lets it count on from the one before.
-    pub value: Option<Value>,
+    pub(crate) value: Option<Value>,
     /// What its comments say.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// The discriminant and cases of a union.
 #[derive(Clone, Debug)]
-pub struct UnionBody {
+pub(crate) struct UnionBody {
     /// The discriminant.
-    pub discriminant: Declaration,
+    pub(crate) discriminant: Declaration,
     /// The arms, the default among them.
-    pub arms: Vec<Arm>,
+    pub(crate) arms: Vec<Arm>,
 }
 
 /// An arm of a union.
 #[derive(Clone, Debug)]
-pub struct Arm {
+pub(crate) struct Arm {
     /// Its labels, at least one; several where cases fall through.
-    pub labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     /// What it holds.
-    pub declaration: Declaration,
+    pub(crate) declaration: Declaration,
 }
 
 /// A label of an [`Arm`].
 #[derive(Clone, Debug)]
-pub enum Label {
+pub(crate) enum Label {
     /// `case value:`
     Case(Value),
     /// `default:`
@@ -115,22 +115,22 @@ pub enum Label {
 
 /// A type and, mostly, the name of what has it.
 #[derive(Clone, Debug)]
-pub struct Declaration {
+pub(crate) struct Declaration {
     /// The type before the name.
-    pub specifier: Specifier,
+    pub(crate) specifier: Specifier,
     /// The name; none for void, and where arguments and results have none.
-    pub name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// What stands around the name.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
     /// What its comments say.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// What stands around the name of a [`Declaration`].
 #[derive(Clone, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Nothing.
     Plain,
     /// `name[value]`
@@ -143,7 +143,7 @@ pub enum Shape {
 
 /// The type before the name.
 #[derive(Clone, Debug)]
-pub enum Specifier {
+pub(crate) enum Specifier {
     /// `void`
     Void,
     /// A type that the language has a word for.
@@ -164,62 +164,62 @@ pub enum Specifier {
 
 /// What stands within a program's braces, and its number.
 #[derive(Clone, Debug)]
-pub struct ProgramBody {
+pub(crate) struct ProgramBody {
     /// The versions.
-    pub versions: Vec<Version>,
+    pub(crate) versions: Vec<Version>,
     /// The number.
-    pub number: Value,
+    pub(crate) number: Value,
 }
 
 /// `version NAME { … } = value;`
 #[derive(Clone, Debug)]
-pub struct Version {
+pub(crate) struct Version {
     /// Its name.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Its procedures.
-    pub procedures: Vec<Procedure>,
+    pub(crate) procedures: Vec<Procedure>,
     /// Its number.
-    pub number: Value,
+    pub(crate) number: Value,
     /// What its comments say.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// `result NAME(arguments) = value;`
 #[derive(Clone, Debug)]
-pub struct Procedure {
+pub(crate) struct Procedure {
     /// What it returns.
-    pub result: Declaration,
+    pub(crate) result: Declaration,
     /// Its name.
-    pub name: Name,
+    pub(crate) name: Name,
     /// What it takes; empty for `void`.
-    pub arguments: Vec<Declaration>,
+    pub(crate) arguments: Vec<Declaration>,
     /// Its number; none in an interface, where its position says it.
-    pub number: Option<Value>,
+    pub(crate) number: Option<Value>,
     /// What its comments say.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// What the comments at a definition say: to the reader and to the compiler.
 #[derive(Clone, Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// To the reader.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// To the compiler, in order.
-    pub annotations: Vec<Annotation>,
+    pub(crate) annotations: Vec<Annotation>,
 }
 
 /// A line of a comment that begins with `@` and one of our words.
 #[derive(Clone, Debug)]
-pub struct Annotation {
+pub(crate) struct Annotation {
     /// What it says.
-    pub kind: AnnotationKind,
+    pub(crate) kind: AnnotationKind,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// What an [`Annotation`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnnotationKind {
+pub(crate) enum AnnotationKind {
     /// `@semantics at-most-once|at-least-once|exactly-once|maybe`
     Semantics(Semantics),
     /// `@deadline 5s`, or `@deadline none`

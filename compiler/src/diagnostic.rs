@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::source::{Sources, Span};
 
-/// How many errors a run tells before it stops. What comes after the first few mostly follows from them.
+/// How many errors a run tells before it stops, and how many warnings. What comes after the first few mostly follows from them.
 pub const ERROR_COUNT_MAX: usize = 20;
 
 /// How bad a [`Diagnostic`] is.
@@ -193,6 +193,11 @@ impl Diagnostics {
     /// Returns them in the order of the source.
     pub(crate) fn into_list(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|diagnostic| diagnostic.span);
+        if let Some(more @ 1..) = self.warning_count.checked_sub(ERROR_COUNT_MAX) {
+            let message = format!("{more} more warnings are not shown");
+            let more = Diagnostic::new(Severity::Warning, None, message);
+            self.list.push(more.help("they come when these are dealt with"));
+        }
         self.list
     }
 }

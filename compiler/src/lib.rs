@@ -24,7 +24,7 @@
 extern crate alloc;
 
 mod annotation;
-pub mod ast;
+mod ast;
 mod build;
 mod check;
 pub mod compare;
@@ -48,7 +48,7 @@ pub use diagnostic::{Diagnostic, ERROR_COUNT_MAX, Paint, Report, Severity, rende
 pub use files::SOURCE_LEN_MAX;
 pub use generate::{Generated, generate, write_file};
 pub use lex::IDENTIFIER_LEN_MAX;
-pub use options::{Dialect, Options, UNBOUNDED_MAX, UnknownDialect};
+pub use options::{Dialect, OptionError, Options, UNBOUNDED_MAX, UnknownDialect};
 pub use parse::{NESTING_MAX, NODE_COUNT_MAX};
 pub use preprocess::{FILE_COUNT_MAX, INCLUDE_DEPTH_MAX};
 

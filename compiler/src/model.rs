@@ -2,7 +2,7 @@
 //!
 //! Constants are values, names are resolved to [`TypeId`]s, types without a name have one, annotations are read, lengths on
 //! the wire are known. Everything here is in the order of the source, so that whatever is made of a model is the same each
-//! time. [`crate::ast`] says what was written; this says what it stands for.
+//! time.
 
 use core::ops::Index;
 use core::time::Duration;

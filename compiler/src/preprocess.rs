@@ -169,9 +169,10 @@ impl<'a> Preprocessor<'a> {
                     .help("every `#if` ends in the file it begins in"),
             );
         }
+        let ended = frame.lexer.file;
+        self.files.leave(ended);
         if self.stack.len() > 1 {
-            let frame = self.stack.pop().expect("there are two");
-            self.files.leave(frame.lexer.file);
+            self.stack.pop();
             return true;
         }
         while let Some((found, at)) = (!self.imports.is_empty()).then(|| self.imports.remove(0)) {

@@ -112,6 +112,15 @@ fn an_import_is_the_interface_file_of_a_header_beside_or_in_the_folders() {
 }
 
 #[test]
+fn an_imported_file_may_include_the_one_that_imports_it() {
+    let folder = Folder::new("mutual");
+    folder.write("main.x", "%#include \"other.h\"\nstruct s { shared a; };");
+    folder.write("other.x", "#include \"main.x\"\nstruct shared { int a; };");
+    let interface = folder.load("main.x", &sun()).expect("what is there twice gives way");
+    assert_eq!(interface.model.types.len(), 2);
+}
+
+#[test]
 fn a_text_includes_nothing() {
     let report = load_text("text.x", "#include \"main.x\"\n", &sun()).unwrap_err();
     assert!(report.to_string().contains("this text is in no folder"), "{report}");

@@ -4,6 +4,7 @@ mod application;
 mod endpoint;
 #[path = "../../core/tests/support/forger.rs"]
 mod forger;
+mod interface;
 #[path = "../../core/tests/support/limits.rs"]
 mod limits;
 mod pair;
@@ -14,6 +15,7 @@ mod wire;
 mod xdr;
 
 pub use endpoint::endpoint;
+pub use interface::{interface, interface_files};
 pub use pair::pair;
 pub use token::token;
 pub use vectors::vectors;
@@ -24,7 +26,7 @@ pub use xdr::{xdr, xdr_seeds};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("frames", frames),
     ("datagram", datagram),
     ("items", items),
@@ -32,4 +34,5 @@ pub const TARGETS: [Target; 7] = [
     ("endpoint", endpoint),
     ("pair", pair),
     ("xdr", xdr),
+    ("interface", interface),
 ];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use posthaste_fuzz::{TARGETS, vectors};
+use posthaste_fuzz::{TARGETS, interface, interface_files, vectors};
 
 #[test]
 fn every_target_takes_every_vector() {
@@ -21,6 +21,26 @@ fn every_target_takes_every_vector() {
 #[test]
 fn every_value_in_xdr_is_written_as_it_was_read() {
     posthaste_fuzz::xdr_seeds().for_each(|octets| posthaste_fuzz::xdr(&octets));
+}
+
+#[test]
+fn every_interface_file_is_taken_whole_and_damaged() {
+    let inputs = interface_files();
+    assert!(!inputs.is_empty());
+    for octets in &inputs {
+        interface(octets);
+        for at in (0..octets.len()).step_by(7) {
+            interface(&octets[..at]);
+            let mut damaged = octets.clone();
+            damaged[at] = damaged[at].wrapping_add(1);
+            interface(&damaged);
+            damaged.remove(at);
+            interface(&damaged);
+            // Some of this and some of another.
+            let other = &inputs[at % inputs.len()];
+            interface(&[&octets[..at], &other[other.len() / 2..]].concat());
+        }
+    }
 }
 
 #[test]

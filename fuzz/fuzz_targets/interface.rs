@@ -1,0 +1,4 @@
+//! Interface files.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| posthaste_fuzz::interface(octets));
