@@ -28,11 +28,11 @@ pub struct AckState {
     counts: EcnCounts,
     /// What was announced to the peer, or the less that it asked for.
     ack_delay: Duration,
-    full_count_max: u32,
+    full_count_max: u8,
     /// Full datagrams since the last ack.
-    full_count: u32,
-    largest_received_at: Instant,
+    full_count: u8,
     has_news: bool,
+    largest_received_at: Instant,
     deadline: Option<Instant>,
 }
 
@@ -88,7 +88,7 @@ impl AckState {
 
     /// Follows the peer's wish for an ack after `full_count` full datagrams, at least one, and after `delay`, which
     /// must not be more than was announced: the sender knows best how often it needs one.
-    pub fn on_frequency(&mut self, full_count: u32, delay: Duration) {
+    pub fn on_frequency(&mut self, full_count: u8, delay: Duration) {
         self.full_count_max = full_count.max(1);
         self.ack_delay = delay;
     }
@@ -131,7 +131,7 @@ impl AckState {
 }
 
 /// Full datagrams that share an ack unless the sender asks otherwise (RFC 9000 §13.2.2).
-const FULL_COUNT_MAX: u32 = 2;
+const FULL_COUNT_MAX: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -72,6 +72,7 @@ pub(crate) trait Sound<T> {
 }
 
 impl<T> Sound<T> for Option<T> {
+    #[inline(always)]
     fn sound(self) -> Result<T, Broken> {
         debug_assert!(self.is_some(), "an invariant of the endpoint is broken");
         self.ok_or(Broken)
@@ -199,6 +200,7 @@ impl Memory<'_> {
     }
 
     /// Adds an exchange, findable by its number if it has one.
+    #[inline]
     pub fn add_exchange(&mut self, exchange: Exchange) -> Option<Key> {
         let place = exchange.seq.map(|seq| self.hash(exchange.peer, exchange.begun_by, seq));
         let key = self.exchanges.insert(exchange)?;
@@ -220,23 +222,27 @@ impl Memory<'_> {
     }
 
     /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
+    #[inline]
     pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;
         debug_assert!(exchange.flows.iter().all(Option::is_none), "flows do not outlive their exchange");
         let (peer, begun_by, seq) = (exchange.peer, exchange.begun_by, exchange.seq);
+        let is_timed = begun_by == Party::Us && exchange.deadline.is_some();
         if exchange.eventful.is_linked() {
             self.eventful.remove(&mut self.exchanges, index);
         }
         if let Some(seq) = seq {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
-        self.clear_deadline(index);
+        if is_timed {
+            self.clear_deadline(index)?;
+        }
         self.exchanges.vacate(index).sound()
     }
 
     /// Sets when a call of ours is given up: at the deadline of its exchange.
     pub fn set_deadline(&mut self, index: u32) -> Result<(), Broken> {
-        self.clear_deadline(index);
+        self.clear_deadline(index)?;
         let Some(at) = self.exchanges.at(index).sound()?.deadline else { return Ok(()) };
         let last = self.timed.back().and_then(|last| self.exchanges.at(last)?.deadline);
         if last.is_none_or(|last| last <= at) {
@@ -257,19 +263,20 @@ impl Memory<'_> {
         Ok(())
     }
 
-    /// Lets a call of ours have no deadline.
-    pub fn clear_deadline(&mut self, index: u32) {
-        if self.exchanges.at(index).is_some_and(|exchange| exchange.timed.is_linked()) {
+    /// Lets a call of ours be given up no more.
+    pub fn clear_deadline(&mut self, index: u32) -> Result<(), Broken> {
+        if self.exchanges.at(index).sound()?.timed.is_linked() {
             self.timed.remove(&mut self.exchanges, index);
         } else {
             self.call_deadlines.clear(index);
         }
+        Ok(())
     }
 
     /// Takes a call of ours whose deadline is not after `now`; it has none then.
     pub fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let (_, index) = self.first_deadline().filter(|(at, _)| *at <= now)?;
-        self.clear_deadline(index);
+        self.clear_deadline(index).ok()?;
         Some(index)
     }
 
@@ -288,7 +295,7 @@ impl Memory<'_> {
         if let Some(seq) = exchange.seq.take() {
             self.by_seq.remove(self.hash(peer, begun_by, seq), index);
         }
-        self.clear_deadline(index);
+        self.clear_deadline(index)?;
         self.remove_orphan(index)
     }
 
@@ -312,21 +319,40 @@ impl Memory<'_> {
     }
 
     /// Takes the memory of a flow's octets back; the flow remains.
+    #[inline]
     pub fn drop_body(&mut self, flow: u32) -> Result<(), Broken> {
-        let outgoing = self.outgoing.at_mut(flow).sound()?;
-        if let Body::Held(block) = core::mem::replace(&mut outgoing.body, Body::Empty) {
-            self.arena.free(block);
-        }
-        if let Some(block) = outgoing.metadata.take() {
-            self.arena.free(block);
-        }
+        let (body, metadata) = self.outgoing.at_mut(flow).sound()?.take_octets();
+        self.free_octets(body, metadata);
         Ok(())
     }
 
-    /// Takes all runs of an outgoing flow out of their datagrams and of the queue of lost ones.
+    /// Gives back what the octets and the metadata of an outgoing flow hold.
+    #[inline]
+    pub fn free_octets(&mut self, body: Body, metadata: Option<Block>) {
+        if let Body::Held(block) = body {
+            self.arena.free(block);
+        }
+        if let Some(block) = metadata {
+            self.arena.free(block);
+        }
+    }
+
+    /// Takes an outgoing flow, or all runs of it, out of their datagrams and of the queue of lost ones.
+    #[inline]
     pub fn drop_runs(&mut self, lost: &mut List<crate::sent::InLost>, flow: u32) -> Result<(), Broken> {
         while let Some(frame) = self.outgoing.at(flow).sound()?.frames.front() {
             self.drop_frame(lost, frame)?;
+        }
+        self.leave_carrier(flow)
+    }
+
+    /// Takes a flow off the datagram that carried all of it last, if there is one.
+    #[inline]
+    pub fn leave_carrier(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.outgoing.at(flow).sound()?;
+        if outgoing.carried.is_linked() {
+            let datagram = self.datagrams.at_mut(outgoing.datagram).sound()?;
+            <List<InDatagram>>::remove(&mut datagram.flows, &mut self.outgoing, flow);
         }
         Ok(())
     }
@@ -339,7 +365,7 @@ impl Memory<'_> {
             lost.remove(&mut self.frames, index);
         }
         if is_sent && let Some(datagram) = self.datagrams.at_mut(datagram) {
-            datagram.frames.remove::<SentFrame>(&mut self.frames, index);
+            <List<InDatagram>>::remove(&mut datagram.frames, &mut self.frames, index);
         }
         if let Content::Run { flow, .. } = content {
             let outgoing = self.outgoing.at_mut(flow).sound()?;
@@ -359,12 +385,14 @@ impl Memory<'_> {
     }
 
     /// Removes an incoming flow and its memory.
+    #[inline]
     pub fn remove_incoming(&mut self, flow: u32) -> Result<(), Broken> {
         self.drop_arrived(flow)?;
         self.incoming.vacate(flow).sound()
     }
 
     /// Takes the memory of an incoming flow back; the flow remains, for its charge.
+    #[inline]
     pub fn drop_arrived(&mut self, flow: u32) -> Result<(), Broken> {
         let incoming = self.incoming.at_mut(flow).sound()?;
         incoming.beyond.clear(&mut self.ranges);

@@ -1,6 +1,6 @@
 //! Flows that we send: where their octets lie, and which of them were sent.
 
-use crate::sent::{InFlow, Last};
+use crate::sent::{InDatagram, InFlow, Last};
 use crate::storage::{Arena, Block, Linked, Links, List};
 use crate::wire::{Role, Status};
 
@@ -25,8 +25,12 @@ pub struct Outgoing {
     pub sent: u64,
     /// Whether the end was sent at least once.
     pub is_end_sent: bool,
-    /// The runs that are in flight or lost, by offset.
+    /// The runs that are in flight or lost, by offset; none while one frame carries all of it.
     pub frames: List<InFlow>,
+    /// The datagram that carried all of it last, in one frame, if `carried` is linked.
+    pub datagram: u32,
+    /// Whether that datagram was lost, so that it is queued to be sent again.
+    pub is_lost: bool,
     /// Up to which offset a stream may send (protocol §6.3).
     pub limit: u64,
     /// Octets charged to the peer's credit.
@@ -46,6 +50,7 @@ pub struct Outgoing {
     /// The encoded metadata items.
     pub metadata: Option<Block>,
     pub(crate) queued: Links,
+    pub(crate) carried: Links,
 }
 
 /// Whether a flow's length is known from its beginning.
@@ -82,6 +87,15 @@ impl Linked<Queued> for Outgoing {
     }
 }
 
+impl Linked<InDatagram> for Outgoing {
+    fn links(&self) -> Links {
+        self.carried
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.carried
+    }
+}
+
 impl Outgoing {
     /// Makes a flow of an exchange; nothing of it is sent.
     #[must_use]
@@ -96,6 +110,8 @@ impl Outgoing {
             sent: 0,
             is_end_sent: false,
             frames: List::new(),
+            datagram: u32::MAX,
+            is_lost: false,
             limit: u64::MAX,
             charged: 0,
             is_reset: false,
@@ -106,6 +122,7 @@ impl Outgoing {
             status: Status::Ok,
             metadata: None,
             queued: Links::UNLINKED,
+            carried: Links::UNLINKED,
         }
     }
 
@@ -134,7 +151,18 @@ impl Outgoing {
     /// Says whether all of it was sent and acknowledged.
     #[must_use]
     pub const fn is_acknowledged(&self) -> bool {
-        self.is_end_sent && self.frames.is_empty() && !self.is_reset
+        self.is_end_sent && !self.is_in_flight() && !self.is_lost && !self.is_reset
+    }
+
+    /// Says whether something of it was sent, and neither acknowledged nor forgotten.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
+        !self.frames.is_empty() || self.carried.is_linked()
+    }
+
+    /// Takes out where the octets are, and the metadata items.
+    pub const fn take_octets(&mut self) -> (Body, Option<Block>) {
+        (core::mem::replace(&mut self.body, Body::Empty), self.metadata.take())
     }
 
     /// Returns the longest run of fresh octets from `sent` on that lies in one piece and has at most `len_max` octets.

@@ -1,6 +1,7 @@
 //! One peer: its session, the conversation that serves it, and what waits to be sent.
 
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZero;
 
 use crate::conversation::Conversation;
 use crate::exchange::Exchange;
@@ -29,6 +30,8 @@ pub struct Peer {
     pub(crate) on_path: Links,
     /// Frames that were lost.
     pub lost: List<InLost>,
+    /// Flows of which one frame carried all, and that were lost.
+    pub lost_flows: List<Queued>,
     /// Exchanges with something to announce.
     pub noticed: List<Noticed>,
     /// Flows with something to send that never was, by priority.
@@ -52,8 +55,8 @@ pub struct Peer {
     pub busy_until: Option<Instant>,
     /// When open calls were last asked about.
     pub asked_at: Instant,
-    /// Before which seq everything must be acknowledged for the application to be told.
-    pub flush_to: Option<u64>,
+    /// Before which seq everything must be acknowledged for the application to be told; before 0 there is nothing.
+    pub flush_to: Option<NonZero<u64>>,
     /// Server: when the conversation began. Of two that ask for one session, the later one has it.
     pub begun_at: Instant,
     /// What the peer announced, or what holds until it did.
@@ -362,6 +365,9 @@ impl Peer {
 
     /// Returns the queue that a flow is in, or belongs into.
     pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
+        if flow.is_lost {
+            return &mut self.lost_flows;
+        }
         let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };
         &mut queues[usize::from(flow.priority)]
     }

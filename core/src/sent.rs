@@ -4,6 +4,9 @@
 //! until it is acknowledged. It is in the datagram that carried it last; when that datagram is lost the frame is also
 //! queued, and moves to the datagram that carries it next. So nothing is ever in flight twice in the books, and a
 //! flow is acknowledged when it has no frame left.
+//!
+//! A flow of which one frame carries all, as nearly all small calls and replies are, is in its datagram itself, and needs no
+//! [`SentFrame`]; it gets one when it no longer goes out in such a frame.
 
 use crate::delivery_rate::Snapshot;
 use crate::storage::{Key, Linked, Links, List};
@@ -36,7 +39,17 @@ pub struct SentDatagram {
     pub low: u64,
     /// The frames that it carries.
     pub frames: List<InDatagram>,
+    /// The flows that it carries whole, in one frame each.
+    pub flows: List<InDatagram>,
     pub(crate) in_flight: Links,
+}
+
+impl SentDatagram {
+    /// Says whether nothing that it carries waits for its acknowledgement.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.flows.is_empty()
+    }
 }
 
 /// What the sender knows of a sent datagram.
@@ -112,7 +125,7 @@ pub enum Last {
 /// Marks the list of datagrams in flight on one conversation, by number.
 #[derive(Debug)]
 pub enum InFlight {}
-/// Marks the list of frames that one datagram carries.
+/// Marks the list of frames, and that of whole flows, that one datagram carries.
 #[derive(Debug)]
 pub enum InDatagram {}
 /// Marks the list of frames of one flow, by offset.

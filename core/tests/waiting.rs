@@ -114,7 +114,7 @@ fn who_finds_the_window_full_of_what_others_sent_probes() {
     assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
 }
 
-/// One peer's messages hold all frames that can be booked, and are never acknowledged: it may be that their receiver has no room for
+/// The pieces of one peer's message hold all frames that can be booked, and are never acknowledged: it may be that their receiver has no room for
 /// them before it hears what there is to announce, be it on that conversation or on another one.
 #[test]
 fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
@@ -126,9 +126,7 @@ fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
     modest.ours.0[0] = 1;
     open_as(&mut modest, &mut victim);
     let mut now = run_until_idle(&mut victim);
-    for _ in 0..4 {
-        send(&mut victim, now, many, &[1; 1000]);
-    }
+    send(&mut victim, now, many, &[1; 4000]);
     assert_eq!(greedy.drain(&mut victim, now).len(), 4, "a frame in each");
     take_two_messages(&mut victim, now, &mut modest);
     victim.drain(now);
@@ -145,6 +143,8 @@ fn what_cannot_be_booked_is_announced_all_the_same_until_it_can() {
         heard = announcements(&mut greedy, &datagrams);
     }
     assert_eq!(told, all);
+    // What is announced beside it may leave less room for the piece than it had.
+    heard.dedup();
     assert_eq!(heard, ["drain", "data"], "beside what the probe is for");
     assert!(now < begun_at.saturating_add(victim.config().silence_timeout));
 

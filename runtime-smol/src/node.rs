@@ -206,7 +206,7 @@ impl Node {
     }
 
     /// Says what is the part of a future that is not ready.
-    fn part(&self, state: &State, waiter: &mut Waiter) -> Part {
+    fn part(&self, state: &mut State, waiter: &mut Waiter) -> Part {
         let is_awake = state.wheel.is_with_somebody_awake();
         let has_promised = state.promise.is_some_and(|promise| promise.by == waiter.key);
         // A driver that was woken, and not polled though there was time, may be kept without being polled.

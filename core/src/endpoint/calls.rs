@@ -28,18 +28,21 @@ impl Scope<'_, '_> {
     /// resolved until the application lets go of it.
     pub(super) fn end_call(&mut self, index: u32, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
-        self.memory.clear_deadline(index);
-        let exchange = self.exchange(index)?;
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
         if exchange.stage == Stage::Open {
             self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
         }
-        let exchange = self.exchange(index)?;
         exchange.outcome = outcome;
+        if exchange.deadline.is_some() {
+            self.memory.clear_deadline(index)?;
+        }
+        let exchange = self.exchange(index)?;
         if matches!(outcome, Outcome::Unknown(_)) {
             exchange.enter(Stage::Unknown, now);
             return self.tell(index, News::ENDED);
         }
         exchange.enter(Stage::Over, now);
+        exchange.deadline = None;
         if matches!(outcome, Outcome::ApplicationError(_) | Outcome::ReplyLost) && exchange.awaits(Lane::Downward) {
             // What its callee may have begun to send is of no use.
             self.stop_incoming(index, Lane::Downward, ResetReason::NotWanted)?;

@@ -1,5 +1,6 @@
 //! What the application asks for: messages, streams, calls and replies.
 
+use core::num::NonZero;
 use core::time::Duration;
 
 use super::Endpoint;
@@ -159,7 +160,10 @@ impl Endpoint<'_> {
             return Err(StaleId);
         }
         self.with(peer.0.index, |scope| {
-            scope.peer.flush_to = Some(scope.peer.session.next_seq);
+            scope.peer.flush_to = NonZero::new(scope.peer.session.next_seq);
+            if scope.peer.flush_to.is_none() {
+                scope.peer.news |= peer::News::FLUSHED;
+            }
             scope.check_flushed();
             Ok(())
         });

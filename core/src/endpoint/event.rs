@@ -125,6 +125,7 @@ impl Endpoint<'_> {
                 }
             }
         }
+        self.set_places();
         while let Some(index) = self.eventful.front() {
             match self.peer_event(index) {
                 Ok(Some(event)) => return Some(event),

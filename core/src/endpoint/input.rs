@@ -457,7 +457,7 @@ impl Scope<'_, '_> {
             }
             Frame::AckFrequency { count, delay_micros } => {
                 let delay = core::time::Duration::from_micros(delay_micros).min(self.config.ack_delay_max);
-                self.peer.conversation.ack.on_frequency(u32::from(count), delay);
+                self.peer.conversation.ack.on_frequency(count, delay);
                 Ok(())
             }
             Frame::Close { .. } => {

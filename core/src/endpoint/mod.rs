@@ -79,7 +79,10 @@ pub struct Endpoint<'s> {
     /// Keys `by_address` against chosen collisions.
     hash_key: siphash::Key,
     peer_deadlines: Deadlines<'s>,
-    /// Whose deadline is to be computed before anybody looks at it: a row of commands to one peer moves it at each.
+    /// Whose place in the lists below is to be brought up to date before anybody looks at them: in a row of commands to one peer,
+    /// once is enough.
+    unsettled: Option<u32>,
+    /// Whose deadline is to be computed before anybody looks at it, for the same reason.
     undated: Option<u32>,
     /// When deadlines were last acted on.
     timed_out_at: Instant,
@@ -256,6 +259,7 @@ impl<'s> Endpoint<'s> {
             by_address: Index::new(storage.path_buckets, storage.path_links),
             hash_key,
             peer_deadlines: Deadlines::new(storage.peer_deadlines),
+            unsettled: None,
             undated: None,
             timed_out_at: now,
             ready: List::new(),
@@ -325,13 +329,15 @@ impl<'s> Endpoint<'s> {
 
     /// Says whether [`Endpoint::poll_event`] has something: for a loop that takes in datagrams until its application has work.
     #[must_use]
-    pub const fn has_event(&self) -> bool {
-        !self.memory.eventful.is_empty() || !self.eventful.is_empty()
+    pub fn has_event(&self) -> bool {
+        let unsettled = || self.unsettled.and_then(|index| self.peers.at(index));
+        !self.memory.eventful.is_empty() || !self.eventful.is_empty() || unsettled().is_some_and(|peer| peer.news != 0)
     }
 
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.set_places();
         self.set_deadline();
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.first_deadline().map(|(at, _)| at);
@@ -397,9 +403,19 @@ impl<'s> Endpoint<'s> {
         }
     }
 
-    /// Brings the lists and timers of the endpoint up to date with one peer.
+    /// Notes that a peer's place among those with something to send or to tell may have changed, and its deadline too.
     #[inline]
     fn settle(&mut self, index: u32) {
+        if self.unsettled != Some(index) {
+            self.set_places();
+            self.unsettled = Some(index);
+        }
+        self.move_deadline(index);
+    }
+
+    /// Gives the peer that may want them its places among those with something to send, to tell, or to wait for.
+    fn set_places(&mut self) {
+        let Some(index) = self.unsettled.take() else { return };
         let Some(peer) = self.peers.at(index) else { return };
         let (has_turn, path) = (peer.has_turn(), peer.path);
         let has_news = peer.news != 0 && !peer.eventful.is_linked();
@@ -413,7 +429,6 @@ impl<'s> Endpoint<'s> {
         if !has_turn {
             self.give_turn(index);
         }
-        self.move_deadline(index);
         self.wake_path(path);
     }
 
@@ -519,6 +534,7 @@ impl<'s> Endpoint<'s> {
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
             begun: [const { List::new() }; peer::PRIORITY_COUNT],
             lost: List::new(),
+            lost_flows: List::new(),
             noticed: List::new(),
             notices: 0,
             news: 0,
@@ -617,6 +633,7 @@ impl<'s> Endpoint<'s> {
         if is_starved {
             self.starved.remove(&mut self.peers, index);
         }
+        self.unsettled.take_if(|unsettled| *unsettled == index);
         self.undated.take_if(|undated| *undated == index);
         self.peer_deadlines.clear(index);
         self.leave_path(index)?;

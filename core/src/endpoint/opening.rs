@@ -176,7 +176,8 @@ impl Scope<'_, '_> {
     }
 
     fn carry(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
-        Ok(self.write_fresh(record, flow, writer, false)? == Added::Yes)
+        let may_begin = self.may_begin(self.memory.outgoing.at(flow).sound()?)?;
+        Ok(may_begin && self.write_pieces(record, flow, writer, false)? == Added::Yes)
     }
 
     /// Returns when an opening acts next.
@@ -501,11 +502,8 @@ impl Scope<'_, '_> {
 
     /// Makes a flow as if nothing of it had been sent.
     fn rewind(&mut self, flow: u32) -> Result<(), Broken> {
+        self.dequeue(flow)?;
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
-        let outgoing = self.memory.outgoing.at(flow).sound()?;
-        if outgoing.queued.is_linked() {
-            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
-        }
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.sent = 0;
         outgoing.is_end_sent = false;

@@ -511,17 +511,22 @@ impl Scope<'_, '_> {
 
     fn retire(&mut self, seq: u64) -> Result<(), Fault> {
         let Some(index) = self.memory.find(self.index, Party::Them, seq) else { return Ok(()) };
-        self.exchange(index)?.is_retired = true;
+        let exchange = self.exchange(index)?;
+        exchange.is_retired = true;
+        let stopped = exchange.stopped;
         for lane in [Lane::Forward, Lane::Upward] {
             // All of it was on its way when our STOP arrived: no RESET is to come.
-            if Exchange::is_marked(self.exchange(index)?.stopped, lane) {
+            if Exchange::is_marked(stopped, lane) {
                 self.remove_incoming(index, lane)?;
             }
         }
         let exchange = self.exchange(index)?;
         match exchange.stage {
             // The caller has its reply, or wants none.
-            Stage::Over => self.remove_outgoing(index, Lane::Backward)?,
+            Stage::Over => {
+                self.remove_outgoing(index, Lane::Backward)?;
+                return Ok(self.finish(index)?);
+            }
             // A message or request of which the rest will never come.
             Stage::Arriving => {
                 exchange.stage = Stage::Over;

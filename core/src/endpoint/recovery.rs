@@ -158,6 +158,12 @@ impl Scope<'_, '_> {
         while let Some(frame) = self.memory.datagrams.at(index).sound()?.frames.front() {
             self.on_frame_acked(frame)?;
         }
+        while let Some(flow) = self.memory.datagrams.at(index).sound()?.flows.front() {
+            self.memory.leave_carrier(flow)?;
+            let outgoing = self.memory.outgoing.at(flow).sound()?;
+            let (exchange, lane) = (outgoing.exchange, Lane::of(outgoing.role).sound()?);
+            self.on_outgoing_done(exchange, lane)?;
+        }
         Ok(self.forget_datagram(index)?)
     }
 
@@ -315,6 +321,24 @@ impl Scope<'_, '_> {
             place = self.memory.datagrams.at(index).sound()?.frames.next(&self.memory.frames, frame);
             self.queue_lost(frame)?;
         }
+        let mut place = self.memory.datagrams.at(index).sound()?.flows.front();
+        while let Some(flow) = place {
+            place = self.memory.datagrams.at(index).sound()?.flows.next(&self.memory.outgoing, flow);
+            self.queue_lost_flow(flow)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a flow that one frame carried for another transmission.
+    fn queue_lost_flow(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        if outgoing.is_unreliable {
+            let (exchange, lane) = (outgoing.exchange, Lane::of(outgoing.role).sound()?);
+            return self.on_unreliable_lost(exchange, lane);
+        }
+        if !core::mem::replace(&mut outgoing.is_lost, true) {
+            self.peer.lost_flows.push_back(&mut self.memory.outgoing, flow);
+        }
         Ok(())
     }
 
@@ -377,7 +401,7 @@ impl Scope<'_, '_> {
             let datagram = self.memory.datagrams.at(index).sound()?;
             // A frame that is still to be sent again keeps its place: its datagram says where it was.
             let is_old = is_idle || datagram.sent_at.saturating_add(kept) < self.now;
-            if datagram.fate != Fate::Lost || !is_old || !datagram.frames.is_empty() {
+            if datagram.fate != Fate::Lost || !is_old || !datagram.is_empty() {
                 return Ok(());
             }
             self.forget_datagram(index)?;
@@ -391,6 +415,9 @@ impl Scope<'_, '_> {
         self.queue_frames(index)?;
         while let Some(frame) = self.memory.datagrams.at(index).sound()?.frames.front() {
             self.memory.leave_datagram(frame)?;
+        }
+        while let Some(flow) = self.memory.datagrams.at(index).sound()?.flows.front() {
+            self.memory.leave_carrier(flow)?;
         }
         self.forget_datagram(index)
     }
@@ -462,17 +489,27 @@ impl Scope<'_, '_> {
 
     /// Queues what of a flow has waited for an acknowledgement for longer than a round trip.
     pub(super) fn repeat_overdue(&mut self, flow: u32) -> Result<(), Broken> {
-        let mut place = self.memory.outgoing.at(flow).sound()?.frames.front();
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.is_unreliable {
+            return Ok(());
+        }
+        if outgoing.carried.is_linked() && self.is_overdue(outgoing.datagram) {
+            return self.queue_lost_flow(flow);
+        }
+        let mut place = outgoing.frames.front();
         while let Some(frame) = place {
             place = self.memory.outgoing.at(flow).sound()?.frames.next(&self.memory.frames, frame);
-            let datagram = self.memory.datagrams.at(self.memory.frames.at(frame).sound()?.datagram);
-            let is_overdue =
-                datagram.is_some_and(|datagram| datagram.sent_at.saturating_add(self.path.rtt.smoothed()) <= self.now);
-            if is_overdue && !self.memory.outgoing.at(flow).sound()?.is_unreliable {
+            if self.is_overdue(self.memory.frames.at(frame).sound()?.datagram) {
                 self.queue_lost(frame)?;
             }
         }
         Ok(())
+    }
+
+    /// Says whether a datagram was sent longer than a round trip ago.
+    fn is_overdue(&self, datagram: u32) -> bool {
+        let datagram = self.memory.datagrams.at(datagram);
+        datagram.is_some_and(|datagram| datagram.sent_at.saturating_add(self.path.rtt.smoothed()) <= self.now)
     }
 
     /// As [`Scope::queue_frames`], but leaves what is sent only once.
@@ -486,6 +523,13 @@ impl Scope<'_, '_> {
             };
             if !is_unreliable {
                 self.queue_lost(frame)?;
+            }
+        }
+        let mut place = self.memory.datagrams.at(index).sound()?.flows.front();
+        while let Some(flow) = place {
+            place = self.memory.datagrams.at(index).sound()?.flows.next(&self.memory.outgoing, flow);
+            if !self.memory.outgoing.at(flow).sound()?.is_unreliable {
+                self.queue_lost_flow(flow)?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outgoing::{Kind, Outgoing};
 use crate::peer;
-use crate::sent::{Content, InFlow, Last, SentFrame};
+use crate::sent::{Content, InDatagram, InFlow, Last, SentFrame};
 use crate::storage::List;
 use crate::wire::{
     self, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq, Status,
@@ -29,17 +29,29 @@ impl Scope<'_, '_> {
             return Ok(Added::Full);
         }
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let offset = outgoing.sent;
-        let is_begun = offset > 0 || outgoing.is_end_sent;
-        if !is_begun {
+        if outgoing.sent == 0 && !outgoing.is_end_sent {
             if !self.may_begin(outgoing)? {
                 return Ok(Added::Blocked);
             }
-            if self.write_entire(record, flow, writer)? {
+            if self.write_entire(flow, writer)? {
+                self.dequeue(flow)?;
+                self.carry_entire(record, flow)?;
                 return Ok(Added::Yes);
             }
         }
+        self.write_pieces(record, flow, writer, may_cut)
+    }
+
+    /// Writes octets of a flow that were never sent, as a run that is booked as a frame of its own.
+    pub(super) fn write_pieces(
+        &mut self,
+        record: u32,
+        flow: u32,
+        writer: &mut Writer<'_>,
+        may_cut: bool,
+    ) -> Result<Added, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
+        let offset = outgoing.sent;
         let (len, last) = outgoing.fresh_run(self.fresh_len_max(flow)?);
         if len == 0 && last == Last::No {
             return Ok(Added::Blocked);
@@ -83,15 +95,14 @@ impl Scope<'_, '_> {
 
     /// Writes a flow as one frame that says nothing but its octets, as the frames of nearly all small calls are; says whether it is
     /// such a flow, and fits.
-    fn write_entire(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
+    fn write_entire(&mut self, flow: u32, writer: &mut Writer<'_>) -> Result<bool, Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let (index, len) = (outgoing.exchange, outgoing.len);
-        let exchange = self.memory.exchanges.at(index).sound()?;
+        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
         let Some(seq) = exchange.seq.map(Seq).filter(|_| outgoing.kind == Kind::Whole && outgoing.metadata.is_none())
         else {
             return Ok(false);
         };
-        let octets = outgoing.run(&self.memory.arena, 0, len as u32);
+        let octets = outgoing.run(&self.memory.arena, 0, outgoing.len as u32);
         let written = if outgoing.role == Role::Message {
             Data::write_entire(Flow::Message { seq }, octets, writer)
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
@@ -104,19 +115,46 @@ impl Scope<'_, '_> {
         } else {
             return Ok(false);
         };
-        if written.is_err() {
-            return Ok(false);
+        Ok(written.is_ok())
+    }
+
+    /// Books a flow as carried by a datagram, all of it in one frame.
+    fn carry_entire(&mut self, record: u32, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        let len = outgoing.len;
+        (outgoing.sent, outgoing.is_end_sent, outgoing.datagram) = (len, true, record);
+        self.peer.session.charged_by_us += len - core::mem::replace(&mut outgoing.charged, len);
+        let datagram = self.memory.datagrams.at_mut(record).sound()?;
+        <List<InDatagram>>::push_back(&mut datagram.flows, &mut self.memory.outgoing, flow);
+        Ok(())
+    }
+
+    /// Writes a flow again that one frame had carried and that was lost: in such a frame, or in runs that are booked as others are.
+    pub(super) fn write_lost_flow(&mut self, record: u32, flow: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        if self.write_entire(flow, writer)? {
+            self.dequeue(flow)?;
+            self.memory.leave_carrier(flow)?;
+            self.carry_entire(record, flow)?;
+            return Ok(Added::Yes);
         }
-        let content = Content::Run { flow, offset: 0, len: len as u32, last: Last::Yes, alias: 0 };
-        let frame = self.add_frame(record, content)?;
+        if !self.memory.has_frame_room() {
+            return Ok(Added::Full);
+        }
         let outgoing = self.memory.outgoing.at(flow).sound()?;
-        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        let carrier = Some(outgoing.datagram).filter(|_| outgoing.carried.is_linked());
+        let content = Content::Run { flow, offset: 0, len: outgoing.len as u32, last: Last::Yes, alias: 0 };
+        let frame = self.memory.frames.insert(SentFrame::new(content)).sound()?.index;
+        self.dequeue(flow)?;
+        self.memory.leave_carrier(flow)?;
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.frames.push_back(&mut self.memory.frames, frame);
-        (outgoing.sent, outgoing.is_end_sent) = (len, true);
-        self.peer.session.charged_by_us += len - outgoing.charged;
-        outgoing.charged = len;
-        Ok(true)
+        if let Some(carrier) = carrier {
+            // It may turn out that it has arrived after all.
+            self.memory.frames.at_mut(frame).sound()?.datagram = carrier;
+            self.link_to_datagram(carrier, frame)?;
+        }
+        self.peer.lost.push_back(&mut self.memory.frames, frame);
+        self.write_lost(record, frame, writer)
     }
 
     /// Writes a frame that was lost again, or as much of it as fits.
@@ -196,7 +234,7 @@ impl Scope<'_, '_> {
     }
 
     /// Says whether a flow of which nothing was sent may begin: the peer's window of exchanges and its credit must have room.
-    fn may_begin(&self, outgoing: &Outgoing) -> Result<bool, Broken> {
+    pub(super) fn may_begin(&self, outgoing: &Outgoing) -> Result<bool, Broken> {
         if !outgoing.exchange_is_numbered() {
             return Ok(true);
         }

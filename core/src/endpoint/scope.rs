@@ -46,6 +46,7 @@ impl From<Broken> for Fault {
 }
 
 impl Scope<'_, '_> {
+    #[inline(always)]
     pub(super) fn exchange(&mut self, index: u32) -> Result<&mut Exchange, Broken> {
         self.memory.exchanges.at_mut(index).sound()
     }
@@ -96,6 +97,16 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Takes a flow out of its queue, if it is in one.
+    pub(super) fn dequeue(&mut self, flow: u32) -> Result<(), Broken> {
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
+        if outgoing.queued.is_linked() {
+            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+            self.memory.outgoing.at_mut(flow).sound()?.is_lost = false;
+        }
+        Ok(())
+    }
+
     /// Says whether all predecessors of a message of ours on its channel are charged in full.
     ///
     /// Else it could take the last credit, be held by the peer until its turn, and so keep a predecessor from ever ending.
@@ -130,18 +141,27 @@ impl Scope<'_, '_> {
     }
 
     /// Removes a flow that we sent, and its memory.
+    #[inline]
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
-        let Some(flow) = self.exchange(index)?.flows[lane as usize].take() else { return Ok(()) };
-        self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
-        let outgoing = self.memory.outgoing.at(flow).sound()?;
-        let (has_runs, is_ordered) = (!outgoing.frames.is_empty(), outgoing.role == Role::Ordered);
-        if outgoing.queued.is_linked() {
-            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        match self.exchange(index)?.flows[lane as usize].take() {
+            Some(flow) => self.drop_outgoing(index, lane, flow),
+            None => Ok(()),
         }
-        if has_runs {
+    }
+
+    fn drop_outgoing(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Broken> {
+        self.peer.open_reply_count -= u32::from(lane == Lane::Backward);
+        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        let (is_queued, is_in_flight) = (outgoing.queued.is_linked(), outgoing.is_in_flight());
+        let is_ordered = outgoing.role == Role::Ordered;
+        let (body, metadata) = outgoing.take_octets();
+        self.memory.free_octets(body, metadata);
+        if is_queued {
+            self.dequeue(flow)?;
+        }
+        if is_in_flight {
             self.memory.drop_runs(&mut self.peer.lost, flow)?;
         }
-        self.memory.drop_body(flow)?;
         self.memory.outgoing.vacate(flow).sound()?;
         if is_ordered { self.pass_turn(index) } else { Ok(()) }
     }
@@ -164,9 +184,7 @@ impl Scope<'_, '_> {
         }
         outgoing.is_reset = true;
         let has_waiting_writer = core::mem::take(&mut outgoing.has_waiting_writer);
-        if outgoing.queued.is_linked() {
-            self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
-        }
+        self.dequeue(flow)?;
         self.memory.drop_runs(&mut self.peer.lost, flow)?;
         self.memory.drop_body(flow)?;
         self.pass_turn(index)?;
@@ -228,7 +246,9 @@ impl Scope<'_, '_> {
             self.peer.unnumbered_len -= incoming.prefix as u32;
         }
         self.memory.remove_incoming(flow)?;
-        self.return_credit(charged);
+        if charged > 0 {
+            self.return_credit(charged);
+        }
         Ok(())
     }
 
@@ -281,15 +301,18 @@ impl Scope<'_, '_> {
     pub(super) fn finish(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let is_settled = exchange.stage == Stage::Over
-            && exchange.flows.iter().all(Option::is_none)
             && exchange.stopped == 0
             && exchange.news == 0
-            && !(exchange.begun_by == Party::Us && exchange.seq.is_some() && exchange.awaits(Lane::Downward));
-        let is_retired = exchange.begun_by == Party::Us || exchange.is_retired || exchange.seq.is_none();
-        if !(is_settled && is_retired) {
+            && exchange.flows.iter().all(Option::is_none);
+        if !is_settled {
             return Ok(());
         }
-        self.remove_exchange(index)
+        let is_awaited = exchange.seq.is_some()
+            && match exchange.begun_by {
+                Party::Us => exchange.awaits(Lane::Downward),
+                Party::Them => !exchange.is_retired,
+            };
+        if is_awaited { Ok(()) } else { self.remove_exchange(index) }
     }
 
     /// Removes an exchange without flows from all lists and tables.
@@ -297,7 +320,8 @@ impl Scope<'_, '_> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
         let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
-        if exchange.held.is_linked()
+        let is_held = exchange.held.is_linked();
+        if is_held
             && let Some((channel, _)) = exchange.channel
             && let Some(channel) = self.memory.channels.get_mut(channel)
         {
@@ -334,9 +358,10 @@ impl Scope<'_, '_> {
     }
 
     /// Tells the application when everything up to its flush was acknowledged.
+    #[inline]
     pub(super) fn check_flushed(&mut self) {
         if let Some(mark) = self.peer.flush_to
-            && self.low() >= mark
+            && self.low() >= mark.get()
         {
             self.peer.flush_to = None;
             self.peer.news |= peer::News::FLUSHED;
@@ -381,14 +406,12 @@ impl Scope<'_, '_> {
     pub(super) fn on_outgoing_done(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         self.remove_outgoing(index, lane)?;
         let exchange = self.exchange(index)?;
-        let is_message = !exchange.is_call();
         if exchange.begun_by == Party::Us && lane == Lane::Forward && exchange.stage == Stage::Open {
-            if is_message {
+            if !exchange.is_call() {
                 exchange.stage = Stage::Over;
-                self.tell(index, News::ACKNOWLEDGED)?;
-            } else if exchange.is_one_way() {
-                self.end_call(index, Outcome::Delivered)?;
+                return self.tell(index, News::ACKNOWLEDGED);
             }
+            return if exchange.is_one_way() { self.end_call(index, Outcome::Delivered) } else { Ok(()) };
         }
         self.finish(index)
     }

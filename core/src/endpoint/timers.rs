@@ -18,6 +18,7 @@ use crate::wire::{
 impl Endpoint<'_> {
     /// Acts on everything whose time has come. Afterwards [`Endpoint::poll_timeout`] lies later than `now`, or is `None`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.set_places();
         self.set_deadline();
         self.advance(now);
         let now = self.now;
@@ -63,6 +64,7 @@ impl Endpoint<'_> {
         match scope.on_timeout() {
             Ok(()) => {
                 self.settle(index);
+                self.set_places();
                 self.share_probes(index);
             }
             Err(Fault::NoRoom) => self.settle(index),

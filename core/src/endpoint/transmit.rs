@@ -248,6 +248,7 @@ impl Scope<'_, '_> {
             return notices != 0 || self.peer.conversation.probes_due > 0;
         }
         !self.peer.lost.is_empty()
+            || !self.peer.lost_flows.is_empty()
             || self.has_fresh()
             || !self.peer.noticed.is_empty()
             || self.peer.notices & !peer::Notices::ANSWER != 0
@@ -379,6 +380,9 @@ impl Scope<'_, '_> {
             // What was lost is booked already, and once it is acknowledged the others have room.
             added = Added::Yes;
         }
+        while let (Added::Yes, Some(flow)) = (added, self.peer.lost_flows.front()) {
+            added = self.write_lost_flow(record, flow, writer)?;
+        }
         while let (Added::Yes, Some(frame)) = (added, self.peer.lost.front()) {
             added = self.write_lost(record, frame, writer)?;
         }
@@ -454,7 +458,7 @@ impl Scope<'_, '_> {
             self.memory
                 .datagrams
                 .at(*index)
-                .is_some_and(|datagram| datagram.fate == Fate::InFlight && !datagram.frames.is_empty())
+                .is_some_and(|datagram| datagram.fate == Fate::InFlight && !datagram.is_empty())
         });
         if let Some(index) = oldest {
             self.queue_runs(index)?;
@@ -503,6 +507,7 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         acknowledges: None,
         low: 0,
         frames: List::new(),
+        flows: List::new(),
         in_flight: Links::UNLINKED,
     }
 }

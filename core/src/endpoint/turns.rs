@@ -58,7 +58,8 @@ impl Endpoint<'_> {
     ///
     /// Any command and any input can make it so, those that are refused as well.
     #[must_use]
-    pub fn has_transmit(&self) -> bool {
+    pub fn has_transmit(&mut self) -> bool {
+        self.set_places();
         self.has_turn() || !self.answers.is_empty()
     }
 
@@ -69,6 +70,7 @@ impl Endpoint<'_> {
 
     /// Builds the next datagram of the peer whose turn it is.
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
+        self.set_places();
         // Whatever it was that has made room, this is where it can be told.
         self.feed_starved();
         while let Some(index) = self.next_turn() {
@@ -89,6 +91,7 @@ impl Endpoint<'_> {
 
     /// Returns whose turn it is: who has waited for room goes first, or those who take it as it comes would keep it.
     fn next_turn(&mut self) -> Option<u32> {
+        self.set_places();
         if let Some(index) = self.crowded.front()
             && self.memory.has_room_in_flight()
         {

@@ -55,17 +55,17 @@ fn one_future_sends_for_all_that_ask_before_its_turn_comes_again() {
     state.wheel.give(Some(Driver::Waiter(driver.key)));
 
     ask(&mut state, &mut early, target);
-    assert_eq!(node.part(&state, &mut early), Part::Yield);
+    assert_eq!(node.part(&mut state, &mut early), Part::Yield);
     state.promise(early.key);
     ask(&mut state, &mut later, target);
-    assert_eq!(node.part(&state, &mut later), Part::Wait);
-    assert_eq!(node.part(&state, &mut early), Part::Drive, "the driver had its time");
+    assert_eq!(node.part(&mut state, &mut later), Part::Wait);
+    assert_eq!(node.part(&mut state, &mut early), Part::Drive, "the driver had its time");
 
     // The driver had its turn, and has promised the next.
     node.turn(&mut state);
     ask(&mut state, &mut later, target);
     state.promise(driver.key);
-    assert_eq!(node.part(&state, &mut early), Part::Wait);
+    assert_eq!(node.part(&mut state, &mut early), Part::Wait);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_slice_of_what_many_ask_is_sent_early_unless_only_few_follow() {
         let sends = asking.iter_mut().position(|waiter| {
             state.waiters.quiet(waiter.key);
             ask(&mut state, waiter, target);
-            let part = node.part(&state, waiter);
+            let part = node.part(&mut state, waiter);
             if part == Part::Yield {
                 state.promise(waiter.key);
             }
