@@ -171,7 +171,11 @@ impl<'a> Encoder<'a> {
     /// Takes the next `len` octets of the room.
     #[inline]
     fn take(&mut self, len: usize) -> Result<&'a mut [u8], EncodeError> {
-        let (taken, rest) = mem::take(&mut self.rest).split_at_mut_checked(len).ok_or(EncodeError::NoRoom)?;
+        // Asked first: otherwise the room is stored as empty at each step, for the case that there is none.
+        if len > self.rest.len() {
+            return Err(EncodeError::NoRoom);
+        }
+        let (taken, rest) = mem::take(&mut self.rest).split_at_mut(len);
         self.rest = rest;
         Ok(taken)
     }
