@@ -203,6 +203,23 @@ fn memory_is_bounded_by_the_octets() {
 }
 
 #[test]
+fn everything_that_is_owned_is_paid_for() {
+    let limits = Limits { memory_factor: 0, ..LIMITS };
+    let text = |len: usize| to_vec(&"a".repeat(len)).unwrap();
+    assert_eq!(from_octets::<Vec<u8>>(&text(256), &limits).map(|octets| octets.len()), Ok(256));
+    assert_eq!(from_octets::<Vec<u8>>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<Box<[u8]>>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<XdrString>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<String>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<&str>(&text(257), &limits).map(str::len), Ok(257));
+    assert_eq!(from_octets::<Box<[u32; 65]>>(&[0; 260], &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<[Box<[u32; 1]>; 65]>(&[0; 260], &limits), Err(DecodeError::TooMuchMemory));
+    let mut decoder = Decoder::new(&[0; 520], &limits).unwrap();
+    assert_eq!(decoder.take_boxed_array::<u32, 65>(), Err(DecodeError::TooMuchMemory));
+    assert_eq!(decoder.take_boxed_opaque::<260>(), Err(DecodeError::TooMuchMemory));
+}
+
+#[test]
 fn memory_that_lists_grow_out_of_is_paid_for_once() {
     let list: List<u64> = (0..if cfg!(miri) { 100 } else { 10_000 }).collect();
     let octets = to_vec(&(&list, &list, &list, &list)).unwrap();
