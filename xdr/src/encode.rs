@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 
+use sealed::Sealed;
+
 use crate::Layout;
 use crate::layout::{UNIT_LEN, padded_len};
 
@@ -20,7 +22,7 @@ pub trait Encode: Layout {
 /// What an [`Encode`] writes to: an [`Encoder`], or what counts for [`encoded_len`].
 ///
 /// Every write takes a multiple of four octets.
-pub trait Sink: Sized + sealed::Sealed {
+pub trait Sink: Sized + Sealed {
     /// Writes `N` octets, a multiple of four.
     ///
     /// # Errors
@@ -45,13 +47,29 @@ pub trait Sink: Sized + sealed::Sealed {
     ///
     /// # Errors
     /// If there is no room, or an item has no encoding.
-    fn put_array<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError>;
+    #[inline]
+    fn put_array<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError> {
+        if !T::LEN_IS_FIXED {
+            self.nested(|sink| items.iter().try_for_each(|item| item.encode(sink)))
+        } else if T::LEN_MIN > 0 {
+            self.put_runs(items)
+        } else {
+            Ok(())
+        }
+    }
 
     /// Writes something that may hold itself.
     ///
     /// # Errors
     /// If [`Encoder::DEPTH_MAX`] levels are open, or `write` fails.
-    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), EncodeError>) -> Result<(), EncodeError>;
+    #[inline]
+    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
+        let depth_left = self.depth_left();
+        *depth_left = depth_left.checked_sub(1).ok_or(EncodeError::TooDeep)?;
+        write(self)?;
+        *self.depth_left() += 1;
+        Ok(())
+    }
 
     /// Writes the count that comes before what has a variable length (RFC 4506 §4.10, §4.11, §4.13).
     ///
@@ -153,7 +171,11 @@ impl<'a> Encoder<'a> {
     /// Takes the next `len` octets of the room.
     #[inline]
     fn take(&mut self, len: usize) -> Result<&'a mut [u8], EncodeError> {
-        let (taken, rest) = mem::take(&mut self.rest).split_at_mut_checked(len).ok_or(EncodeError::NoRoom)?;
+        // Asked first: otherwise the room is stored as empty at each step, for the case that there is none.
+        if len > self.rest.len() {
+            return Err(EncodeError::NoRoom);
+        }
+        let (taken, rest) = mem::take(&mut self.rest).split_at_mut(len);
         self.rest = rest;
         Ok(taken)
     }
@@ -185,15 +207,16 @@ impl Sink for Encoder<'_> {
         debug_assert!(inner.rest.is_empty(), "a run is written whole");
         Ok(())
     }
+}
+
+impl Sealed for Encoder<'_> {
+    #[inline]
+    fn depth_left(&mut self) -> &mut u32 {
+        &mut self.depth_left
+    }
 
     #[inline]
-    fn put_array<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError> {
-        if !T::LEN_IS_FIXED {
-            return self.nested(|sink| items.iter().try_for_each(|item| item.encode(sink)));
-        }
-        if T::LEN_MIN == 0 {
-            return Ok(());
-        }
+    fn put_runs<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError> {
         let out = self.take(items.len().checked_mul(T::LEN_MIN).ok_or(EncodeError::NoRoom)?)?;
         // The compiler knows how long a chunk is, and looks at no length within.
         for (item, chunk) in items.iter().zip(out.chunks_exact_mut(T::LEN_MIN)) {
@@ -201,14 +224,6 @@ impl Sink for Encoder<'_> {
             item.encode(&mut inner)?;
             debug_assert!(inner.rest.is_empty(), "a run is written whole");
         }
-        Ok(())
-    }
-
-    #[inline]
-    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(EncodeError::TooDeep)?;
-        write(self)?;
-        self.depth_left += 1;
         Ok(())
     }
 }
@@ -245,21 +260,17 @@ impl Sink for Counter {
         self.add(len);
         Ok(())
     }
+}
 
+impl Sealed for Counter {
     #[inline]
-    fn put_array<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError> {
-        if !T::LEN_IS_FIXED {
-            return self.nested(|sink| items.iter().try_for_each(|item| item.encode(sink)));
-        }
-        self.add(items.len().saturating_mul(T::LEN_MIN));
-        Ok(())
+    fn depth_left(&mut self) -> &mut u32 {
+        &mut self.depth_left
     }
 
     #[inline]
-    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(EncodeError::TooDeep)?;
-        write(self)?;
-        self.depth_left += 1;
+    fn put_runs<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError> {
+        self.add(items.len().saturating_mul(T::LEN_MIN));
         Ok(())
     }
 }
@@ -310,9 +321,14 @@ impl<T: Encode + ?Sized> Encode for alloc::boxed::Box<T> {
 }
 
 mod sealed {
-    /// An [`Encode`](super::Encode) may rely on what a sink does.
-    pub trait Sealed {}
+    use super::{Encode, EncodeError};
 
-    impl Sealed for super::Encoder<'_> {}
-    impl Sealed for super::Counter {}
+    /// An [`Encode`] may rely on what a sink does.
+    pub trait Sealed {
+        /// The levels that may still be opened.
+        fn depth_left(&mut self) -> &mut u32;
+
+        /// Writes items of a fixed length that is not zero, with one look at what is left for all of them.
+        fn put_runs<T: Encode>(&mut self, items: &[T]) -> Result<(), EncodeError>;
+    }
 }

@@ -190,15 +190,33 @@ fn a_long_list_recurs_nowhere() {
 
 #[test]
 fn memory_is_bounded_by_the_octets() {
-    // A `Vec` is 24 octets where 4 say that it is empty.
+    // A `Vec` is three words, 24 octets for most, where 4 octets say that it is empty.
+    let factor = size_of::<Vec<u8>>() / 4;
     let value = vec![Vec::<u8>::new(); 1000];
     let octets = to_vec(&value).unwrap();
     let read =
         |memory_factor| from_octets::<Vec<Vec<u8>>>(&octets, &Limits { memory_factor, work_max: u32::MAX, ..LIMITS });
-    assert_eq!(read(5), Err(DecodeError::TooMuchMemory));
-    assert_eq!(read(6), Ok(value));
+    assert_eq!(read(factor - 1), Err(DecodeError::TooMuchMemory));
+    assert_eq!(read(factor), Ok(value));
     let thrifty = vec![XdrString::default(); 1000];
     assert_eq!(from_octets::<Vec<XdrString>>(&octets, &Limits::default()), Ok(thrifty));
+}
+
+#[test]
+fn everything_that_is_owned_is_paid_for() {
+    let limits = Limits { memory_factor: 0, ..LIMITS };
+    let text = |len: usize| to_vec(&"a".repeat(len)).unwrap();
+    assert_eq!(from_octets::<Vec<u8>>(&text(256), &limits).map(|octets| octets.len()), Ok(256));
+    assert_eq!(from_octets::<Vec<u8>>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<Box<[u8]>>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<XdrString>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<String>(&text(257), &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<&str>(&text(257), &limits).map(str::len), Ok(257));
+    assert_eq!(from_octets::<Box<[u32; 65]>>(&[0; 260], &limits), Err(DecodeError::TooMuchMemory));
+    assert_eq!(from_octets::<[Box<[u32; 1]>; 65]>(&[0; 260], &limits), Err(DecodeError::TooMuchMemory));
+    let mut decoder = Decoder::new(&[0; 520], &limits).unwrap();
+    assert_eq!(decoder.take_boxed_array::<u32, 65>(), Err(DecodeError::TooMuchMemory));
+    assert_eq!(decoder.take_boxed_opaque::<260>(), Err(DecodeError::TooMuchMemory));
 }
 
 #[test]

@@ -3,6 +3,16 @@
 //!
 //! All write into memory that is there, and read into memory that they allocate. The C code is a process of its own with loops of
 //! its own; it is left out, aloud, where `rpcgen` or `cc` is missing.
+//!
+//! What a busy machine does not blur: instructions on x86-64, counted with callgrind, `malloc` and `free` included.
+//!
+//! | | encode 228 octets | encode 5148 | decode 228 | decode 5148 |
+//! |---|---|---|---|---|
+//! | posthaste-xdr, with the length beforehand | 347 | 1396 | 1460 | 3254 |
+//! | bincode, fixed | 414 | 2495 | 1673 | 8895 |
+//! | bincode, variable | 1230 | 9623 | 2316 | 14886 |
+//! | postcard | 1814 | 14766 | 2862 | 16499 |
+//! | `rpcgen`, `cc -O2`, libtirpc | 2146 | 13515 | 4301 | 26022 |
 
 mod c;
 mod ours;
