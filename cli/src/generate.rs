@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use posthaste_compiler::compare::{Verdict, compare};
-use posthaste_compiler::{Dialect, Options, Paint, Report, Severity, UNBOUNDED_MAX, load, render_all, write_file};
+use posthaste_compiler::{
+    Dialect, OptionError, Options, Paint, Report, Severity, UNBOUNDED_MAX, load, render_all, write_file,
+};
 
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -26,11 +28,11 @@ pub(crate) struct GenArgs {
     #[arg(short, long, value_name = "OUT")]
     out: Option<PathBuf>,
     /// Define a name for the preprocessor
-    #[arg(short = 'D', long = "define", value_name = "NAME[=TEXT]", value_parser = parse_define)]
-    defines: Vec<(String, String)>,
+    #[arg(short = 'D', long = "define", value_name = "NAME[=TEXT]", value_parser = parsed(Options::define))]
+    defines: Vec<String>,
     /// Define a constant that the file uses and a C header defines
-    #[arg(long = "const", value_name = "NAME=VALUE", value_parser = parse_constant)]
-    constants: Vec<(String, i128)>,
+    #[arg(long = "const", value_name = "NAME=VALUE", value_parser = parsed(Options::constant))]
+    constants: Vec<String>,
     /// Look for includes in this folder, too
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     include_dirs: Vec<PathBuf>,
@@ -102,15 +104,30 @@ fn rust_name(file: &Path) -> Result<PathBuf, Failure> {
 
 impl GenArgs {
     fn options(&self) -> Options {
-        Options {
+        let mut options = Options {
             dialect: self.dialect,
-            defines: self.defines.clone(),
-            constants: self.constants.clone(),
             include_dirs: self.include_dirs.clone(),
             unbounded_max: self.unbounded_max,
+            ..Options::default()
+        };
+        for text in &self.defines {
+            options.define(text).expect(LOOKED_AT);
         }
+        for text in &self.constants {
+            options.constant(text).expect(LOOKED_AT);
+        }
+        options
     }
 }
+
+/// Returns what looks at a value while the command line is read, so that a wrong one is told as any other.
+fn parsed(
+    read: fn(&mut Options, &str) -> Result<(), OptionError>,
+) -> impl Fn(&str) -> Result<String, OptionError> + Clone {
+    move |text| read(&mut Options::default(), text).map(|()| text.to_owned())
+}
+
+const LOOKED_AT: &str = "the command line was looked at";
 
 fn paint() -> Paint {
     if io::stderr().is_terminal() { Paint::Colored } else { Paint::Plain }
@@ -120,41 +137,4 @@ fn paint() -> Paint {
 fn show(text: &str) {
     // Nobody is left to tell where standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
-}
-
-fn parse_define(text: &str) -> Result<(String, String), String> {
-    let (name, text) = text.split_once('=').unwrap_or((text, "1"));
-    Ok((parse_name(name)?, text.to_owned()))
-}
-
-fn parse_constant(text: &str) -> Result<(String, i128), String> {
-    let (name, value) = text.split_once('=').ok_or("not a name and a value, such as LIMIT=64")?;
-    let (sign, digits) = value.strip_prefix('-').map_or((1, value), |digits| (-1, digits));
-    let (digits, radix) = digits.strip_prefix("0x").map_or((digits, 10), |digits| (digits, 16));
-    let is_number = digits.starts_with(|c: char| c.is_digit(radix));
-    let number = i128::from_str_radix(digits, radix).ok().filter(|_| is_number);
-    let number = number.ok_or_else(|| format!("'{value}' is no whole number"))?;
-    Ok((parse_name(name)?, sign * number))
-}
-
-fn parse_name(name: &str) -> Result<String, String> {
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name { Ok(name.to_owned()) } else { Err(format!("'{name}' is no name")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn definitions_are_names_with_values() {
-        assert_eq!(parse_define("DEBUG"), Ok(("DEBUG".into(), "1".into())));
-        assert_eq!(parse_define("A=b=c"), Ok(("A".into(), "b=c".into())));
-        assert_eq!(parse_constant("N=-0x10"), Ok(("N".into(), -16)));
-        assert_eq!(parse_constant("N=64"), Ok(("N".into(), 64)));
-        for text in ["N", "N=", "N=+1", "N=1k", "=1", "1N=1", "N=99999999999999999999999999999999999999999"] {
-            assert!(parse_constant(text).is_err(), "{text}");
-        }
-    }
 }

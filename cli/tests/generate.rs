@@ -44,7 +44,7 @@ fn a_file_that_is_not_there_or_an_option_that_is_wrong_has_a_status_of_its_own()
         (&[&missing[..]][..], 6, "cannot read"),
         (&[], 2, "required arguments were not provided"),
         (&[&file, "--dialect", "c"], 2, "no such dialect"),
-        (&[&file, "--const", "N"], 2, "not a name and a value"),
+        (&[&file, "--const", "N"], 2, "a value is missing"),
         (&[&file, "-o", "/nowhere/at/all.rs", "--const", "N=1"], 6, "cannot write"),
     ] {
         let output = generate(args);

@@ -29,8 +29,8 @@ use core::time::Duration;
 pub use event::Event;
 pub use input::{Arrival, Counters, Rejected};
 pub use request::{
-    Answer, Body, CallError, Delivery, Encode, IncomingCall, Message, Reply, ReplyError, Request, SendError, StreamError,
-    Streamed, Streams,
+    Answer, Body, CallError, Delivery, Encode, IncomingCall, Message, Reply, ReplyError, Request, SendError,
+    StreamError, Streamed, Streams,
 };
 pub use turns::Transmit;
 pub use usage::Usage;
