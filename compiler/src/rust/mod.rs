@@ -1,6 +1,6 @@
 //! From a model to Rust.
 //!
-//! [`write`] gives the text of one file: types at its top, and a module for each version of each program with a client, an async
+//! [`write()`] gives the text of one file: types at its top, and a module for each version of each program with a client, an async
 //! client, server traits and dispatch. The text is the same whenever the model is, has no inner attributes (so that it can be
 //! `include!`d), and needs nothing but `posthaste-rpc`.
 
