@@ -43,6 +43,14 @@ fn what_is_generated_from_any_file_compiles_and_keeps_values() {
         let interface = interface.unwrap_or_else(|report| panic!("{report}"));
         package.add(&name, &interface.model, &mut random);
     }
+    for (name, dialect) in Dialect::ALL {
+        for (file, path) in files_in(&here().join("tests/golden").join(name), name) {
+            let options = Options { dialect, ..Options::default() };
+            // Some are wrong on purpose.
+            let Ok(interface) = load(&path, &options) else { continue };
+            package.add(&file, &interface.model, &mut random);
+        }
+    }
     package.run();
 }
 
@@ -79,7 +87,7 @@ impl Package {
     /// Builds the package in a folder that stays, so that what it depends on is built once, and runs it.
     fn run(&self) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("random");
-        let rpc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rpc").canonicalize().unwrap();
+        let rpc = here().join("../rpc").canonicalize().unwrap();
         fs::create_dir_all(folder.join("src")).unwrap();
         let manifest = MANIFEST.replace("{rpc}", rpc.to_str().unwrap());
         write_file(&folder.join("Cargo.toml"), &manifest).unwrap();
@@ -105,10 +113,11 @@ impl Package {
 }
 
 fn fixtures() -> Vec<(String, PathBuf)> {
-    files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), "fixture")
-        .into_iter()
-        .filter(|(name, _)| name != "fixture_sun")
-        .collect()
+    files_in(&here().join("fixtures"), "fixture").into_iter().filter(|(name, _)| name != "fixture_sun").collect()
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn installed() -> Vec<(String, PathBuf)> {

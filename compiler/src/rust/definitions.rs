@@ -219,7 +219,10 @@ struct Variant<'m> {
 fn union(types: &Types<'_>, id: TypeId, it: &Union, renamings: &mut Vec<Renaming>) -> Vec<TokenStream> {
     let (docs, name) = (type_docs(types, id), types.name(id));
     let variants = variants(types, it, renamings);
-    let discriminant = types.rust(&it.discriminant_type, Place::Closed, &TokenStream::new(), None);
+    let is_open =
+        matches!(types.model.resolve(&it.discriminant_type), Type::Named(_)) && choosing_enum(types, it).is_none();
+    let discriminant =
+        if is_open { quote!(i32) } else { types.rust(&it.discriminant_type, Place::Closed, &TokenStream::new(), None) };
     let payload = |variant: &Variant<'_>| {
         let ty = types.rust(variant.ty, Place::Open, &TokenStream::new(), Some(id));
         if types.is_boxed(variant.ty, Some(id)) && !is_pointer(variant.ty) { quote!(Box<#ty>) } else { ty }
@@ -322,9 +325,10 @@ fn arm_docs(arm: &Arm, source: &str) -> TokenStream {
 /// Returns what the variant for a case is called, and how the source calls the case.
 fn variant_name(types: &Types<'_>, it: &Union, case: &Label) -> (String, String) {
     let source = case.name.clone().unwrap_or_else(|| case.value.to_string());
-    let wanted = match (types.model.resolve(&it.discriminant_type), case.member) {
-        (Type::Named(id), Some(member)) => types.members(*id)[member].to_string(),
-        (Type::Primitive(Primitive::Bool), _) => if case.value == 0 { "False" } else { "True" }.to_owned(),
+    let is_bool = matches!(types.model.resolve(&it.discriminant_type), Type::Primitive(Primitive::Bool));
+    let wanted = match (choosing_enum(types, it), case.member) {
+        (Some(id), Some(member)) => types.members(id)[member].to_string(),
+        _ if is_bool => if case.value == 0 { "False" } else { "True" }.to_owned(),
         _ => match &case.name {
             Some(name) => Case::Camel.of(name),
             None if case.value < 0 => format!("Minus{}", case.value.unsigned_abs()),
@@ -338,8 +342,8 @@ fn variant_name(types: &Types<'_>, it: &Union, case: &Label) -> (String, String)
 fn label(types: &Types<'_>, it: &Union, case: &Label) -> Option<TokenStream> {
     let resolved = types.model.resolve(&it.discriminant_type);
     let value = Literal::i64_unsuffixed(case.value);
-    Some(if let Type::Named(id) = resolved {
-        let (name, member) = (types.name(*id), &types.members(*id)[case.member?]);
+    Some(if let Some(id) = choosing_enum(types, it) {
+        let (name, member) = (types.name(id), &types.members(id)[case.member?]);
         quote!(#name::#member)
     } else if matches!(resolved, Type::Primitive(Primitive::Bool)) {
         let value = case.value != 0;
@@ -351,12 +355,20 @@ fn label(types: &Types<'_>, it: &Union, case: &Label) -> Option<TokenStream> {
     })
 }
 
+/// Returns the enum that chooses the arm, if one does that can hold the values of all cases.
+///
+/// Sun's dialect has cases that are no member of their enum: C does not mind, and so whoever speaks with C has to read them.
+fn choosing_enum(types: &Types<'_>, it: &Union) -> Option<TypeId> {
+    let Type::Named(id) = types.model.resolve(&it.discriminant_type) else { return None };
+    it.arms.iter().flat_map(|arm| &arm.cases).all(|case| case.member.is_some()).then_some(*id)
+}
+
 /// Says whether the cases of a union name all values that its discriminant has.
 fn is_covered(types: &Types<'_>, it: &Union) -> bool {
     let cases: BTreeSet<i64> = it.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
     let resolved = types.model.resolve(&it.discriminant_type);
-    if let Type::Named(id) = resolved
-        && let Definition::Enum(enumeration) = &types.model[*id].definition
+    if let Some(id) = choosing_enum(types, it)
+        && let Definition::Enum(enumeration) = &types.model[id].definition
     {
         return enumeration.members.iter().all(|member| cases.contains(&member.value.into()));
     }
