@@ -290,3 +290,23 @@ impl<U: fmt::Debug + fmt::Display> Error for CallError<U> {}
 impl Error for ApplicationError {}
 impl Error for NotExecuted {}
 impl Error for Unknown {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_application_is_told_without_anything_that_steers_a_terminal() {
+        let error = CallError::<Unresolved>::Application(ApplicationError::from("no\u{1b}[2Jroom\n"));
+        assert_eq!(error.to_string(), "the handler answered with an error: no\\u{1b}[2Jroom\\n");
+        let error = ApplicationError::new(Vec::from(*b"\xffa"));
+        assert_eq!(error.text(), "\u{fffd}a");
+    }
+
+    #[test]
+    fn an_error_can_be_passed_on_to_other_threads() {
+        fn is_passed_on<T: Error + Send + Sync + 'static>() {}
+        is_passed_on::<CallError>();
+        is_passed_on::<AsyncCallError>();
+    }
+}

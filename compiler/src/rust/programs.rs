@@ -76,7 +76,8 @@ fn module_of(
 ) -> TokenStream {
     let stubs = stubs(types, version, renamings);
     let about = format!("Version {} of program {} ({}).", version.number, program.name.text, program.number);
-    let docs = docs(&version.docs, &about);
+    let said = if version.docs.0.is_empty() { &program.docs } else { &version.docs };
+    let docs = docs(said, &about);
     let constants = constants(program, version, &stubs);
     let client = client(types, &stubs);
     let servers = servers(types, &stubs);
