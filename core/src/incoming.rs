@@ -174,6 +174,15 @@ impl Incoming {
         Ok(())
     }
 
+    /// Returns the octets of a whole flow that has arrived. Those of a stream are read: what else is in its memory may be anybody's.
+    #[must_use]
+    pub fn octets<'a>(&self, arena: &'a Arena<'_>) -> &'a [u8] {
+        match (self.kind, self.body) {
+            (Kind::Whole, Some(block)) => arena.bytes(block),
+            (Kind::Stream, _) | (Kind::Whole, None) => &[],
+        }
+    }
+
     /// Copies what can be read from a stream into `out` and moves on; returns the number of octets.
     pub fn read(&mut self, arena: &Arena<'_>, out: &mut [u8]) -> usize {
         let Some(block) = self.body else { return 0 };
