@@ -150,6 +150,22 @@ impl Scope<'_, '_> {
         Ok(self.tell(index, News::CALL_RECEIVED)?)
     }
 
+    /// Takes the arguments of a call of the peer, and grants what they charged again; their record stays, for its metadata.
+    #[cfg(feature = "bytes")]
+    pub(super) fn take_arguments(&mut self, index: u32) -> Result<bytes::Bytes, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(bytes::Bytes::new()) };
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
+        if incoming.kind == Kind::Stream {
+            return Ok(bytes::Bytes::new());
+        }
+        let charged = incoming.charged - incoming.returned;
+        incoming.returned = incoming.charged;
+        let octets = self.memory.take_arrived(flow)?;
+        self.return_credit(charged);
+        Ok(octets)
+    }
+
     /// Gives a call of the peer the stream to its caller; says whether there was room.
     fn add_downward(&mut self, index: u32) -> Result<bool, Broken> {
         if self.memory.outgoing.len() >= self.memory.outgoing.capacity() {

@@ -283,6 +283,32 @@ impl Endpoint<'_> {
         Ok(())
     }
 
+    /// Takes a message or reply whole, and lets go of it as [`Endpoint::release`] does; its metadata goes with it.
+    ///
+    /// One of at least [`Config::own_body_len_min`](crate::Config::own_body_len_min) octets is handed over where it lies, and a shorter
+    /// one is copied. The octets are the application's from here on: they count against no limit of the endpoint, and may outlive it.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released.
+    #[cfg(feature = "bytes")]
+    pub fn take_payload(&mut self, now: Instant, message: MessageId) -> Result<bytes::Bytes, StaleId> {
+        self.memory.incoming.get(message.0).ok_or(StaleId)?;
+        let octets = self.memory.take_arrived(message.0.index).map_err(|Broken| StaleId)?;
+        self.release(now, message)?;
+        Ok(octets)
+    }
+
+    /// Takes the arguments of a call of a peer, as [`Endpoint::take_payload`] takes a message; its metadata stays. They are taken
+    /// once: from here on the call has none.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over.
+    #[cfg(feature = "bytes")]
+    pub fn take_arguments(&mut self, now: Instant, call: IncomingCallId) -> Result<bytes::Bytes, StaleId> {
+        let index = self.open_call(now, call).map_err(|_| StaleId)?;
+        self.with(index, |scope| scope.take_arguments(call.0.index)).ok_or(StaleId)
+    }
+
     /// Returns what is known of a call of a peer.
     ///
     /// # Errors
