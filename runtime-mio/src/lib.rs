@@ -68,10 +68,12 @@
 //! # `Bytes`
 //!
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged. What arrives can be looked at where it lies. And what is long, at least
-//! `Config::own_body_len_min` octets, is not copied out of the endpoint's memory either where it is taken whole: by
-//! `Endpoint::take_payload` and `Endpoint::take_arguments`. It is put together in memory of its own, the one thing that is allocated
-//! for it. What is shorter is copied once, out of the endpoint's memory.
+//! place until all of it is acknowledged.
+//!
+//! What arrives can be looked at where it lies, or taken as `Bytes` by `Endpoint::take_payload` and
+//! `Endpoint::take_arguments`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in
+//! memory of its own, and is handed over as it lies: that memory is the one thing that is allocated for it, and from then on it is the
+//! application's. What is shorter is copied once, out of the endpoint's memory.
 #![forbid(unsafe_code)]
 
 mod commands;
