@@ -79,7 +79,7 @@ impl Counts {
 
 /// Returns how many octets an endpoint takes with [`Storage::owned`](crate::Storage), whatever its peers do: itself, and all
 /// its pools. Nothing is allocated after it was made but, with the feature `bytes`, the memory of long messages
-/// ([`Config::own_body_len_min`]), which is in the bound.
+/// (`Config::own_body_len_min`), which is in the bound.
 ///
 /// The buffers that an adapter and a `Crypto` keep come on top.
 #[must_use]
