@@ -8,6 +8,7 @@ use posthaste_core::{CallId, Instant, StreamId};
 
 use crate::message::Received;
 use crate::node::Node;
+use crate::octets::Octets;
 use crate::outcome::{CallError, await_end, conclude, take};
 use crate::peer::Peer;
 use crate::state::State;
@@ -34,6 +35,22 @@ impl Peer {
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
     pub fn call_into(&self, request: &Request<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        self.make_call(request, reply)
+    }
+
+    /// As [`Peer::call_into`], but takes the reply whole: without a copy if it is as long as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    #[cfg(feature = "bytes")]
+    pub fn call_bytes(&self, request: &Request<'_>) -> Result<bytes::Bytes, CallError> {
+        let mut reply = bytes::Bytes::new();
+        self.make_call(request, &mut reply)?;
+        Ok(reply)
+    }
+
+    fn make_call(&self, request: &Request<'_>, reply: &mut impl Octets) -> Result<(), CallError> {
         let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
         let now = self.node.read_clock(&mut state);
@@ -145,7 +162,22 @@ impl Pending {
     ///
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
-    pub fn wait_into(mut self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+    pub fn wait_into(self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        self.wait_for(reply)
+    }
+
+    /// Waits for the reply and takes it whole, as [`Peer::call_bytes`] does.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    #[cfg(feature = "bytes")]
+    pub fn wait_bytes(self) -> Result<bytes::Bytes, CallError> {
+        let mut reply = bytes::Bytes::new();
+        self.wait_for(&mut reply)?;
+        Ok(reply)
+    }
+
+    fn wait_for(mut self, reply: &mut impl Octets) -> Result<(), CallError> {
         let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
         // A handler that waits for somebody to read or write them would never answer.
         (self.upward, self.downward) = (None, None);

@@ -70,7 +70,7 @@ pub struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// Begins a call, and copies what came with it to where its handler will run; `None` if it is over already.
+    /// Begins a call, and copies what came with it to where its handler will run, or takes it; `None` if it is over already.
     pub(crate) fn begin(
         node: &'a Arc<Node>,
         state: &mut State,
@@ -80,6 +80,13 @@ impl<'a> Incoming<'a> {
         let now = state.now;
         state.endpoint.begin(now, call).ok()?;
         let known = state.endpoint.incoming_call(call).ok()?;
+        #[cfg(feature = "bytes")]
+        let known = if known.arguments.len() < state.endpoint.config().own_body_len_min {
+            known
+        } else {
+            desk.taken = Some(state.endpoint.take_arguments(now, call).ok()?);
+            state.endpoint.incoming_call(call).ok()?
+        };
         desk.lay_out(known.arguments, known.metadata);
         if let Some(service) = &mut state.service {
             service.begin(call, desk);
@@ -103,8 +110,16 @@ impl<'a> Incoming<'a> {
 
     /// Returns the arguments.
     #[must_use]
-    pub const fn arguments(&self) -> &[u8] {
-        self.desk.arguments.as_slice()
+    pub fn arguments(&self) -> &[u8] {
+        self.desk.arguments()
+    }
+
+    /// Returns a share of the arguments, which may outlive the call: made without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    #[cfg(feature = "bytes")]
+    #[must_use]
+    pub fn arguments_bytes(&self) -> bytes::Bytes {
+        self.desk.arguments_bytes()
     }
 
     /// Returns the encoded metadata items that came with the call.
@@ -172,7 +187,7 @@ impl fmt::Debug for Incoming<'_> {
         f.debug_struct("Incoming")
             .field("peer", &self.peer)
             .field("procedure", &self.procedure)
-            .field("arguments", &self.desk.arguments.len())
+            .field("arguments", &self.arguments().len())
             .finish_non_exhaustive()
     }
 }

@@ -41,7 +41,10 @@ pub(crate) struct Service {
 pub(crate) struct Desk {
     /// Its place among all desks.
     index: usize,
-    pub(crate) arguments: Vec<u8>,
+    arguments: Vec<u8>,
+    /// The arguments, if they are too many to be copied.
+    #[cfg(feature = "bytes")]
+    pub(crate) taken: Option<bytes::Bytes>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) reply: Vec<u8>,
     pub(crate) cancelled: Arc<AtomicBool>,
@@ -130,8 +133,12 @@ impl Service {
     }
 
     /// Notes that no handler runs at a desk.
-    pub(crate) fn end(&mut self, desk: &Desk) {
+    pub(crate) fn end(&mut self, desk: &mut Desk) {
         self.running[desk.index].0 = None;
+        #[cfg(feature = "bytes")]
+        {
+            desk.taken = None;
+        }
     }
 
     /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
@@ -162,6 +169,8 @@ impl Desk {
         Self {
             index,
             arguments: Vec::new(),
+            #[cfg(feature = "bytes")]
+            taken: None,
             // Calls whose request was held up bring the time that is left to them, and others bring nothing.
             metadata: Vec::with_capacity(METADATA_LEN_MAX),
             reply: Vec::new(),
@@ -169,12 +178,25 @@ impl Desk {
         }
     }
 
-    /// Copies what came with a call here.
+    /// Copies what came with a call here, but for what was taken.
     pub(crate) fn lay_out(&mut self, arguments: &[u8], metadata: &[u8]) {
         self.arguments.clear();
         self.arguments.extend_from_slice(arguments);
         self.metadata.clear();
         self.metadata.extend_from_slice(metadata);
         self.cancelled.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn arguments(&self) -> &[u8] {
+        #[cfg(feature = "bytes")]
+        if let Some(taken) = &self.taken {
+            return taken;
+        }
+        &self.arguments
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) fn arguments_bytes(&self) -> bytes::Bytes {
+        self.taken.clone().unwrap_or_else(|| bytes::Bytes::copy_from_slice(&self.arguments))
     }
 }
