@@ -181,6 +181,9 @@ impl Node {
             let part = if has_woken { Part::Yield } else { self.part(state, waiter) };
             match part {
                 Part::Drive => {
+                    // A driver that is polled out of its sleep, and not for the bell, shares its thread with another task: that one may
+                    // be the other side.
+                    state.is_readable |= state.wheel.is_asleep_with(waiter.key) && !self.bell.has_rung();
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
                     let turn = self.turn(state);
                     has_woken = state.waiters.woken_count() > 0;
