@@ -75,7 +75,7 @@ mod endpoint;
 
 #[cfg(feature = "bytes")]
 pub use bytes::Bytes;
-pub use endpoint::{BindError, Endpoint};
+pub use endpoint::Endpoint;
 pub use posthaste_core::endpoint::{
     Answer, Body, CallError, Counters, Delivery, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
     SendError, StreamError, Streamed, Streams,
@@ -85,4 +85,4 @@ pub use posthaste_core::{
     CallId, Config, ConfigError, IncomingCallId, Instant, MessageId, NotExecuted, Outcome, PeerId, SendId, StaleId,
     StreamId, Unknown,
 };
-pub use posthaste_udp::{Options as SocketOptions, Report};
+pub use posthaste_udp::{BindError, Options as SocketOptions, Report};

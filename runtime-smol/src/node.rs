@@ -5,14 +5,12 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_io::Async;
-use posthaste_core::wire::STEERING;
-use posthaste_core::{Config, Instant};
-use posthaste_udp::{Clock, Socket, Waiting};
+use posthaste_core::{Endpoint, Instant};
+use posthaste_udp::{Clock, Options as SocketOptions, Socket, Waiting};
 
 use crate::alarm::Alarm;
 use crate::bell::Bell;
@@ -41,33 +39,23 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn bind(addr: SocketAddr, options: Options) -> Result<Arc<Self>, BindError> {
-        let Options { config, socket } = options;
-        config.check()?;
-        let socket = Socket::bind(addr, &posthaste_udp::Options { waiting: Waiting::InPoll, ..socket })?;
-        Self::new(socket, config, draw_seed()?)
+        let (socket, endpoint) = posthaste_udp::bind_insecure(addr, options.config, &in_poll(options.socket))?;
+        Self::new(socket, endpoint)
     }
 
     /// Makes a node for each of `socket_count` sockets on one port.
     pub(crate) fn bind_group(
         addr: SocketAddr,
         socket_count: usize,
-        options: &Options,
+        options: Options,
     ) -> Result<Vec<Arc<Self>>, BindError> {
-        options.config.check()?;
-        let waiting = posthaste_udp::Options { waiting: Waiting::InPoll, ..options.socket.clone() };
-        let sockets = Socket::bind_group(addr, socket_count, &STEERING, &waiting)?;
-        let seed = draw_seed()?;
-        let on = |(index, socket)| {
-            let mut config = options.config.clone();
-            config.socket = index;
-            Self::new(socket, config, seed)
-        };
-        (0..=u8::MAX).zip(sockets).map(on).collect()
+        let Options { config, socket } = options;
+        let bound = posthaste_udp::bind_group_insecure(addr, socket_count, &config, &in_poll(socket))?;
+        bound.into_iter().map(|(socket, endpoint)| Self::new(socket, endpoint)).collect()
     }
 
-    fn new(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<Arc<Self>, BindError> {
-        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let state = State::new(config, seed)?;
+    fn new(socket: Socket, endpoint: Endpoint<'static>) -> Result<Arc<Self>, BindError> {
+        let state = State::new(endpoint);
         let interrupt = socket.interrupt().map(|interrupt| interrupt.as_fd().try_clone_to_owned()).transpose()?;
         let interrupt = interrupt.map(Async::new_nonblocking).transpose()?;
         let socket = Async::new_nonblocking(socket)?;
@@ -391,10 +379,8 @@ enum Part {
     Yield,
 }
 
-fn draw_seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
+fn in_poll(options: SocketOptions) -> SocketOptions {
+    SocketOptions { waiting: Waiting::InPoll, ..options }
 }
 
 /// How long nobody may drive before the helper does, whatever there is to do. Our choice: rare beside the calls of a row.

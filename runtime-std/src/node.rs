@@ -14,8 +14,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
-use posthaste_core::wire::STEERING;
-use posthaste_core::{Config, Endpoint, Instant, Storage};
+use posthaste_core::{Endpoint, Instant};
 use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 
 use crate::error::Vain;
@@ -44,8 +43,9 @@ pub(crate) struct Threads {
 impl Node {
     /// Opens a socket on `address`; `service` answers the calls of peers.
     pub(crate) fn open(address: SocketAddr, options: &Options, service: Option<Service>) -> io::Result<Arc<Self>> {
-        let socket = Socket::bind(address, &socket_options(options))?;
-        Self::new(socket, options.config.clone(), draw_seed()?, service)
+        let (socket, endpoint) =
+            posthaste_udp::bind_insecure(address, options.config.clone(), &socket_options(options))?;
+        Self::new(socket, endpoint, service)
     }
 
     /// Opens the sockets of a server on one port of `address`, each with a service of its own.
@@ -54,23 +54,14 @@ impl Node {
         options: &Options,
         service: impl Fn() -> Service,
     ) -> io::Result<Vec<Arc<Self>>> {
-        let sockets = Socket::bind_group(address, options.socket_count, &STEERING, &socket_options(options))?;
-        let seed = draw_seed()?;
-        let on = |(index, socket)| {
-            let mut config = options.config.clone();
-            config.socket = index;
-            Self::new(socket, config, seed, Some(service()))
-        };
-        (0..=u8::MAX).zip(sockets).map(on).collect()
+        let Options { socket_count, config, .. } = options;
+        let bound = posthaste_udp::bind_group_insecure(address, *socket_count, config, &socket_options(options))?;
+        bound.into_iter().map(|(socket, endpoint)| Self::new(socket, endpoint, Some(service()))).collect()
     }
 
-    fn new(socket: Socket, mut config: Config, seed: [u8; 32], service: Option<Service>) -> io::Result<Arc<Self>> {
-        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let clock = Clock::start();
-        let storage = Storage::owned(&config);
-        let endpoint = Endpoint::new_insecure(config, storage, seed, clock.now())
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    fn new(socket: Socket, endpoint: Endpoint<'static>, service: Option<Service>) -> io::Result<Arc<Self>> {
         let state = Mutex::new(State::new(endpoint, service));
+        let clock = Clock::start();
         Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new(), interrupt: Interrupt::new()? }))
     }
 
@@ -401,10 +392,4 @@ fn socket_options(options: &Options) -> posthaste_udp::Options {
         spin_max => Waiting::Spinning { spin_max },
     };
     posthaste_udp::Options { waiting, ..options.socket.clone() }
-}
-
-fn draw_seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(seed)
 }
