@@ -30,8 +30,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     state: Mutex<State>,
     helper: OnceLock<Thread>,
-    /// For the helper while it listens.
-    pub(crate) interrupt: Interrupt,
+    /// For the helper while it listens; `None` where calls are answered, and the helper has the wheel.
+    interrupt: Option<Interrupt>,
 }
 
 /// The threads of a node; when this goes, they end.
@@ -60,9 +60,9 @@ impl Node {
     }
 
     fn new(socket: Socket, endpoint: Endpoint<'static>, service: Option<Service>) -> io::Result<Arc<Self>> {
+        let interrupt = if service.is_none() { Some(Interrupt::new()?) } else { None };
         let state = Mutex::new(State::new(endpoint, service));
-        let clock = Clock::start();
-        Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new(), interrupt: Interrupt::new()? }))
+        Ok(Arc::new(Self { socket, clock: Clock::start(), state, helper: OnceLock::new(), interrupt }))
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {
@@ -264,10 +264,9 @@ impl Node {
             self.kick(state);
         } else if let Some(helper) = self.helper.get() {
             state.helper = Watch::Until(Some(deadline.max(state.now.saturating_add(ABSENCE_TIME))));
-            if state.is_listening {
-                self.interrupt.raise();
-            } else {
-                helper.unpark();
+            match &self.interrupt {
+                Some(interrupt) if state.is_listening => interrupt.raise(),
+                _ => helper.unpark(),
             }
         }
     }
@@ -285,6 +284,16 @@ impl Node {
     /// Sleeps in the socket until something arrives, or `until`.
     pub(crate) fn recv(&self, wheel: &mut RecvBatch, now: Instant, until: Option<Instant>) -> io::Result<usize> {
         self.socket.recv_timeout(wheel, until.map(|until| until.saturating_since(now)))
+    }
+
+    /// Sleeps until [`Self::watch`] rouses the helper, which this is, or, if it listens, something arrives.
+    pub(crate) fn sleep_aside(&self, is_listening: bool, timeout: Option<Duration>) -> io::Result<()> {
+        match (&self.interrupt, timeout) {
+            (Some(interrupt), timeout) if is_listening => return self.socket.wait(interrupt, timeout),
+            (_, Some(timeout)) => thread::park_timeout(timeout),
+            (_, None) => thread::park(),
+        }
+        Ok(())
     }
 
     /// Wakes the thread that sleeps in the socket: where the port is shared, by an interrupt, else by a datagram that means nothing.
