@@ -20,7 +20,11 @@
 //! let reply = 'turns: loop {
 //!     // The endpoint that must act first says how long the loop may sleep.
 //!     let timeout = [server.next_timeout(), client.next_timeout()].into_iter().flatten().min();
-//!     poll.poll(&mut ready, timeout)?;
+//!     match poll.poll(&mut ready, timeout) {
+//!         // A signal has ended the sleep, as of a program that was stopped and goes on.
+//!         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+//!         result => result?,
+//!     }
 //!     for event in &ready {
 //!         let endpoint = if event.token() == Token(0) { &mut server } else { &mut client };
 //!         endpoint.handle_event(event);

@@ -2,6 +2,9 @@
 
 use mio::{Events, Interest, Poll, Token};
 use posthaste_mio::{Body, Bytes, Config, Delivery, Endpoint, Event, Message, SocketOptions};
+use support::sleep;
+
+mod support;
 
 #[test]
 fn a_message_is_read_in_place_until_it_is_acknowledged() {
@@ -24,7 +27,7 @@ fn a_message_is_read_in_place_until_it_is_acknowledged() {
         client.transmit().unwrap();
         server.transmit().unwrap();
         let timeout = [client.next_timeout(), server.next_timeout()].into_iter().flatten().min();
-        poll.poll(&mut ready, timeout).unwrap();
+        sleep(&mut poll, &mut ready, timeout);
         for event in &ready {
             if event.token() == Token(0) { &mut client } else { &mut server }.handle_event(event);
         }

@@ -52,7 +52,7 @@ impl From<posthaste_udp::BindError> for BindError {
     fn from(error: posthaste_udp::BindError) -> Self {
         match error {
             posthaste_udp::BindError::Config(error) => Self::Config(error),
-            error => Self::Io(error.into()),
+            posthaste_udp::BindError::Io(error) => Self::Io(error),
         }
     }
 }

@@ -77,7 +77,6 @@ impl Datagram<'_> {
 
 /// Why there is no endpoint.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum BindError {
     /// A field of the configuration is out of its range.
     Config(ConfigError),
