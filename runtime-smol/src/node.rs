@@ -208,23 +208,18 @@ impl Node {
         // datagram, go with those before them.
         let slice_count = state.endpoint.slice_count();
         let is_slice = state.unsent_count >= slice_count && woken_count >= slice_count / 2;
+        if is_driven && !is_slice && state.promise.is_some() && !has_promised {
+            return Part::Wait;
+        }
         // Other futures may be about to ask for something as well.
         let has_company = is_driven || woken_count > 0;
         let has_reason = (has_company && state.endpoint.has_transmit()) || (is_driven && is_awake);
         let has_yielded = waiter.yielded_in == Some(state.turn_count);
         if has_reason && !is_slice && !has_yielded {
             waiter.yielded_in = Some(state.turn_count);
-            return match state.promise {
-                Some(_) if is_driven => Part::Wait,
-                Some(_) if woken_count == 0 => Part::Drive,
-                _ => Part::Yield,
-            };
+            return if state.promise.is_some() && woken_count == 0 { Part::Drive } else { Part::Yield };
         }
-        match state.promise {
-            _ if !is_driven => Part::Drive,
-            Some(_) if !has_promised && !is_slice => Part::Wait,
-            _ => Part::Send,
-        }
+        if is_driven { Part::Send } else { Part::Drive }
     }
 
     /// Drives for one turn, without sleep, unless another future does.
@@ -318,7 +313,7 @@ impl Node {
         let was_driver = driver == Some(Driver::Waiter(key));
         let mut is_last = false;
         if was_driver || driver.is_none() {
-            let next = state.waiters.wake_first().map(Driver::Waiter);
+            let next = state.waiters.wake_next().map(Driver::Waiter);
             state.wheel.give(next);
             // What its last turn gave rise to.
             is_last = was_driver && next.is_none();

@@ -230,8 +230,8 @@ impl State {
                 | _ => {}
             }
         }
-        if self.drainer.is_some() && self.endpoint.is_drained() {
-            self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
+        if let Some(drainer) = self.drainer.take_if(|_| self.endpoint.is_drained()) {
+            self.waiters.wake(drainer);
         }
         event_count
     }
