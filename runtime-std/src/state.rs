@@ -286,7 +286,7 @@ impl State {
                         self.waiters.wake_streams();
                     }
                 }
-                Event::CallReceived { call } => self.queue(now, call),
+                Event::CallReceived { call } => self.receive_call(now, call),
                 Event::CallCancelled { call } => {
                     if let Some(service) = &self.service {
                         service.cancel(call);
@@ -339,16 +339,13 @@ impl State {
         }
     }
 
-    /// Finds somebody to run the handler of a call, or refuses it.
-    fn queue(&mut self, now: Instant, call: IncomingCallId) {
-        let Ok(incoming) = self.endpoint.incoming_call(call) else { return };
-        let queued = match &mut self.service {
-            Some(service) => service.queue(call, &incoming.procedure),
-            None => Err(NotExecuted::NoSuchProgram),
-        };
-        if let Err(why) = queued {
-            // A call that is over in the meantime needs no refusal.
-            let _ = self.endpoint.refuse(now, call, why);
+    fn receive_call(&mut self, now: Instant, call: IncomingCallId) {
+        match &mut self.service {
+            Some(service) => service.add(call),
+            None => {
+                // A call that is over in the meantime needs no refusal.
+                let _ = self.endpoint.refuse(now, call, NotExecuted::NoSuchProgram);
+            }
         }
     }
 
