@@ -105,11 +105,12 @@ impl Node {
     /// Runs a command that nobody waits for. If something is to be sent already, whoever asked for that sends this, too.
     pub(crate) fn command_aside<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let has_transmit = state.endpoint.has_transmit();
+        // The endpoint is asked last: for an answer it brings its lists up to date.
+        let is_sent_by_others = state.is_serving || state.promise.is_some() || state.endpoint.has_transmit();
         // It is late by as long as nobody has looked at the clock, and nobody minds.
         let now = state.now;
         let value = work(&mut state, now);
-        if !has_transmit && !state.is_serving {
+        if !is_sent_by_others {
             let now = if state.endpoint.has_transmit() { self.read_clock(&mut state) } else { now };
             state.settle(self.socket(), now);
         }

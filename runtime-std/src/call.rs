@@ -151,7 +151,7 @@ impl Pending {
         self.streams = None;
         let mut state = self.node.lock();
         if let Some(outcome) = take(&mut state, call, reply) {
-            if state.endpoint.has_transmit() {
+            if !state.is_holding() && state.endpoint.has_transmit() {
                 self.node.hold(&mut state);
             }
             drop(state);
