@@ -20,7 +20,11 @@
 //! let reply = 'turns: loop {
 //!     // The endpoint that must act first says how long the loop may sleep.
 //!     let timeout = [server.next_timeout(), client.next_timeout()].into_iter().flatten().min();
-//!     poll.poll(&mut ready, timeout)?;
+//!     match poll.poll(&mut ready, timeout) {
+//!         // A signal has ended the sleep, as of a program that was stopped and goes on.
+//!         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+//!         result => result?,
+//!     }
 //!     for event in &ready {
 //!         let endpoint = if event.token() == Token(0) { &mut server } else { &mut client };
 //!         endpoint.handle_event(event);
@@ -81,7 +85,7 @@ mod endpoint;
 
 #[cfg(feature = "bytes")]
 pub use bytes::Bytes;
-pub use endpoint::{BindError, Endpoint};
+pub use endpoint::Endpoint;
 pub use posthaste_core::endpoint::{
     Answer, Body, CallError, Counters, Delivery, Event, IncomingCall, Message, OpenError, Reply, ReplyError, Request,
     SendError, StreamError, Streamed, Streams,
@@ -91,4 +95,4 @@ pub use posthaste_core::{
     CallId, Config, ConfigError, IncomingCallId, Instant, MessageId, NotExecuted, Outcome, PeerId, SendId, StaleId,
     StreamId, Unknown,
 };
-pub use posthaste_udp::{Options as SocketOptions, Report};
+pub use posthaste_udp::{BindError, Options as SocketOptions, Report};

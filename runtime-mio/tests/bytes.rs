@@ -4,6 +4,9 @@ use mio::{Events, Interest, Poll, Token};
 use posthaste_mio::{
     Answer, Body, Bytes, Config, Delivery, Endpoint, Event, Message, Outcome, PeerId, Request, SocketOptions,
 };
+use support::sleep;
+
+mod support;
 
 #[test]
 fn a_message_is_read_in_place_until_it_is_acknowledged_and_taken_where_it_lies() {
@@ -95,7 +98,7 @@ impl Pair {
         self.client.transmit().unwrap();
         self.server.transmit().unwrap();
         let timeout = [self.client.next_timeout(), self.server.next_timeout()].into_iter().flatten().min();
-        self.poll.poll(&mut self.ready, timeout).unwrap();
+        sleep(&mut self.poll, &mut self.ready, timeout);
         for event in &self.ready {
             if event.token() == Token(0) { &mut self.client } else { &mut self.server }.handle_event(event);
         }

@@ -24,8 +24,8 @@ pub enum Execution {
 /// The side of a node that answers calls: which of them wait for whom, and which run.
 pub(crate) struct Service {
     execution: Box<dyn Fn(&Description) -> Execution + Send>,
-    /// Calls for the thread that receives.
-    inline: VecDeque<IncomingCallId>,
+    /// Calls that nobody has looked at. Only datagrams bring any, so the thread that receives looks at all before it sleeps.
+    arrived: VecDeque<IncomingCallId>,
     /// Calls for the workers.
     pool: VecDeque<IncomingCallId>,
     pooled_count_max: usize,
@@ -59,7 +59,7 @@ impl Service {
     ) -> Self {
         Self {
             execution: Box::new(execution),
-            inline: VecDeque::new(),
+            arrived: VecDeque::new(),
             pool: VecDeque::with_capacity(pooled_count_max.min(1024)),
             pooled_count_max,
             // One more for the thread that receives.
@@ -69,33 +69,34 @@ impl Service {
         }
     }
 
-    /// Finds somebody to run the handler of a call.
-    ///
-    /// # Errors
-    /// Why it is to be refused.
-    pub(crate) fn queue(&mut self, call: IncomingCallId, procedure: &Description) -> Result<(), NotExecuted> {
-        match (self.execution)(procedure) {
-            Execution::Inline => self.inline.push_back(call),
-            Execution::Pool if self.pool.len() < self.pooled_count_max => {
-                self.pool.push_back(call);
-                if let Some(worker) = self.idle.pop() {
-                    worker.unpark();
-                }
+    /// Keeps a call for the thread that receives.
+    pub(crate) fn add(&mut self, call: IncomingCallId) {
+        self.arrived.push_back(call);
+    }
+
+    /// Says whether there is a call that nobody has looked at.
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// Takes the next call that nobody has looked at.
+    pub(crate) fn next_arrived(&mut self) -> Option<IncomingCallId> {
+        self.arrived.pop_front()
+    }
+
+    /// Says who runs the handler of a call, and gives it to a worker if that is who.
+    pub(crate) fn assign(&mut self, call: IncomingCallId, procedure: &Description) -> Execution {
+        let execution = (self.execution)(procedure);
+        if execution == Execution::Pool {
+            if self.pool.len() == self.pooled_count_max {
+                return Execution::Refuse(NotExecuted::Busy);
             }
-            Execution::Pool => return Err(NotExecuted::Busy),
-            Execution::Refuse(why) => return Err(why),
+            self.pool.push_back(call);
+            if let Some(worker) = self.idle.pop() {
+                worker.unpark();
+            }
         }
-        Ok(())
-    }
-
-    /// Says whether a call waits for the thread that receives.
-    pub(crate) fn has_inline(&self) -> bool {
-        !self.inline.is_empty()
-    }
-
-    /// Takes the next call for the thread that receives.
-    pub(crate) fn next_inline(&mut self) -> Option<IncomingCallId> {
-        self.inline.pop_front()
+        execution
     }
 
     /// Takes the next call for a worker, or notes that the current thread, a worker, will sleep.
@@ -160,7 +161,7 @@ impl Service {
 
     /// Says whether no handler runs or will run.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.inline.is_empty()
+        self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.arrived.is_empty()
     }
 }
 
