@@ -10,6 +10,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::time;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Event, Remote, Request};
@@ -58,8 +59,11 @@ fn wait(server: &mut Port, client: &mut Port, now: Instant) -> io::Result<()> {
     });
     let mut waiting =
         [PollFd::new(server.socket.as_fd(), PollFlags::POLLIN), PollFd::new(client.socket.as_fd(), PollFlags::POLLIN)];
-    poll(&mut waiting, timeout)?;
-    Ok(())
+    match poll(&mut waiting, timeout) {
+        // A signal has ended the sleep, as of a program that was stopped and goes on.
+        Err(Errno::EINTR) => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
 }
 
 /// A socket and the endpoint that speaks through it.

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::collections::HashSet;
+use std::io;
 use std::net::UdpSocket;
 use std::sync::Mutex;
 use std::thread;
@@ -85,7 +86,11 @@ fn serve(mut endpoint: Endpoint, executed: &Executed, is_over: &AtomicBool) {
     poll.registry().register(&mut endpoint, Token(0), Interest::READABLE).unwrap();
     while !is_over.load(Ordering::Relaxed) {
         let timeout = endpoint.next_timeout().map_or(LOOK_AROUND, |timeout| timeout.min(LOOK_AROUND));
-        poll.poll(&mut ready, Some(timeout)).unwrap();
+        match poll.poll(&mut ready, Some(timeout)) {
+            // Whoever is stopped and goes on has slept enough (signal(7)).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => result.unwrap(),
+        }
         ready.iter().for_each(|event| endpoint.handle_event(event));
         endpoint.process().unwrap();
         while let Some(event) = endpoint.poll_event() {

@@ -42,6 +42,13 @@ pub struct Config {
     pub exchange_window: usize,
     /// The longest message, request or reply that is received in one piece, in octets. 1200 to 2^30, at most [`Self::credit`].
     pub message_len_max: usize,
+    /// A message, request or reply of at least this many octets that comes in one piece arrives in memory of its own, which is
+    /// allocated once, for all of it, and handed over as `Bytes` without a copy
+    /// ([`Endpoint::take_payload`](crate::Endpoint::take_payload)); a shorter one is cheaper copied. Until it is taken or released it
+    /// counts as any other against [`Self::payload_memory`], which is held beside it: [`memory_bound`](crate::memory_bound) knows
+    /// both. Above [`Self::message_len_max`], nothing is ever allocated.
+    #[cfg(feature = "bytes")]
+    pub own_body_len_min: usize,
     /// Octets that one peer may have under way to us, of all its flows. 4096 to 2^40.
     pub credit: u64,
     /// Octets that one stream may have under way, in each direction; each open stream holds that much memory. 0 refuses streams. At most 2^30.
@@ -154,6 +161,8 @@ impl Config {
             exchange_count_max: 16_384,
             exchange_window: 1024,
             message_len_max: 1 << 20,
+            #[cfg(feature = "bytes")]
+            own_body_len_min: 16_384,
             credit: 4 << 20,
             stream_window: 1 << 20,
             stream_count_max: 16,

@@ -6,6 +6,7 @@ use crate::exchange::Exchange;
 use crate::handshake::Handshake;
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
+use crate::own_body::OwnBody;
 use crate::path::Path;
 use crate::peer::{Moving, Peer};
 use crate::routes::Route;
@@ -77,7 +78,8 @@ impl Counts {
 }
 
 /// Returns how many octets an endpoint takes with [`Storage::owned`](crate::Storage), whatever its peers do: itself, and all
-/// its pools. Nothing is allocated after it was made.
+/// its pools. Nothing is allocated after it was made but, with the feature `bytes`, the memory of long messages
+/// (`Config::own_body_len_min`), which is in the bound.
 ///
 /// The buffers that an adapter and a `Crypto` keep come on top.
 #[must_use]
@@ -102,6 +104,7 @@ pub const fn memory_bound(config: &Config) -> usize {
         counts.moves.saturating_mul(size_of::<Slot<Moving>>()),
         counts.ranges.saturating_mul(size_of::<RangeNode>()),
         counts.payload.saturating_add(counts.payload_tree),
+        own_bodies_len_max(config),
         counts.used_tickets.saturating_mul(size_of::<UsedTicket>() + LINK),
         buckets.saturating_mul(LINK),
     ];
@@ -112,6 +115,11 @@ pub const fn memory_bound(config: &Config) -> usize {
         index += 1;
     }
     sum
+}
+
+/// Returns how many octets messages in memory of their own take at most: each has a block of its length in the pool, too.
+const fn own_bodies_len_max(config: &Config) -> usize {
+    if OwnBody::suits(config.message_len_max, config) { config.payload_memory } else { 0 }
 }
 
 /// Declares a type that holds the memory of an endpoint for a constant [`Config`]: for those who have no allocator.

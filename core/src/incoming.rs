@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::outgoing::Kind;
+use crate::own_body::OwnBody;
 use crate::storage::{Arena, Block, RangePool, Ranges};
 use crate::time::Instant;
 use crate::wire::Status;
@@ -21,6 +22,8 @@ pub struct Incoming {
     pub end: Option<u64>,
     /// Where its octets are; `None` while it has none.
     pub body: Option<Block>,
+    /// Where those of them lie that have arrived without a gap, if not in the block.
+    pub own_body: Option<OwnBody>,
     /// Octets that have arrived without a gap from the start.
     pub prefix: u64,
     /// The end of what has arrived, gaps or not.
@@ -67,6 +70,7 @@ impl Incoming {
             kind,
             end,
             body,
+            own_body: None,
             prefix: 0,
             highest: 0,
             beyond: Ranges::EMPTY,
@@ -85,7 +89,7 @@ impl Incoming {
 
     /// Makes a flow that has arrived at once, and lies in `body`.
     #[must_use]
-    pub const fn entire(exchange: u32, len: u64, body: Option<Block>, now: Instant) -> Self {
+    pub fn entire(exchange: u32, len: u64, body: Option<Block>, now: Instant) -> Self {
         Self { prefix: len, highest: len, charged: len, ..Self::new(exchange, Kind::Whole, Some(len), body, now) }
     }
 
@@ -144,10 +148,11 @@ impl Incoming {
     ) -> Result<(), Refused> {
         let range = offset..offset + octets.len() as u64;
         let Some(block) = self.body.filter(|_| range.end > self.read) else { return Ok(()) };
-        let ring = Ring { kind: self.kind, memory: arena.bytes_mut(block) };
-        if range.start == self.prefix && !self.has_hole() {
+        let is_next = range.start == self.prefix && !self.has_hole();
+        let mut ring = Ring { kind: self.kind, memory: arena.bytes_mut(block), own_body: self.own_body.as_mut() };
+        if is_next {
             // As it was sent: there is nothing to compare.
-            ring.write(range.start, octets);
+            ring.append(range.start, octets);
             (self.prefix, self.highest) = (range.end, range.end);
             return Ok(());
         }
@@ -166,12 +171,33 @@ impl Incoming {
         if fresh.start == self.prefix {
             ring.write(fresh.start, part(fresh.clone()));
             self.prefix = self.beyond.pop_front_if_contiguous(pool, fresh.end);
+            ring.append(self.prefix, &[]);
         } else {
             self.beyond.insert(pool, fresh.clone(), hole_count_max).map_err(|_| Refused::NoRoom)?;
             ring.write(fresh.start, part(fresh.clone()));
         }
         self.highest = self.highest.max(range.end);
         Ok(())
+    }
+
+    /// Returns the octets of a whole flow that has arrived. Those of a stream are read: what else is in its memory may be anybody's.
+    #[must_use]
+    pub fn octets<'a>(&'a self, arena: &'a Arena<'_>) -> &'a [u8] {
+        let own = self.own_body.as_ref().and_then(OwnBody::octets);
+        match (self.kind, own, self.body) {
+            (Kind::Whole, Some(own), _) => own,
+            (Kind::Whole, None, Some(block)) => arena.bytes(block),
+            (Kind::Stream, _, _) | (Kind::Whole, None, None) => &[],
+        }
+    }
+
+    /// Takes the octets of a whole flow that has arrived: as they lie if they have memory of their own, and else a copy. There are
+    /// none from here on, and the block is to be freed.
+    #[cfg(feature = "bytes")]
+    pub fn take(&mut self, arena: &Arena<'_>) -> (bytes::Bytes, Option<Block>) {
+        let own_body = self.own_body.take_if(|own| own.octets().is_some());
+        let octets = own_body.map_or_else(|| bytes::Bytes::copy_from_slice(self.octets(arena)), Into::into);
+        (octets, self.body.take())
     }
 
     /// Copies what can be read from a stream into `out` and moves on; returns the number of octets.
@@ -192,6 +218,7 @@ impl Incoming {
 struct Ring<'a> {
     kind: Kind,
     memory: &'a mut [u8],
+    own_body: Option<&'a mut OwnBody>,
 }
 
 impl Ring<'_> {
@@ -202,7 +229,14 @@ impl Ring<'_> {
         }
     }
 
-    fn write(self, offset: u64, octets: &[u8]) {
+    /// Writes what comes behind octets that lie without a gap.
+    fn append(&mut self, offset: u64, octets: &[u8]) {
+        if !self.own_body.as_mut().is_some_and(|own| own.push(self.memory, offset as usize, octets)) {
+            self.write(offset, octets);
+        }
+    }
+
+    fn write(&mut self, offset: u64, octets: &[u8]) {
         let start = self.start(offset);
         let first = octets.len().min(self.memory.len() - start);
         self.memory[start..start + first].copy_from_slice(&octets[..first]);
@@ -211,6 +245,10 @@ impl Ring<'_> {
 
     fn holds(&self, offset: u64, octets: &[u8]) -> bool {
         let start = self.start(offset);
+        let own = self.own_body.as_ref().and_then(|own| own.octets()?.get(start..start + octets.len()));
+        if let Some(own) = own {
+            return own == octets;
+        }
         let first = octets.len().min(self.memory.len() - start);
         self.memory[start..start + first] == octets[..first] && self.memory[..octets.len() - first] == octets[first..]
     }
@@ -219,6 +257,7 @@ impl Ring<'_> {
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
+    use core::iter;
 
     use super::*;
     use crate::random::Random;
@@ -254,8 +293,12 @@ mod tests {
                         );
                     }
                     for (at, held) in model.octets.iter().enumerate() {
-                        let block = flow.body.unwrap();
-                        assert!(held.is_none_or(|octet| arena.bytes(block)[at] == octet), "{kinds:?}");
+                        let place = if at < flow.prefix as usize {
+                            flow.octets(arena)
+                        } else {
+                            arena.bytes(flow.body.unwrap())
+                        };
+                        assert!(held.is_none_or(|octet| place[at] == octet), "{kinds:?}");
                     }
                 });
             }
@@ -326,12 +369,25 @@ mod tests {
         (at * 7 + 1) as u8
     }
 
-    fn with_flow(kind: Kind, len: usize, test: impl FnOnce(&mut Incoming, &mut Arena<'_>, &mut RangePool<'_>)) {
-        let (mut region, mut tree, mut nodes) = ([0; 64], [0; 4], [RangeNode::EMPTY; 8]);
-        let mut arena = Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut []));
-        let mut pool = RangePool::new(Store::lent(&mut nodes));
-        let body = arena.alloc(len);
+    /// Runs a test with a flow that lies in the arena and, if it may, with one in memory of its own.
+    fn with_flow(kind: Kind, len: usize, mut test: impl FnMut(&mut Incoming, &mut Arena<'_>, &mut RangePool<'_>)) {
         let end = (kind == Kind::Whole).then_some(len as u64);
-        test(&mut Incoming::new(0, kind, end, body, Instant::ORIGIN), &mut arena, &mut pool);
+        for own_body in iter::once(None).chain(end.and_then(|_| own_body(len)).map(Some)) {
+            let (mut region, mut tree, mut nodes) = ([0; 64], [0; 4], [RangeNode::EMPTY; 8]);
+            let mut arena = Arena::new(Store::lent(&mut region), Store::lent(&mut tree), Store::lent(&mut []));
+            let mut pool = RangePool::new(Store::lent(&mut nodes));
+            let body = arena.alloc(len);
+            let mut flow = Incoming { own_body, ..Incoming::new(0, kind, end, body, Instant::ORIGIN) };
+            test(&mut flow, &mut arena, &mut pool);
+        }
+    }
+
+    fn own_body(len: usize) -> Option<OwnBody> {
+        let config = crate::Config {
+            #[cfg(feature = "bytes")]
+            own_body_len_min: 1,
+            ..crate::Config::internet()
+        };
+        OwnBody::new(len, &config)
     }
 }

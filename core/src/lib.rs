@@ -26,6 +26,7 @@ pub mod loss;
 pub mod memory;
 pub mod outcome;
 pub mod outgoing;
+pub mod own_body;
 pub mod pacer;
 pub mod path;
 pub mod peer;

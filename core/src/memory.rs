@@ -391,11 +391,22 @@ impl Memory<'_> {
         self.incoming.vacate(flow).sound()
     }
 
+    /// Takes the octets of a whole flow that has arrived out, and its memory back; the flow remains.
+    #[cfg(feature = "bytes")]
+    pub fn take_arrived(&mut self, flow: u32) -> Result<bytes::Bytes, Broken> {
+        let (octets, block) = self.incoming.at_mut(flow).sound()?.take(&self.arena);
+        if let Some(block) = block {
+            self.free_arrived(block);
+        }
+        Ok(octets)
+    }
+
     /// Takes the memory of an incoming flow back; the flow remains, for its charge.
     #[inline]
     pub fn drop_arrived(&mut self, flow: u32) -> Result<(), Broken> {
         let incoming = self.incoming.at_mut(flow).sound()?;
         incoming.beyond.clear(&mut self.ranges);
+        incoming.own_body = None;
         let (body, metadata) = (incoming.body.take(), incoming.metadata.take());
         if let Some(block) = body {
             self.free_arrived(block);

@@ -23,11 +23,14 @@ use posthaste_core::endpoint::{
     Answer, Arrival, Body, Delivery, Event, Message, Rejected, Remote, Reply, Request, Streamed, Streams, Usage,
 };
 use posthaste_core::random::Random;
+use posthaste_core::wire::checksum::crc32c;
 use posthaste_core::wire::{
     Ack, Alias, CallState, Closer, Data, Description, Extent, Flow, Form, Frame, Metadata, Opening, Options, Outcome,
     Parameters, Procedure, Retired, Role, Scope, Semantics, Seq, Status, Writer,
 };
-use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, PeerId, SendId, Storage, StreamId, wire};
+use posthaste_core::{
+    CallId, Config, Endpoint, IncomingCallId, Instant, MessageId, PeerId, SendId, Storage, StreamId, wire,
+};
 
 /// What is not authentic changes counters and nothing else: a twin that is spared it sends the same octets at the same times.
 #[test]
@@ -96,6 +99,26 @@ fn no_lie_of_an_authentic_peer_breaks_the_books() {
     siege.lift();
 }
 
+/// Where a message lies is nobody's business but the application's: two victims of which one keeps all that it can in memory of its
+/// own, and the other nothing, say and hold the same.
+#[cfg(feature = "bytes")]
+#[test]
+fn no_peer_can_tell_where_its_messages_lie() {
+    let mut twins = [1, usize::MAX].map(|own_body_len_min| {
+        let mut config = small();
+        config.own_body_len_min = own_body_len_min;
+        Siege::with(seed(3), config)
+    });
+    for _ in 0..count_of(30_000) {
+        let books = twins.each_mut().map(|siege| {
+            siege.step();
+            (siege.victim.usage(), *siege.victim.counters(), siege.victim.poll_timeout(), siege.said)
+        });
+        assert_eq!(books[0], books[1]);
+    }
+    twins.into_iter().for_each(Siege::lift);
+}
+
 /// A victim, a client and a server that lie to it, and an application that does what applications do.
 struct Siege {
     random: Random,
@@ -110,6 +133,8 @@ struct Siege {
     is_server_open: bool,
     application: Application,
     out: Vec<u8>,
+    /// What the victim has said, as a checksum.
+    said: u32,
     /// The kinds of events that the application was told of.
     heard: Vec<Discriminant<Event>>,
 }
@@ -130,7 +155,10 @@ const LIAR: SocketAddr = SERVER;
 
 impl Siege {
     fn new(seed: [u8; 32]) -> Self {
-        let config = small();
+        Self::with(seed, small())
+    }
+
+    fn with(seed: [u8; 32], config: Config) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let storage = Storage::owned(&config);
         Self {
@@ -145,6 +173,7 @@ impl Siege {
             is_server_open: false,
             application: Application::default(),
             out: vec![0; 65_536],
+            said: 0,
             heard: Vec::new(),
         }
     }
@@ -188,6 +217,7 @@ impl Siege {
         while let Some(transmit) = self.victim.poll_transmit(self.now, &mut self.out) {
             let forger = if transmit.to == FORGER { &mut self.client } else { &mut self.server };
             forger.hear(&self.out[..transmit.len]);
+            self.said = self.said.rotate_left(1) ^ crc32c(&self.out[..transmit.len]);
         }
         while let Some(event) = self.victim.poll_event() {
             self.hear(event);
@@ -319,6 +349,8 @@ impl Siege {
             0 | 1 => {
                 let _ = victim.begin(*now, call);
                 let _ = victim.incoming_call(call);
+                #[cfg(feature = "bytes")]
+                drop(victim.take_arguments(*now, call));
             }
             2 | 3 => {
                 let _ = victim.begin(*now, call);
@@ -339,6 +371,10 @@ impl Siege {
         if let Some(message) = pick(random, &mut application.messages, Fate::Take) {
             let _ = victim.payload(message);
             let _ = victim.metadata(message);
+            #[cfg(feature = "bytes")]
+            if random.below(2) == 0 {
+                drop(victim.take_payload(*now, message));
+            }
             let _ = victim.release(*now, message);
             assert!(victim.payload(message).is_err(), "a released message is stale");
             application.released.push(message);

@@ -318,14 +318,12 @@ impl Host {
                     let entry = self.own_calls[&call];
                     ledger.end_call(entry, outcome);
                     if let Outcome::Ok(reply) | Outcome::ApplicationError(reply) = outcome {
-                        ledger.check(entry, self.endpoint.payload(reply).expect("the reply is there"));
-                        self.endpoint.release(now, reply).expect("it was not released");
+                        ledger.check(entry, &self.endpoint.take_payload(now, reply).expect("the reply is there"));
                     }
                 }
                 Event::MessageReceived { peer, message, channel } => {
-                    let octets = self.endpoint.payload(message).expect("the message is there");
-                    ledger.receive(channel.map(|channel| (index, peer, channel)), octets);
-                    self.endpoint.release(now, message).expect("it was not released");
+                    let octets = self.endpoint.take_payload(now, message).expect("the message is there");
+                    ledger.receive(channel.map(|channel| (index, peer, channel)), &octets);
                 }
                 Event::MessageAcknowledged { message } => ledger.end_send(self.own_sends[&message], End::Done),
                 Event::MessageFailed { message } => ledger.end_send(self.own_sends[&message], End::Unknown),
@@ -338,7 +336,7 @@ impl Host {
         if self.endpoint.begin(now, call).is_err() {
             return;
         }
-        let arguments = self.endpoint.incoming_call(call).expect("it has begun").arguments.to_vec();
+        let arguments = self.endpoint.take_arguments(now, call).expect("it has begun");
         ledger.run(&arguments);
         self.endpoint.reply(now, call, Answer::Ok, &arguments, &[]).expect("it is open, and its caller takes as much");
     }

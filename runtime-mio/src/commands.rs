@@ -174,6 +174,30 @@ impl Endpoint {
         self.core.release(now, message)
     }
 
+    /// Takes a message or reply whole, and lets go of it as [`Endpoint::release`] does; its metadata goes with it.
+    ///
+    /// One of at least [`Config::own_body_len_min`] octets is handed over where it lies, and a shorter one is copied. The octets are the
+    /// application's from here on: they count against no limit of the endpoint, and may outlive it.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released.
+    #[cfg(feature = "bytes")]
+    pub fn take_payload(&mut self, message: MessageId) -> Result<bytes::Bytes, StaleId> {
+        let now = self.moment();
+        self.core.take_payload(now, message)
+    }
+
+    /// Takes the arguments of a call of a peer, as [`Endpoint::take_payload`] takes a message; its metadata stays. They are taken
+    /// once: from here on the call has none.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over.
+    #[cfg(feature = "bytes")]
+    pub fn take_arguments(&mut self, call: IncomingCallId) -> Result<bytes::Bytes, StaleId> {
+        let now = self.moment();
+        self.core.take_arguments(now, call)
+    }
+
     /// Returns what is known of a call of a peer.
     ///
     /// # Errors

@@ -9,10 +9,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use mio::event::{self, Source as _};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use posthaste_core::endpoint::{Arrival, Event};
-use posthaste_core::wire::STEERING;
-use posthaste_core::{Config, ConfigError, Instant, Storage};
-use posthaste_udp::{Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
+use posthaste_core::endpoint::Event;
+use posthaste_core::{Config, Instant};
+use posthaste_udp::{BindError, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 
 /// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
 ///
@@ -60,9 +59,8 @@ impl Endpoint {
     /// # Errors
     /// [`BindError`]: what the system says, or the field of `config` that is out of range.
     pub fn bind_insecure(addr: SocketAddr, config: Config, options: &Options) -> Result<Self, BindError> {
-        config.check()?;
-        let socket = Socket::bind(addr, &Options { waiting: Waiting::InPoll, ..options.clone() })?;
-        Self::new(socket, config, draw_seed()?)
+        let (socket, core) = posthaste_udp::bind_insecure(addr, config, &in_poll(options))?;
+        Ok(Self::new(socket, core))
     }
 
     /// Opens `socket_count` sockets on one port of `addr`, 1 to 256, and an endpoint in plain mode on each: a server for as many
@@ -79,36 +77,25 @@ impl Endpoint {
         config: &Config,
         options: &Options,
     ) -> Result<Vec<Self>, BindError> {
-        config.check()?;
-        let waiting = Options { waiting: Waiting::InPoll, ..options.clone() };
-        let sockets = Socket::bind_group(addr, socket_count, &STEERING, &waiting)?;
-        let seed = draw_seed()?;
-        let on = |(index, socket)| {
-            let mut config = config.clone();
-            config.socket = index;
-            Self::new(socket, config, seed)
-        };
-        (0..=u8::MAX).zip(sockets).map(on).collect()
+        let bound = posthaste_udp::bind_group_insecure(addr, socket_count, config, &in_poll(options))?;
+        Ok(bound.into_iter().map(|(socket, core)| Self::new(socket, core)).collect())
     }
 
-    fn new(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<Self, BindError> {
-        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let outgoing = SendBatch::new(config.datagram_len_max);
-        let storage = Storage::owned(&config);
-        Ok(Self {
-            core: posthaste_core::Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+    fn new(socket: Socket, core: posthaste_core::Endpoint<'static>) -> Self {
+        Self {
+            outgoing: SendBatch::new(core.config().datagram_len_max),
+            core,
             socket,
             clock: Clock::start(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
             unsent_count: 0,
             moment: None,
-            outgoing,
             is_readable: false,
             is_drained: false,
             is_busy: false,
             is_send_blocked: false,
             registration: None,
-        })
+        }
     }
 
     /// Notes what `Poll` told about this endpoint.
@@ -164,20 +151,14 @@ impl Endpoint {
         if self.is_send_blocked {
             return Ok(());
         }
-        let mut is_all = false;
-        loop {
-            match self.socket.send(&mut self.outgoing) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_send_blocked = true;
-                    return self.wait_for(Interest::READABLE | Interest::WRITABLE);
-                }
-                Err(error) => return Err(error),
+        let now = self.read_clock();
+        match self.socket.send_all(now, &mut self.core, &mut self.outgoing) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_send_blocked = true;
+                self.wait_for(Interest::READABLE | Interest::WRITABLE)
             }
-            if is_all {
-                return self.wait_for(Interest::READABLE);
-            }
-            is_all = self.fill();
+            Err(error) => Err(error),
+            Ok(()) => self.wait_for(Interest::READABLE),
         }
     }
 
@@ -242,9 +223,8 @@ impl Endpoint {
         let mut datagram_count = 0;
         while self.is_readable {
             while let Some(datagram) = self.incoming.next_datagram() {
-                let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
                 // The core has counted what it rejects.
-                let _ = self.core.handle_datagram(now, arrival, datagram.payload);
+                let _ = self.core.handle_datagram(now, datagram.arrival(), datagram.payload);
                 datagram_count += 1;
                 let is_enough = datagram_count >= TURN_DATAGRAM_COUNT_MIN && self.core.has_event();
                 if is_enough || datagram_count == TURN_DATAGRAM_COUNT_MAX {
@@ -271,16 +251,6 @@ impl Endpoint {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Fills the batch, which is empty, with datagrams; true if those are all.
-    fn fill(&mut self) -> bool {
-        let now = self.read_clock();
-        while let Some(slot) = self.outgoing.slot() {
-            let Some(transmit) = self.core.poll_transmit(now, slot) else { return true };
-            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
-        }
-        false
     }
 
     fn wait_for(&mut self, interests: Interest) -> io::Result<()> {
@@ -346,43 +316,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Why there is no endpoint.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BindError {
-    /// A field of the configuration is out of its range.
-    Config(ConfigError),
-    /// The operating system gave no socket, or no random seed.
-    Io(io::Error),
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for BindError {}
-
-impl From<ConfigError> for BindError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<io::Error> for BindError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-fn draw_seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
+fn in_poll(options: &Options) -> Options {
+    Options { waiting: Waiting::InPoll, ..options.clone() }
 }
 
 /// Rounds up to whole milliseconds: a sleep that ends before the deadline would be followed by another one, and another.

@@ -20,7 +20,11 @@
 //! let reply = 'turns: loop {
 //!     // The endpoint that must act first says how long the loop may sleep.
 //!     let timeout = [server.next_timeout(), client.next_timeout()].into_iter().flatten().min();
-//!     poll.poll(&mut ready, timeout)?;
+//!     match poll.poll(&mut ready, timeout) {
+//!         // A signal has ended the sleep, as of a program that was stopped and goes on.
+//!         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+//!         result => result?,
+//!     }
 //!     for event in &ready {
 //!         let endpoint = if event.token() == Token(0) { &mut server } else { &mut client };
 //!         endpoint.handle_event(event);
@@ -54,7 +58,8 @@
 //! # What a turn costs
 //!
 //! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where much goes to and fro, the
-//! socket is looked at once more before the loop may sleep. Nothing is allocated after `bind`.
+//! socket is looked at once more before the loop may sleep. Nothing is allocated after `bind`, but with the feature `bytes` memory
+//! for long messages that arrive.
 //!
 //! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
 //! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never
@@ -67,7 +72,12 @@
 //! # `Bytes`
 //!
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory.
+//! place until all of it is acknowledged.
+//!
+//! What arrives can be looked at where it lies, or taken as `Bytes` by `Endpoint::take_payload` and
+//! `Endpoint::take_arguments`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in
+//! memory of its own, and is handed over as it lies: that memory is the one thing that is allocated for it, and from then on it is the
+//! application's. What is shorter is copied once, out of the endpoint's memory.
 //!
 //! # Generated stubs
 //!
@@ -82,7 +92,7 @@ mod rpc;
 
 #[cfg(feature = "bytes")]
 pub use bytes::Bytes;
-pub use endpoint::{BindError, Endpoint};
+pub use endpoint::Endpoint;
 pub use posthaste_core::endpoint::{
     Answer, Body, CallError, Counters, Delivery, Encode, Event, IncomingCall, Message, OpenError, Reply, ReplyError,
     Request, SendError, StreamError, Streamed, Streams,
@@ -92,6 +102,6 @@ pub use posthaste_core::{
     CallId, Config, ConfigError, IncomingCallId, Instant, MessageId, NotExecuted, Outcome, PeerId, SendId, StaleId,
     StreamId, Unknown,
 };
-pub use posthaste_udp::{Options as SocketOptions, Report};
+pub use posthaste_udp::{BindError, Options as SocketOptions, Report};
 #[cfg(feature = "rpc")]
 pub use rpc::Unresolved;

@@ -6,6 +6,9 @@ use std::alloc::System;
 
 use mio::{Events, Interest, Poll, Token};
 use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, PeerId, Request, SocketOptions};
+use support::sleep;
+
+mod support;
 
 struct Counting;
 
@@ -89,7 +92,7 @@ impl Turns {
         self.client.transmit().unwrap();
         self.server.transmit().unwrap();
         let timeout = [self.client.next_timeout(), self.server.next_timeout()].into_iter().flatten().min();
-        self.poll.poll(&mut self.ready, timeout).unwrap();
+        sleep(&mut self.poll, &mut self.ready, timeout);
         for event in &self.ready {
             if event.token() == CLIENT { &mut self.client } else { &mut self.server }.handle_event(event);
         }

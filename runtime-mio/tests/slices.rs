@@ -2,6 +2,9 @@
 
 use mio::{Events, Interest, Poll, Token};
 use posthaste_mio::{Config, Endpoint, Event, Request, SocketOptions};
+use support::sleep;
+
+mod support;
 
 #[test]
 fn of_many_calls_in_a_row_the_first_leave_while_the_others_are_made() {
@@ -19,7 +22,7 @@ fn of_many_calls_in_a_row_the_first_leave_while_the_others_are_made() {
         client.transmit().unwrap();
         server.transmit().unwrap();
         let timeout = [client.next_timeout(), server.next_timeout()].into_iter().flatten().min();
-        poll.poll(&mut ready, timeout).unwrap();
+        sleep(&mut poll, &mut ready, timeout);
         for event in &ready {
             if event.token() == Token(0) { &mut client } else { &mut server }.handle_event(event);
         }

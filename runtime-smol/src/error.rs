@@ -48,9 +48,12 @@ pub enum ReceiveError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed;
 
-impl From<ConfigError> for BindError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+impl From<posthaste_udp::BindError> for BindError {
+    fn from(error: posthaste_udp::BindError) -> Self {
+        match error {
+            posthaste_udp::BindError::Config(error) => Self::Config(error),
+            posthaste_udp::BindError::Io(error) => Self::Io(error),
+        }
     }
 }
 

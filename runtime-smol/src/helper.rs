@@ -27,11 +27,7 @@ pub(crate) fn open(addr: SocketAddr, options: Options) -> Result<Arc<Node>, Bind
 }
 
 /// Opens the nodes of a port with several sockets, and has a helper look after each.
-pub(crate) fn open_group(
-    addr: SocketAddr,
-    socket_count: usize,
-    options: &Options,
-) -> Result<Vec<Arc<Node>>, BindError> {
+pub(crate) fn open_group(addr: SocketAddr, socket_count: usize, options: Options) -> Result<Vec<Arc<Node>>, BindError> {
     let nodes = Node::bind_group(addr, socket_count, options)?;
     nodes.iter().for_each(Helper::spawn);
     Ok(nodes)

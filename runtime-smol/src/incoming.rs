@@ -93,6 +93,15 @@ impl Incoming {
         self.with(<[u8]>::to_vec)
     }
 
+    /// Takes the arguments whole: without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min). There are none from here on.
+    #[cfg(feature = "bytes")]
+    #[must_use]
+    pub fn take_arguments(&mut self) -> bytes::Bytes {
+        // Stale if the caller is gone.
+        self.node.command_aside(|state, now| state.endpoint.take_arguments(now, self.call)).unwrap_or_default()
+    }
+
     /// Lets `look` see the encoded metadata items that came with the call; as [`Incoming::with`].
     pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(self.node.lock().endpoint.incoming_call(self.call).map_or(&[], |call| call.metadata))

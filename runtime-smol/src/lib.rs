@@ -39,8 +39,8 @@
 //!
 //! # Allocations
 //!
-//! In the steady state a call allocates nothing here. `async-io` allocates: a list of wakers and a node of its tree of timers each
-//! time its reactor wakes, once a round trip at each side.
+//! In the steady state a call allocates nothing here, but with the feature `bytes` memory for what arrives and is long. `async-io`
+//! allocates: a list of wakers and a node of its tree of timers each time its reactor wakes, once a round trip at each side.
 //!
 //! # How it is built
 //!
@@ -53,8 +53,12 @@
 //! # `Bytes`
 //!
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
-//! the `Vec` that [`Reply::to_vec`] returns as it is.
+//! place until all of it is acknowledged.
+//!
+//! What arrives can be looked at where it lies, or taken as `Bytes` by `Reply::into_bytes`, `Received::into_bytes` and
+//! `Incoming::take_arguments`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in
+//! memory of its own, and is handed over as it lies: that memory is the one thing that is allocated for it, and from then on it is the
+//! application's. What is shorter is copied once, out of the endpoint's memory.
 //!
 //! # Generated stubs
 //!

@@ -229,6 +229,14 @@ impl Received {
     pub fn to_vec(&self) -> Vec<u8> {
         self.with(<[u8]>::to_vec)
     }
+
+    /// Takes the octets whole: without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    #[cfg(feature = "bytes")]
+    #[must_use]
+    pub fn into_bytes(self) -> bytes::Bytes {
+        self.payload.into_bytes()
+    }
 }
 
 impl fmt::Debug for Received {

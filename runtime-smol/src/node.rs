@@ -5,14 +5,12 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_io::Async;
-use posthaste_core::wire::STEERING;
-use posthaste_core::{Config, Instant};
-use posthaste_udp::{Clock, Socket, Waiting};
+use posthaste_core::{Endpoint, Instant};
+use posthaste_udp::{Clock, Options as SocketOptions, Socket, Waiting};
 
 use crate::alarm::Alarm;
 use crate::bell::Bell;
@@ -41,33 +39,23 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn bind(addr: SocketAddr, options: Options) -> Result<Arc<Self>, BindError> {
-        let Options { config, socket } = options;
-        config.check()?;
-        let socket = Socket::bind(addr, &posthaste_udp::Options { waiting: Waiting::InPoll, ..socket })?;
-        Self::new(socket, config, draw_seed()?)
+        let (socket, endpoint) = posthaste_udp::bind_insecure(addr, options.config, &in_poll(options.socket))?;
+        Self::new(socket, endpoint)
     }
 
     /// Makes a node for each of `socket_count` sockets on one port.
     pub(crate) fn bind_group(
         addr: SocketAddr,
         socket_count: usize,
-        options: &Options,
+        options: Options,
     ) -> Result<Vec<Arc<Self>>, BindError> {
-        options.config.check()?;
-        let waiting = posthaste_udp::Options { waiting: Waiting::InPoll, ..options.socket.clone() };
-        let sockets = Socket::bind_group(addr, socket_count, &STEERING, &waiting)?;
-        let seed = draw_seed()?;
-        let on = |(index, socket)| {
-            let mut config = options.config.clone();
-            config.socket = index;
-            Self::new(socket, config, seed)
-        };
-        (0..=u8::MAX).zip(sockets).map(on).collect()
+        let Options { config, socket } = options;
+        let bound = posthaste_udp::bind_group_insecure(addr, socket_count, &config, &in_poll(socket))?;
+        bound.into_iter().map(|(socket, endpoint)| Self::new(socket, endpoint)).collect()
     }
 
-    fn new(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<Arc<Self>, BindError> {
-        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let state = State::new(config, seed)?;
+    fn new(socket: Socket, endpoint: Endpoint<'static>) -> Result<Arc<Self>, BindError> {
+        let state = State::new(endpoint);
         let interrupt = socket.interrupt().map(|interrupt| interrupt.as_fd().try_clone_to_owned()).transpose()?;
         let interrupt = interrupt.map(Async::new_nonblocking).transpose()?;
         let socket = Async::new_nonblocking(socket)?;
@@ -117,11 +105,12 @@ impl Node {
     /// Runs a command that nobody waits for. If something is to be sent already, whoever asked for that sends this, too.
     pub(crate) fn command_aside<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let has_transmit = state.endpoint.has_transmit();
+        // The endpoint is asked last: for an answer it brings its lists up to date.
+        let is_sent_by_others = state.is_serving || state.promise.is_some() || state.endpoint.has_transmit();
         // It is late by as long as nobody has looked at the clock, and nobody minds.
         let now = state.now;
         let value = work(&mut state, now);
-        if !has_transmit && !state.is_serving {
+        if !is_sent_by_others {
             let now = if state.endpoint.has_transmit() { self.read_clock(&mut state) } else { now };
             state.settle(self.socket(), now);
         }
@@ -181,6 +170,9 @@ impl Node {
             let part = if has_woken { Part::Yield } else { self.part(state, waiter) };
             match part {
                 Part::Drive => {
+                    // A driver that is polled out of its sleep, and not for the bell, shares its thread with another task: that one may
+                    // be the other side.
+                    state.is_readable |= state.wheel.is_asleep_with(waiter.key) && !self.bell.has_rung();
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
                     let turn = self.turn(state);
                     has_woken = state.waiters.woken_count() > 0;
@@ -217,23 +209,18 @@ impl Node {
         // datagram, go with those before them.
         let slice_count = state.endpoint.slice_count();
         let is_slice = state.unsent_count >= slice_count && woken_count >= slice_count / 2;
+        if is_driven && !is_slice && state.promise.is_some() && !has_promised {
+            return Part::Wait;
+        }
         // Other futures may be about to ask for something as well.
         let has_company = is_driven || woken_count > 0;
         let has_reason = (has_company && state.endpoint.has_transmit()) || (is_driven && is_awake);
         let has_yielded = waiter.yielded_in == Some(state.turn_count);
         if has_reason && !is_slice && !has_yielded {
             waiter.yielded_in = Some(state.turn_count);
-            return match state.promise {
-                Some(_) if is_driven => Part::Wait,
-                Some(_) if woken_count == 0 => Part::Drive,
-                _ => Part::Yield,
-            };
+            return if state.promise.is_some() && woken_count == 0 { Part::Drive } else { Part::Yield };
         }
-        match state.promise {
-            _ if !is_driven => Part::Drive,
-            Some(_) if !has_promised && !is_slice => Part::Wait,
-            _ => Part::Send,
-        }
+        if is_driven { Part::Send } else { Part::Drive }
     }
 
     /// Drives for one turn, without sleep, unless another future does.
@@ -327,7 +314,7 @@ impl Node {
         let was_driver = driver == Some(Driver::Waiter(key));
         let mut is_last = false;
         if was_driver || driver.is_none() {
-            let next = state.waiters.wake_first().map(Driver::Waiter);
+            let next = state.waiters.wake_next().map(Driver::Waiter);
             state.wheel.give(next);
             // What its last turn gave rise to.
             is_last = was_driver && next.is_none();
@@ -388,10 +375,8 @@ enum Part {
     Yield,
 }
 
-fn draw_seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
+fn in_poll(options: SocketOptions) -> SocketOptions {
+    SocketOptions { waiting: Waiting::InPoll, ..options }
 }
 
 /// How long nobody may drive before the helper does, whatever there is to do. Our choice: rare beside the calls of a row.

@@ -50,6 +50,14 @@ impl Reply {
         self.with(<[u8]>::to_vec)
     }
 
+    /// Takes the octets whole: without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    #[cfg(feature = "bytes")]
+    #[must_use]
+    pub fn into_bytes(self) -> bytes::Bytes {
+        self.0.map(Payload::into_bytes).unwrap_or_default()
+    }
+
     /// Lets `look` see the encoded metadata items that came along; as [`Reply::with`].
     pub fn with_metadata<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         match &self.0 {

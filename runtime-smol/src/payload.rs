@@ -29,6 +29,13 @@ impl Payload {
         look(self.node.lock().endpoint.metadata(self.message).unwrap_or(&[]))
     }
 
+    /// Takes the octets whole.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn into_bytes(self) -> bytes::Bytes {
+        // As above.
+        self.node.command_aside(|state, now| state.endpoint.take_payload(now, self.message)).unwrap_or_default()
+    }
+
     pub(crate) const fn node(&self) -> &Arc<Node> {
         &self.node
     }

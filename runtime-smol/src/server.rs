@@ -49,7 +49,7 @@ impl Server {
         socket_count: usize,
         options: impl Into<Options>,
     ) -> Result<Vec<Self>, BindError> {
-        let nodes = helper::open_group(addr, socket_count, &options.into())?;
+        let nodes = helper::open_group(addr, socket_count, options.into())?;
         Ok(nodes.into_iter().map(|node| Self { node }).collect())
     }
 

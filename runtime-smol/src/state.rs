@@ -6,11 +6,9 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 
-use posthaste_core::endpoint::{Arrival, Event, SendError};
+use posthaste_core::endpoint::{Event, SendError};
 use posthaste_core::wire::NotExecuted;
-use posthaste_core::{
-    CallId, Config, ConfigError, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, Storage, StreamId,
-};
+use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{RecvBatch, SendBatch, Socket};
 
 use crate::alarm::Alarm;
@@ -85,15 +83,14 @@ pub(crate) enum Turn {
 }
 
 impl State {
-    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Result<Self, ConfigError> {
-        let outgoing = SendBatch::new(config.datagram_len_max);
-        let watchers = vec![None; config.exchange_count_max].into();
-        let storage = Storage::owned(&config);
-        Ok(Self {
-            endpoint: Endpoint::new_insecure(config, storage, seed, Instant::ORIGIN)?,
+    pub(crate) fn new(endpoint: Endpoint<'static>) -> Self {
+        let config = endpoint.config();
+        Self {
+            outgoing: SendBatch::new(config.datagram_len_max),
+            watchers: vec![None; config.exchange_count_max].into(),
+            endpoint,
             now: Instant::ORIGIN,
             waiters: Waiters::new(),
-            watchers,
             streams: HashMap::new(),
             flushes: Vec::new(),
             messages: Arrivals::new(),
@@ -110,11 +107,10 @@ impl State {
             alarm: Alarm::new(),
             helper: HelperState::default(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
-            outgoing,
             is_readable: true,
             is_send_blocked: false,
             failure: None,
-        })
+        }
     }
 
     /// Sends what is ready, takes in what arrived, acts on deadlines that have passed, and tells whom it concerns.
@@ -170,9 +166,8 @@ impl State {
                     }
                 },
             };
-            let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
             // The endpoint has counted what it rejects.
-            let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+            let _ = self.endpoint.handle_datagram(now, datagram.arrival(), datagram.payload);
             datagram_count += 1;
         }
         datagram_count
@@ -184,30 +179,11 @@ impl State {
         if self.is_send_blocked {
             return;
         }
-        let mut is_all = false;
-        loop {
-            match socket.send(&mut self.outgoing) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_send_blocked = true;
-                    return;
-                }
-                Err(error) => return self.fail(&error),
-            }
-            if is_all {
-                return;
-            }
-            is_all = self.fill(now);
+        match socket.send_all(now, &mut self.endpoint, &mut self.outgoing) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_send_blocked = true,
+            Err(error) => self.fail(&error),
+            Ok(()) => {}
         }
-    }
-
-    /// Fills the batch, which is empty, with datagrams; true if those are all.
-    fn fill(&mut self, now: Instant) -> bool {
-        while let Some(slot) = self.outgoing.slot() {
-            let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { return true };
-            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
-        }
-        false
     }
 
     /// Tells each event to whom it concerns, and returns how many there were.
@@ -254,8 +230,8 @@ impl State {
                 | _ => {}
             }
         }
-        if self.drainer.is_some() && self.endpoint.is_drained() {
-            self.drainer.take().into_iter().for_each(|drainer| self.waiters.wake(drainer));
+        if let Some(drainer) = self.drainer.take_if(|_| self.endpoint.is_drained()) {
+            self.waiters.wake(drainer);
         }
         event_count
     }

@@ -1,19 +1,21 @@
-//! The futures that wait, first come first woken.
+//! The futures that wait, and whom to wake of them.
 
+use alloc::collections::VecDeque;
+use core::mem;
 use core::task::Waker;
 
 use posthaste_core::{CallId, IncomingCallId, Outcome, SendId};
 
 /// The wakers of futures that wait for something of one endpoint.
 ///
-/// Each future holds a [`Key`] for as long as it lives. Those whose waker was not used yet form a list in the order of
-/// arrival. Grows to the most futures that ever waited at a time.
+/// Each future holds a [`Key`] for as long as it lives. Grows to the most futures that ever were there at a time.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     entries: Vec<Entry>,
     vacant: Vec<usize>,
-    first: Option<usize>,
-    last: Option<usize>,
+    /// Everyone who waits, the next to be woken first. A place is kept, be it empty, until its turn comes: most futures are woken
+    /// for something of their own, and wait again.
+    queue: VecDeque<usize>,
     woken_count: usize,
 }
 
@@ -71,14 +73,13 @@ struct Entry {
     waker: Option<Waker>,
     /// What it waited for, until it is polled.
     news: Option<News>,
-    before: Option<usize>,
-    after: Option<usize>,
+    is_queued: bool,
     is_woken: bool,
 }
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), vacant: Vec::new(), first: None, last: None, woken_count: 0 }
+        Self { entries: Vec::new(), vacant: Vec::new(), queue: VecDeque::new(), woken_count: 0 }
     }
 
     pub(crate) fn add(&mut self) -> Key {
@@ -115,19 +116,21 @@ impl Waiters {
 
     /// Has a future woken by `waker` from here on.
     pub(crate) fn wait(&mut self, key: Key, waker: &Waker) {
-        match &mut self.entries[key.0].waker {
+        let entry = &mut self.entries[key.0];
+        match &mut entry.waker {
             Some(known) => known.clone_from(waker),
-            vacant @ None => {
-                *vacant = Some(waker.clone());
-                self.link(key.0);
-            }
+            vacant @ None => *vacant = Some(waker.clone()),
+        }
+        if !mem::replace(&mut entry.is_queued, true) {
+            self.queue.push_back(key.0);
         }
     }
 
     /// Notes that a future is being polled: nobody needs to wake it.
     pub(crate) fn quiet(&mut self, key: Key) {
-        self.unlink(key.0);
-        if core::mem::take(&mut self.entries[key.0].is_woken) {
+        let entry = &mut self.entries[key.0];
+        entry.waker = None;
+        if mem::take(&mut entry.is_woken) {
             self.woken_count -= 1;
         }
     }
@@ -137,47 +140,30 @@ impl Waiters {
         self.woken_count
     }
 
-    /// Wakes a future if it waits.
-    pub(crate) fn wake(&mut self, key: Key) {
-        if let Some(waker) = self.unlink(key.0) {
-            self.woken_count += usize::from(!core::mem::replace(&mut self.entries[key.0].is_woken, true));
-            waker.wake();
+    /// Wakes a future, and says whether it waited.
+    pub(crate) fn wake(&mut self, key: Key) -> bool {
+        let entry = &mut self.entries[key.0];
+        let Some(waker) = entry.waker.take() else { return false };
+        if !mem::replace(&mut entry.is_woken, true) {
+            self.woken_count += 1;
         }
+        waker.wake();
+        true
     }
 
-    /// Wakes the one that has waited longest, if anybody waits.
-    pub(crate) fn wake_first(&mut self) -> Option<Key> {
-        let first = Key(self.first?);
-        self.wake(first);
-        Some(first)
+    /// Wakes the next one, if anybody waits.
+    pub(crate) fn wake_next(&mut self) -> Option<Key> {
+        while let Some(index) = self.queue.pop_front() {
+            self.entries[index].is_queued = false;
+            if self.wake(Key(index)) {
+                return Some(Key(index));
+            }
+        }
+        None
     }
 
     pub(crate) fn wake_all(&mut self) {
-        while self.wake_first().is_some() {}
-    }
-
-    fn link(&mut self, index: usize) {
-        self.entries[index].before = self.last;
-        match self.last {
-            Some(last) => self.entries[last].after = Some(index),
-            None => self.first = Some(index),
-        }
-        self.last = Some(index);
-    }
-
-    fn unlink(&mut self, index: usize) -> Option<Waker> {
-        let entry = &mut self.entries[index];
-        let waker = entry.waker.take()?;
-        let (before, after) = (entry.before.take(), entry.after.take());
-        match before {
-            Some(before) => self.entries[before].after = after,
-            None => self.first = after,
-        }
-        match after {
-            Some(after) => self.entries[after].before = before,
-            None => self.last = before,
-        }
-        Some(waker)
+        while self.wake_next().is_some() {}
     }
 }
 
@@ -210,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_to_wait_is_the_first_to_be_woken_and_only_once() {
+    fn the_first_to_wait_is_the_next_to_be_woken_and_only_once() {
         let mut waiters = Waiters::new();
         let (early, late) = (waiters.add(), waiters.add());
         let ((early_count, early_waker), (late_count, late_waker)) = (counted(), counted());
         waiters.wait(early, &early_waker);
         waiters.wait(late, &late_waker);
 
-        assert_eq!(waiters.wake_first(), Some(early));
+        assert_eq!(waiters.wake_next(), Some(early));
         waiters.wake(early);
         let counts = |early: usize, late: usize| {
             assert_eq!((early_count.0.load(Ordering::Relaxed), late_count.0.load(Ordering::Relaxed)), (early, late));
@@ -229,10 +215,10 @@ mod tests {
         waiters.quiet(early);
         waiters.wait(early, &early_waker);
         assert_eq!(waiters.woken_count(), 0);
-        assert_eq!(waiters.wake_first(), Some(late));
+        assert_eq!(waiters.wake_next(), Some(late));
         counts(1, 1);
-        assert_eq!(waiters.wake_first(), Some(early));
-        assert_eq!(waiters.wake_first(), None);
+        assert_eq!(waiters.wake_next(), Some(early));
+        assert_eq!(waiters.wake_next(), None);
         counts(2, 1);
         waiters.remove(early);
         assert_eq!(waiters.woken_count(), 1);

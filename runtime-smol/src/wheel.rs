@@ -51,6 +51,11 @@ impl Wheel {
         self.driver.is_some() && self.sleep.is_none()
     }
 
+    /// Says whether a future drives and sleeps.
+    pub(crate) fn is_asleep_with(&self, key: Key) -> bool {
+        self.driver == Some(Driver::Waiter(key)) && self.sleep.is_some()
+    }
+
     pub(crate) const fn driver(&self) -> Option<Driver> {
         self.driver
     }

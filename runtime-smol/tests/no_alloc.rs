@@ -58,9 +58,9 @@ fn main() {
         })
         .await
     });
-    // The reactor of async-io makes a list of wakers and a node of its tree of timers each time it wakes, here twice a call: for the
-    // server and for the client.
-    assert!(counted < CALL_COUNT * 41 / 10, "{counted} allocations in {CALL_COUNT} calls");
+    // The reactor of async-io makes a list of wakers and a node of its tree of timers each time it wakes, here once a call: for the
+    // reply. The server is polled beside the client, and looks by itself.
+    assert!(counted < CALL_COUNT * 21 / 10, "{counted} allocations in {CALL_COUNT} calls");
 }
 
 const CALL_COUNT: u64 = 10_000;

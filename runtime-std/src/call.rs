@@ -8,6 +8,7 @@ use posthaste_core::{CallId, Instant, StreamId};
 
 use crate::message::Received;
 use crate::node::Node;
+use crate::octets::Octets;
 use crate::outcome::{CallError, await_end, conclude, take};
 use crate::peer::Peer;
 use crate::state::State;
@@ -34,6 +35,22 @@ impl Peer {
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
     pub fn call_into(&self, request: &Request<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        self.make_call(request, reply)
+    }
+
+    /// As [`Peer::call_into`], but takes the reply whole: without a copy if it is as long as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    #[cfg(feature = "bytes")]
+    pub fn call_bytes(&self, request: &Request<'_>) -> Result<bytes::Bytes, CallError> {
+        let mut reply = bytes::Bytes::new();
+        self.make_call(request, &mut reply)?;
+        Ok(reply)
+    }
+
+    fn make_call(&self, request: &Request<'_>, reply: &mut impl Octets) -> Result<(), CallError> {
         let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
         let now = self.node.read_clock(&mut state);
@@ -64,15 +81,16 @@ impl Peer {
         // What leaves together is of one moment.
         let now = if state.is_holding() { state.now } else { self.node.read_clock(&mut state) };
         let call = self.begin(&mut state, now, request)?;
-        let (upward, downward) = match request.streams {
-            Streams::None => (None, None),
+        let streams = match request.streams {
+            Streams::None => None,
             Streams::Upward | Streams::Downward | Streams::Both => {
-                state.endpoint.call_streams(call).expect("the call has only begun")
+                let (upward, downward) = state.endpoint.call_streams(call).expect("the call has only begun");
+                Some(Box::new(Beside::new(self, upward, downward)))
             }
         };
         self.node.send_started(&mut state);
         drop(state);
-        Ok(Pending::new(self, call, upward, downward))
+        Ok(Pending { node: Arc::clone(&self.node), call: Some(call), streams })
     }
 
     /// Makes a call whose outcome nobody wants to know, and returns when it was accepted: mostly a one-way one. Where too much
@@ -107,28 +125,27 @@ pub struct Pending {
     node: Arc<Node>,
     /// `None` once the outcome was taken.
     call: Option<CallId>,
-    upward: Option<StreamWriter>,
-    downward: Option<StreamReader>,
+    /// In a box, because few calls have any, and those that have none are moved about by the hundred.
+    streams: Option<Box<Beside>>,
 }
 
 impl Pending {
-    fn new(peer: &Peer, call: CallId, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
-        let node = Arc::clone(&peer.node);
-        let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&node), stream));
-        let downward = downward.map(|stream| StreamReader::new(Received { peer: peer.clone(), channel: None }, stream));
-        Self { node, call: Some(call), upward, downward }
-    }
-
     /// Takes the stream to the callee; `None` if the request asked for none, or it was taken before.
     ///
     /// It can be written at once. [`Pending::wait`] gives up what was not taken.
     pub const fn take_upward(&mut self) -> Option<StreamWriter> {
-        self.upward.take()
+        match &mut self.streams {
+            Some(streams) => streams.upward.take(),
+            None => None,
+        }
     }
 
     /// Takes the stream from the callee; as [`Pending::take_upward`].
     pub const fn take_downward(&mut self) -> Option<StreamReader> {
-        self.downward.take()
+        match &mut self.streams {
+            Some(streams) => streams.downward.take(),
+            None => None,
+        }
     }
 
     /// Waits for the reply.
@@ -145,13 +162,28 @@ impl Pending {
     ///
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
-    pub fn wait_into(mut self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+    pub fn wait_into(self, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        self.wait_for(reply)
+    }
+
+    /// Waits for the reply and takes it whole, as [`Peer::call_bytes`] does.
+    ///
+    /// # Errors
+    /// Each outcome but "ok"; see [`CallError`].
+    #[cfg(feature = "bytes")]
+    pub fn wait_bytes(self) -> Result<bytes::Bytes, CallError> {
+        let mut reply = bytes::Bytes::new();
+        self.wait_for(&mut reply)?;
+        Ok(reply)
+    }
+
+    fn wait_for(mut self, reply: &mut impl Octets) -> Result<(), CallError> {
         let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
         // A handler that waits for somebody to read or write them would never answer.
-        (self.upward, self.downward) = (None, None);
+        self.streams = None;
         let mut state = self.node.lock();
         if let Some(outcome) = take(&mut state, call, reply) {
-            if state.endpoint.has_transmit() {
+            if !state.is_holding() && state.endpoint.has_transmit() {
                 self.node.hold(&mut state);
             }
             drop(state);
@@ -184,6 +216,22 @@ impl Drop for Pending {
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// The streams beside a call that nobody has taken yet.
+struct Beside {
+    upward: Option<StreamWriter>,
+    downward: Option<StreamReader>,
+}
+
+impl Beside {
+    fn new(peer: &Peer, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
+        let source = || Received { peer: peer.clone(), channel: None };
+        Self {
+            upward: upward.map(|stream| StreamWriter::new(Arc::clone(&peer.node), stream)),
+            downward: downward.map(|stream| StreamReader::new(source(), stream)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time;
 
 use posthaste_core::endpoint::Answer;
 use posthaste_core::wire::Description;
-use posthaste_core::{IncomingCallId, Instant, PeerId};
+use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
 use crate::message::Received;
 use crate::node::Node;
@@ -64,47 +64,64 @@ pub struct Incoming<'a> {
     procedure: Description,
     deadline: Option<Instant>,
     desk: &'a Desk,
-    /// What was not taken is given up when the handler returns.
-    upward: Mutex<Option<StreamReader>>,
-    downward: Mutex<Option<StreamWriter>>,
+    /// In a box, because few calls have any.
+    streams: Option<Box<Beside>>,
 }
 
 impl<'a> Incoming<'a> {
-    /// Begins a call, and copies what came with it to where its handler will run; `None` if it is over already.
+    /// Begins a call on the thread that receives, or on a worker, and copies what came with it to where its handler will run, or
+    /// takes it.
+    ///
+    /// `None` if it is over already; or, on the thread that receives, for somebody else, who is told.
     pub(crate) fn begin(
         node: &'a Arc<Node>,
         state: &mut State,
         call: IncomingCallId,
         desk: &'a mut Desk,
+        execution: Execution,
     ) -> Option<Self> {
-        let now = state.now;
-        state.endpoint.begin(now, call).ok()?;
-        let known = state.endpoint.incoming_call(call).ok()?;
-        desk.lay_out(known.arguments, known.metadata);
-        if let Some(service) = &mut state.service {
-            service.begin(call, desk);
+        let State { endpoint, service: Some(service), now, .. } = state else { return None };
+        let known = endpoint.incoming_call(call).ok()?;
+        if execution == Execution::Inline {
+            match service.assign(call, &known.procedure) {
+                Execution::Inline => {}
+                Execution::Pool => return None,
+                Execution::Refuse(why) => {
+                    // A call that is over in the meantime needs no refusal.
+                    let _ = endpoint.refuse(*now, call, why);
+                    return None;
+                }
+            }
         }
-        let upward = known.upward.map(|stream| {
-            let peer = Peer::known(Arc::clone(node), known.peer);
-            StreamReader::new(Received { peer, channel: None }, stream)
-        });
-        let downward = known.downward.map(|stream| StreamWriter::new(Arc::clone(node), stream));
-        Some(Self {
-            node,
-            id: call,
-            peer: known.peer,
-            procedure: known.procedure,
-            deadline: known.deadline,
-            desk,
-            upward: Mutex::new(upward),
-            downward: Mutex::new(downward),
-        })
+        #[cfg(feature = "bytes")]
+        let known = if known.arguments.len() < endpoint.config().own_body_len_min {
+            known
+        } else {
+            desk.taken = Some(endpoint.take_arguments(*now, call).ok()?);
+            endpoint.incoming_call(call).ok()?
+        };
+        desk.lay_out(known.arguments, known.metadata);
+        let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
+        let (upward, downward) = (known.upward, known.downward);
+        endpoint.begin(*now, call).ok()?;
+        service.begin(call, desk);
+        let has_streams = upward.is_some() || downward.is_some();
+        let streams = has_streams.then(|| Box::new(Beside::new(node, peer, upward, downward)));
+        Some(Self { node, id: call, peer, procedure, deadline, desk, streams })
     }
 
     /// Returns the arguments.
     #[must_use]
-    pub const fn arguments(&self) -> &[u8] {
-        self.desk.arguments.as_slice()
+    pub fn arguments(&self) -> &[u8] {
+        self.desk.arguments()
+    }
+
+    /// Returns a share of the arguments, which may outlive the call: made without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    #[cfg(feature = "bytes")]
+    #[must_use]
+    pub fn arguments_bytes(&self) -> bytes::Bytes {
+        self.desk.arguments_bytes()
     }
 
     /// Returns the encoded metadata items that came with the call.
@@ -124,7 +141,7 @@ impl<'a> Incoming<'a> {
     /// It ends with the handler: what is left of it then, the caller is told, is not wanted.
     #[must_use]
     pub fn take_upward(&self) -> Option<StreamReader> {
-        self.upward.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.streams.as_ref()?.upward.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
@@ -132,7 +149,7 @@ impl<'a> Incoming<'a> {
     /// It may be written on after a reply that says "ok". Any other answer gives it up.
     #[must_use]
     pub fn take_downward(&self) -> Option<StreamWriter> {
-        self.downward.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.streams.as_ref()?.downward.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns when the caller gives up; each progress of a stream puts it off.
@@ -163,7 +180,7 @@ impl<'a> Incoming<'a> {
 
     /// Says whether the call came with streams, whoever has taken them.
     pub(crate) const fn has_streams(&self) -> bool {
-        self.procedure.options.has_upward() || self.procedure.options.has_downward()
+        self.streams.is_some()
     }
 }
 
@@ -172,7 +189,23 @@ impl fmt::Debug for Incoming<'_> {
         f.debug_struct("Incoming")
             .field("peer", &self.peer)
             .field("procedure", &self.procedure)
-            .field("arguments", &self.desk.arguments.len())
+            .field("arguments", &self.arguments().len())
             .finish_non_exhaustive()
+    }
+}
+
+/// The streams beside a call. What nobody has taken is given up when the handler returns.
+struct Beside {
+    upward: Mutex<Option<StreamReader>>,
+    downward: Mutex<Option<StreamWriter>>,
+}
+
+impl Beside {
+    fn new(node: &Arc<Node>, peer: PeerId, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
+        let source = || Received { peer: Peer::known(Arc::clone(node), peer), channel: None };
+        Self {
+            upward: Mutex::new(upward.map(|stream| StreamReader::new(source(), stream))),
+            downward: Mutex::new(downward.map(|stream| StreamWriter::new(Arc::clone(node), stream))),
+        }
     }
 }

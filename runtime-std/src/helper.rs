@@ -2,7 +2,6 @@
 
 use core::mem;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::io;
 use std::thread;
 
@@ -87,16 +86,6 @@ impl Node {
             }
             thread::park_timeout(ABSENCE_TIME);
         }
-    }
-
-    /// Sleeps until somebody rouses this thread, or, if it listens, something arrives.
-    fn sleep_aside(&self, is_listening: bool, timeout: Option<Duration>) -> io::Result<()> {
-        match timeout {
-            _ if is_listening => return self.socket.wait(&self.interrupt, timeout),
-            Some(timeout) => thread::park_timeout(timeout),
-            None => thread::park(),
-        }
-        Ok(())
     }
 }
 

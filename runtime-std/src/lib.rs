@@ -28,15 +28,19 @@
 //! # How it is built
 //!
 //! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:
-//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`; `peer`;
+//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`, `octets`; `peer`;
 //! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
 //! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
 //!
 //! # `Bytes`
 //!
 //! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged. What arrives is copied once, out of the endpoint's memory; `Bytes::from` takes
-//! the `Vec` that [`Peer::call`] returns as it is.
+//! place until all of it is acknowledged.
+//!
+//! What arrives is taken as `Bytes` by `Peer::call_bytes`, `Pending::wait_bytes` and `Peer::receive_bytes`, and the arguments of a call
+//! are shared by `Incoming::arguments_bytes`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in
+//! memory of its own, and is handed over as it lies: that memory is the one thing that is allocated for it, and from then on it is the
+//! application's. What is shorter is copied once, out of the endpoint's memory.
 //!
 //! # Generated stubs
 //!
@@ -55,6 +59,7 @@ mod ledger;
 mod locked;
 mod message;
 mod node;
+mod octets;
 mod options;
 mod outcome;
 mod peer;

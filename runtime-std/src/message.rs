@@ -9,6 +9,7 @@ use posthaste_core::endpoint::{Body, Delivery, Message, SendError};
 
 use crate::error::{FlushError, ReceiveError, Vain};
 use crate::node::Node;
+use crate::octets::Octets;
 use crate::peer::Peer;
 use crate::state::State;
 use crate::waiters::Interest;
@@ -66,7 +67,19 @@ impl Peer {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
-        receive_into(&self.node, octets, timeout)
+        receive(&self.node, octets, timeout)
+    }
+
+    /// As [`Peer::receive_into`], but takes the octets whole: without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    ///
+    /// # Errors
+    /// As [`Peer::receive_into`].
+    #[cfg(feature = "bytes")]
+    pub fn receive_bytes(&self, timeout: Option<Duration>) -> Result<(Received, bytes::Bytes), ReceiveError> {
+        let mut octets = bytes::Bytes::new();
+        let received = receive(&self.node, &mut octets, timeout)?;
+        Ok((received, octets))
     }
 }
 
@@ -79,11 +92,7 @@ pub struct Received {
     pub channel: Option<u64>,
 }
 
-pub(crate) fn receive_into(
-    node: &Arc<Node>,
-    octets: &mut Vec<u8>,
-    timeout: Option<Duration>,
-) -> Result<Received, ReceiveError> {
+fn receive(node: &Arc<Node>, octets: &mut impl Octets, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
     let until = node.deadline_after(timeout);
     Ok(node.wait(Interest::Arrival, until, |state, now| take_message(node, state, now, octets))?)
 }
@@ -93,14 +102,11 @@ pub(crate) fn take_message(
     node: &Arc<Node>,
     state: &mut State,
     now: Instant,
-    octets: &mut Vec<u8>,
+    octets: &mut impl Octets,
 ) -> Option<Received> {
     let (peer, message, channel) = state.messages.pop_front()?;
     // A message whose session was lost meanwhile is gone.
-    let payload = state.endpoint.payload(message).ok()?;
-    octets.clear();
-    octets.extend_from_slice(payload);
-    state.endpoint.release(now, message).ok()?;
+    octets.take(&mut state.endpoint, now, message).ok()?;
     Some(Received { peer: Peer::known(Arc::clone(node), peer), channel })
 }
 

@@ -14,8 +14,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
-use posthaste_core::wire::STEERING;
-use posthaste_core::{Config, Endpoint, Instant, Storage};
+use posthaste_core::{Endpoint, Instant};
 use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 
 use crate::error::Vain;
@@ -31,8 +30,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     state: Mutex<State>,
     helper: OnceLock<Thread>,
-    /// For the helper while it listens.
-    pub(crate) interrupt: Interrupt,
+    /// For the helper while it listens; `None` where calls are answered, and the helper has the wheel.
+    interrupt: Option<Interrupt>,
 }
 
 /// The threads of a node; when this goes, they end.
@@ -44,8 +43,9 @@ pub(crate) struct Threads {
 impl Node {
     /// Opens a socket on `address`; `service` answers the calls of peers.
     pub(crate) fn open(address: SocketAddr, options: &Options, service: Option<Service>) -> io::Result<Arc<Self>> {
-        let socket = Socket::bind(address, &socket_options(options))?;
-        Self::new(socket, options.config.clone(), draw_seed()?, service)
+        let (socket, endpoint) =
+            posthaste_udp::bind_insecure(address, options.config.clone(), &socket_options(options))?;
+        Self::new(socket, endpoint, service)
     }
 
     /// Opens the sockets of a server on one port of `address`, each with a service of its own.
@@ -54,24 +54,15 @@ impl Node {
         options: &Options,
         service: impl Fn() -> Service,
     ) -> io::Result<Vec<Arc<Self>>> {
-        let sockets = Socket::bind_group(address, options.socket_count, &STEERING, &socket_options(options))?;
-        let seed = draw_seed()?;
-        let on = |(index, socket)| {
-            let mut config = options.config.clone();
-            config.socket = index;
-            Self::new(socket, config, seed, Some(service()))
-        };
-        (0..=u8::MAX).zip(sockets).map(on).collect()
+        let Options { socket_count, config, .. } = options;
+        let bound = posthaste_udp::bind_group_insecure(address, *socket_count, config, &socket_options(options))?;
+        bound.into_iter().map(|(socket, endpoint)| Self::new(socket, endpoint, Some(service()))).collect()
     }
 
-    fn new(socket: Socket, mut config: Config, seed: [u8; 32], service: Option<Service>) -> io::Result<Arc<Self>> {
-        config.fit_recv_buffer(socket.report().recv_buffer.granted_len);
-        let clock = Clock::start();
-        let storage = Storage::owned(&config);
-        let endpoint = Endpoint::new_insecure(config, storage, seed, clock.now())
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    fn new(socket: Socket, endpoint: Endpoint<'static>, service: Option<Service>) -> io::Result<Arc<Self>> {
+        let interrupt = if service.is_none() { Some(Interrupt::new()?) } else { None };
         let state = Mutex::new(State::new(endpoint, service));
-        Ok(Arc::new(Self { socket, clock, state, helper: OnceLock::new(), interrupt: Interrupt::new()? }))
+        Ok(Arc::new(Self { socket, clock: Clock::start(), state, helper: OnceLock::new(), interrupt }))
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {
@@ -273,10 +264,9 @@ impl Node {
             self.kick(state);
         } else if let Some(helper) = self.helper.get() {
             state.helper = Watch::Until(Some(deadline.max(state.now.saturating_add(ABSENCE_TIME))));
-            if state.is_listening {
-                self.interrupt.raise();
-            } else {
-                helper.unpark();
+            match &self.interrupt {
+                Some(interrupt) if state.is_listening => interrupt.raise(),
+                _ => helper.unpark(),
             }
         }
     }
@@ -294,6 +284,16 @@ impl Node {
     /// Sleeps in the socket until something arrives, or `until`.
     pub(crate) fn recv(&self, wheel: &mut RecvBatch, now: Instant, until: Option<Instant>) -> io::Result<usize> {
         self.socket.recv_timeout(wheel, until.map(|until| until.saturating_since(now)))
+    }
+
+    /// Sleeps until [`Self::watch`] rouses the helper, which this is, or, if it listens, something arrives.
+    pub(crate) fn sleep_aside(&self, is_listening: bool, timeout: Option<Duration>) -> io::Result<()> {
+        match (&self.interrupt, timeout) {
+            (Some(interrupt), timeout) if is_listening => return self.socket.wait(interrupt, timeout),
+            (_, Some(timeout)) => thread::park_timeout(timeout),
+            (_, None) => thread::park(),
+        }
+        Ok(())
     }
 
     /// Wakes the thread that sleeps in the socket: where the port is shared, by an interrupt, else by a datagram that means nothing.
@@ -401,10 +401,4 @@ fn socket_options(options: &Options) -> posthaste_udp::Options {
         spin_max => Waiting::Spinning { spin_max },
     };
     posthaste_udp::Options { waiting, ..options.socket.clone() }
-}
-
-fn draw_seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(seed)
 }

@@ -11,6 +11,7 @@ use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
 
 use crate::locked::Locked;
 use crate::node::Node;
+use crate::octets::Octets;
 use crate::state::State;
 use crate::waiters::Interest;
 
@@ -97,34 +98,39 @@ impl fmt::Debug for Unresolved {
     }
 }
 
-/// Waits for the end of a call, and writes its reply over `reply`, from a moment at which the caller has read the clock.
+/// Waits for the end of a call, and puts its reply in the place of `reply`, from a moment at which the caller has read the clock.
 pub(crate) fn await_end<'n>(
     node: &'n Arc<Node>,
     state: Locked<'n>,
     call: CallId,
-    reply: &mut Vec<u8>,
+    reply: &mut impl Octets,
 ) -> Result<(), CallError> {
     let ended = node.wait_locked(state, Interest::Call(call), None, |state, _| take(state, call, reply));
     conclude(node, call, ended.unwrap_or(Outcome::Unknown(Unknown::Closed)), reply)
 }
 
 /// Takes the outcome of a call if it has ended, and its octets with it.
-pub(crate) fn take(state: &mut State, call: CallId, reply: &mut Vec<u8>) -> Option<Outcome> {
+pub(crate) fn take(state: &mut State, call: CallId, reply: &mut impl Octets) -> Option<Outcome> {
     let outcome = state.calls.take(call)?;
-    reply.clear();
     if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
-        let octets = state.endpoint.payload(message).expect("a reply stays until it is released");
-        reply.extend_from_slice(octets);
-        state.endpoint.release(state.now, message).expect("a reply is released once");
+        let now = state.now;
+        reply.take(&mut state.endpoint, now, message).expect("a reply stays until it is taken, once");
+    } else {
+        reply.clear();
     }
     Some(outcome)
 }
 
 /// Tells the caller an outcome, the octets of which are in `reply`.
-pub(crate) fn conclude(node: &Arc<Node>, call: CallId, outcome: Outcome, reply: &mut Vec<u8>) -> Result<(), CallError> {
+pub(crate) fn conclude(
+    node: &Arc<Node>,
+    call: CallId,
+    outcome: Outcome,
+    reply: &mut impl Octets,
+) -> Result<(), CallError> {
     match outcome {
         Outcome::Ok(_) | Outcome::Delivered => Ok(()),
-        Outcome::ApplicationError(_) => Err(CallError::Application(mem::take(reply))),
+        Outcome::ApplicationError(_) => Err(CallError::Application(mem::take(reply).into_error())),
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
         Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node: Arc::clone(node), call: Some(call), why })),

@@ -72,7 +72,7 @@ impl<'t> Serving<'t> {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 state.endpoint.handle_timeout(now);
             }
-            state = self.answer_inline(state);
+            state = self.answer_arrived(state);
             let now = state.now;
             state.settle(now, &node.socket);
             deadline = state.deadline();
@@ -100,7 +100,7 @@ impl<'t> Serving<'t> {
                 state.handle_datagram(now, datagram);
                 datagram_count += 1;
                 has_event |= state.endpoint.has_event();
-                state = self.answer_inline(state);
+                state = self.answer_arrived(state);
             }
             // Where nothing would be sent, the next sleep looks as well.
             let is_over = has_event || datagram_count >= TURN_DATAGRAM_COUNT_MAX || !state.endpoint.has_transmit();
@@ -135,17 +135,16 @@ impl<'t> Serving<'t> {
         }
     }
 
-    /// Runs the handlers of the calls that arrived for the thread that receives.
-    fn answer_inline(self, mut state: Locked<'t>) -> Locked<'t> {
+    /// Runs the handlers of the calls that arrived, or has a worker do so.
+    fn answer_arrived(self, mut state: Locked<'t>) -> Locked<'t> {
         let now = state.now;
         state.hear(now);
-        let Some(mut desk) = state.service.as_mut().filter(|service| service.has_inline()).map(Service::take_desk)
+        let Some(mut desk) = state.service.as_mut().filter(|service| service.has_arrived()).map(Service::take_desk)
         else {
             return state;
         };
-        while let Some(call) = state.service.as_mut().and_then(Service::next_inline) {
+        while let Some(call) = state.service.as_mut().and_then(Service::next_arrived) {
             state = self.answer(state, call, &mut desk, Execution::Inline);
-            state.unsent_count += 1;
             if state.is_slice_full() {
                 // The caller has work while the rest is done here.
                 let now = self.node.read_clock(&mut state);
@@ -156,10 +155,10 @@ impl<'t> Serving<'t> {
         state
     }
 
-    /// Runs the handler of a call at a desk, without the lock, and gives its reply to the endpoint.
+    /// Runs the handler of a call at a desk, without the lock, and gives its reply to the endpoint, unless it is over or for a worker.
     fn answer(self, mut state: Locked<'t>, call: IncomingCallId, desk: &mut Desk, execution: Execution) -> Locked<'t> {
         let mut reply = mem::take(&mut desk.reply);
-        if let Some(incoming) = Incoming::begin(self.node, &mut state, call, desk) {
+        if let Some(incoming) = Incoming::begin(self.node, &mut state, call, desk, execution) {
             drop(state);
             let has_streams = incoming.has_streams();
             reply.clear();
@@ -186,6 +185,7 @@ impl<'t> Serving<'t> {
 
 fn give_reply(state: &mut State, call: IncomingCallId, answer: Answer, octets: &[u8]) {
     let now = state.now;
+    state.unsent_count += 1;
     let replied = state.endpoint.reply(now, call, answer, octets, &[]);
     if let Err(ReplyError::TooLarge { .. }) = replied {
         // The handler ran, and its reply cannot be told.

@@ -14,6 +14,7 @@ use crate::error::ReceiveError;
 use crate::handler::Handler;
 use crate::message::{Received, take_message};
 use crate::node::{Node, Threads, wait_at_any};
+use crate::octets::Octets;
 use crate::options::Options;
 use crate::serve;
 use crate::stream::{StreamReader, take_stream};
@@ -73,6 +74,22 @@ impl Server {
     /// # Errors
     /// [`ReceiveError::TimedOut`] if none came within `timeout`.
     pub fn receive_into(&self, octets: &mut Vec<u8>, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
+        self.receive(octets, timeout)
+    }
+
+    /// As [`Server::receive_into`], but takes the octets whole: without a copy if they are as many as
+    /// [`Config::own_body_len_min`](posthaste_core::Config::own_body_len_min).
+    ///
+    /// # Errors
+    /// As [`Server::receive_into`].
+    #[cfg(feature = "bytes")]
+    pub fn receive_bytes(&self, timeout: Option<Duration>) -> Result<(Received, bytes::Bytes), ReceiveError> {
+        let mut octets = bytes::Bytes::new();
+        let received = self.receive(&mut octets, timeout)?;
+        Ok((received, octets))
+    }
+
+    fn receive(&self, octets: &mut impl Octets, timeout: Option<Duration>) -> Result<Received, ReceiveError> {
         Ok(wait_at_any(self.nodes(), Interest::Arrival, timeout, |node, state, now| {
             take_message(node, state, now, octets)
         })?)

@@ -24,8 +24,8 @@ pub enum Execution {
 /// The side of a node that answers calls: which of them wait for whom, and which run.
 pub(crate) struct Service {
     execution: Box<dyn Fn(&Description) -> Execution + Send>,
-    /// Calls for the thread that receives.
-    inline: VecDeque<IncomingCallId>,
+    /// Calls that nobody has looked at. Only datagrams bring any, so the thread that receives looks at all before it sleeps.
+    arrived: VecDeque<IncomingCallId>,
     /// Calls for the workers.
     pool: VecDeque<IncomingCallId>,
     pooled_count_max: usize,
@@ -41,7 +41,10 @@ pub(crate) struct Service {
 pub(crate) struct Desk {
     /// Its place among all desks.
     index: usize,
-    pub(crate) arguments: Vec<u8>,
+    arguments: Vec<u8>,
+    /// The arguments, if they are too many to be copied.
+    #[cfg(feature = "bytes")]
+    pub(crate) taken: Option<bytes::Bytes>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) reply: Vec<u8>,
     pub(crate) cancelled: Arc<AtomicBool>,
@@ -56,7 +59,7 @@ impl Service {
     ) -> Self {
         Self {
             execution: Box::new(execution),
-            inline: VecDeque::new(),
+            arrived: VecDeque::new(),
             pool: VecDeque::with_capacity(pooled_count_max.min(1024)),
             pooled_count_max,
             // One more for the thread that receives.
@@ -66,33 +69,34 @@ impl Service {
         }
     }
 
-    /// Finds somebody to run the handler of a call.
-    ///
-    /// # Errors
-    /// Why it is to be refused.
-    pub(crate) fn queue(&mut self, call: IncomingCallId, procedure: &Description) -> Result<(), NotExecuted> {
-        match (self.execution)(procedure) {
-            Execution::Inline => self.inline.push_back(call),
-            Execution::Pool if self.pool.len() < self.pooled_count_max => {
-                self.pool.push_back(call);
-                if let Some(worker) = self.idle.pop() {
-                    worker.unpark();
-                }
+    /// Keeps a call for the thread that receives.
+    pub(crate) fn add(&mut self, call: IncomingCallId) {
+        self.arrived.push_back(call);
+    }
+
+    /// Says whether there is a call that nobody has looked at.
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// Takes the next call that nobody has looked at.
+    pub(crate) fn next_arrived(&mut self) -> Option<IncomingCallId> {
+        self.arrived.pop_front()
+    }
+
+    /// Says who runs the handler of a call, and gives it to a worker if that is who.
+    pub(crate) fn assign(&mut self, call: IncomingCallId, procedure: &Description) -> Execution {
+        let execution = (self.execution)(procedure);
+        if execution == Execution::Pool {
+            if self.pool.len() == self.pooled_count_max {
+                return Execution::Refuse(NotExecuted::Busy);
             }
-            Execution::Pool => return Err(NotExecuted::Busy),
-            Execution::Refuse(why) => return Err(why),
+            self.pool.push_back(call);
+            if let Some(worker) = self.idle.pop() {
+                worker.unpark();
+            }
         }
-        Ok(())
-    }
-
-    /// Says whether a call waits for the thread that receives.
-    pub(crate) fn has_inline(&self) -> bool {
-        !self.inline.is_empty()
-    }
-
-    /// Takes the next call for the thread that receives.
-    pub(crate) fn next_inline(&mut self) -> Option<IncomingCallId> {
-        self.inline.pop_front()
+        execution
     }
 
     /// Takes the next call for a worker, or notes that the current thread, a worker, will sleep.
@@ -130,8 +134,12 @@ impl Service {
     }
 
     /// Notes that no handler runs at a desk.
-    pub(crate) fn end(&mut self, desk: &Desk) {
+    pub(crate) fn end(&mut self, desk: &mut Desk) {
         self.running[desk.index].0 = None;
+        #[cfg(feature = "bytes")]
+        {
+            desk.taken = None;
+        }
     }
 
     /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
@@ -153,7 +161,7 @@ impl Service {
 
     /// Says whether no handler runs or will run.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.inline.is_empty()
+        self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.arrived.is_empty()
     }
 }
 
@@ -162,6 +170,8 @@ impl Desk {
         Self {
             index,
             arguments: Vec::new(),
+            #[cfg(feature = "bytes")]
+            taken: None,
             // Calls whose request was held up bring the time that is left to them, and others bring nothing.
             metadata: Vec::with_capacity(METADATA_LEN_MAX),
             reply: Vec::new(),
@@ -169,12 +179,25 @@ impl Desk {
         }
     }
 
-    /// Copies what came with a call here.
+    /// Copies what came with a call here, but for what was taken.
     pub(crate) fn lay_out(&mut self, arguments: &[u8], metadata: &[u8]) {
         self.arguments.clear();
         self.arguments.extend_from_slice(arguments);
         self.metadata.clear();
         self.metadata.extend_from_slice(metadata);
         self.cancelled.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn arguments(&self) -> &[u8] {
+        #[cfg(feature = "bytes")]
+        if let Some(taken) = &self.taken {
+            return taken;
+        }
+        &self.arguments
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) fn arguments_bytes(&self) -> bytes::Bytes {
+        self.taken.clone().unwrap_or_else(|| bytes::Bytes::copy_from_slice(&self.arguments))
     }
 }

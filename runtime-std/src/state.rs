@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Arrival, Event};
+use posthaste_core::endpoint::Event;
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{Datagram, RecvBatch, SendBatch, Socket};
@@ -122,7 +122,7 @@ impl State {
         self.waiters.wake(Interest::Drained);
         self.held_until = None;
         self.unsent_count = 0;
-        if let Err(error) = self.transmit(now, socket)
+        if let Err(error) = socket.send_all(now, &mut self.endpoint, &mut self.outgoing)
             && error.kind() != io::ErrorKind::WouldBlock
         {
             self.close();
@@ -172,9 +172,8 @@ impl State {
 
     /// Hands one datagram to the endpoint.
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let arrival = Arrival { from: datagram.from, to: datagram.to, ecn: datagram.ecn };
         // What is rejected is counted, and nothing can be done about it.
-        let _ = self.endpoint.handle_datagram(now, arrival, datagram.payload);
+        let _ = self.endpoint.handle_datagram(now, datagram.arrival(), datagram.payload);
     }
 
     /// Says whether so many datagrams of one turn are enough: then the application has work, or they are to be acknowledged.
@@ -287,7 +286,7 @@ impl State {
                         self.waiters.wake_streams();
                     }
                 }
-                Event::CallReceived { call } => self.queue(now, call),
+                Event::CallReceived { call } => self.receive_call(now, call),
                 Event::CallCancelled { call } => {
                     if let Some(service) = &self.service {
                         service.cancel(call);
@@ -340,35 +339,19 @@ impl State {
         }
     }
 
-    /// Finds somebody to run the handler of a call, or refuses it.
-    fn queue(&mut self, now: Instant, call: IncomingCallId) {
-        let Ok(incoming) = self.endpoint.incoming_call(call) else { return };
-        let queued = match &mut self.service {
-            Some(service) => service.queue(call, &incoming.procedure),
-            None => Err(NotExecuted::NoSuchProgram),
-        };
-        if let Err(why) = queued {
-            // A call that is over in the meantime needs no refusal.
-            let _ = self.endpoint.refuse(now, call, why);
+    fn receive_call(&mut self, now: Instant, call: IncomingCallId) {
+        match &mut self.service {
+            Some(service) => service.add(call),
+            None => {
+                // A call that is over in the meantime needs no refusal.
+                let _ = self.endpoint.refuse(now, call, NotExecuted::NoSuchProgram);
+            }
         }
     }
 
     /// Says whether no handler runs or will run, and all that was sent is acknowledged.
     pub(crate) fn is_drained(&self) -> bool {
         self.service.as_ref().is_none_or(Service::is_idle) && self.endpoint.is_drained()
-    }
-
-    /// Sends every datagram that the endpoint has.
-    fn transmit(&mut self, now: Instant, socket: &Socket) -> io::Result<()> {
-        loop {
-            let Some(slot) = self.outgoing.slot() else {
-                socket.send(&mut self.outgoing)?;
-                continue;
-            };
-            let Some(transmit) = self.endpoint.poll_transmit(now, slot) else { break };
-            self.outgoing.commit(transmit.len, transmit.to, transmit.from, transmit.ecn);
-        }
-        if self.outgoing.is_empty() { Ok(()) } else { socket.send(&mut self.outgoing) }
     }
 }
 

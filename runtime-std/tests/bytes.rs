@@ -1,6 +1,16 @@
-//! Octets that are handed over and not copied.
+//! Octets that are handed over and taken, and not copied.
 
-use posthaste_std::{Answer, Body, Bytes, Client, Config, Delivery, Incoming, Inline, Message, Request, Server};
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::alloc::System;
+use std::sync::Mutex;
+
+use posthaste_std::{
+    Answer, Body, Bytes, CallError, Client, Config, Delivery, Incoming, Inline, Message, Request, Server,
+};
 
 #[test]
 fn a_message_and_a_request_are_read_in_place_until_they_are_acknowledged() {
@@ -23,4 +33,98 @@ fn a_message_and_a_request_are_read_in_place_until_they_are_acknowledged() {
     assert!(!octets.is_unique());
     assert_eq!(Bytes::from(pending.wait().unwrap()), octets);
     assert!(octets.is_unique());
+}
+
+#[test]
+fn what_arrives_is_taken_whole_long_or_short() {
+    let shares = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&shares);
+    let echo = move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        let share = call.arguments_bytes();
+        // A long one is the same memory.
+        assert_eq!(share.as_ptr() == call.arguments().as_ptr(), share.len() >= LONG);
+        reply.extend_from_slice(&share);
+        kept.lock().unwrap().push(share);
+        if call.procedure().procedure == 8 { Answer::Error } else { Answer::Ok }
+    };
+    let inline = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo.clone())).unwrap();
+    let pooled = Server::serve_insecure("127.0.0.1:0", Config::lan(), echo).unwrap();
+    for server in [inline, pooled] {
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        for len in [1, 500, LONG - 1, LONG, 100_000, 1 << 17] {
+            let octets = Bytes::from_iter((0..len).map(|at| at as u8));
+            let body = || Body::Shared(octets.clone());
+            let request = |procedure| Request { body: body(), ..Request::new(1, 1, procedure, &[]) };
+
+            client.send_message(&Message { delivery: Delivery::Reliable, priority: 1, body: body() }).unwrap();
+            let (received, message) = server.receive_bytes(None).unwrap();
+            assert_eq!(message, octets);
+            received.peer.send(Delivery::Reliable, &message).unwrap();
+            assert_eq!(client.receive_bytes(None).unwrap().1, octets);
+
+            assert_eq!(client.call_bytes(&request(7)).unwrap(), octets);
+            assert_eq!(client.start(&request(7)).unwrap().wait_bytes().unwrap(), octets);
+            let Err(CallError::Application(error)) = client.call_bytes(&request(8)) else { panic!("it is an error") };
+            assert_eq!(error, octets);
+            // And as before.
+            let mut reply = vec![9; 9];
+            client.call_into(&request(7), &mut reply).unwrap();
+            assert_eq!(reply, octets);
+            assert!(shares.lock().unwrap().drain(..).all(|share| share == octets));
+        }
+    }
+}
+
+/// What is taken outlives the client and the server.
+#[test]
+fn a_long_message_and_a_long_reply_are_allocated_once_for_both_sides() {
+    let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        reply.extend_from_slice(call.arguments());
+        Answer::Ok
+    };
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    let octets = Bytes::from(vec![7; 150_000]);
+    let body = || Body::Shared(octets.clone());
+    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: body() };
+    let request = || Request { body: body(), ..Request::new(1, 1, 7, &[]) };
+    // The buffer of the handler's reply grows.
+    client.call_bytes(&request()).unwrap();
+
+    let before = LARGE_COUNT.load(Ordering::Relaxed);
+    let mut taken = Vec::new();
+    for _ in 0..10 {
+        client.send_message(&message()).unwrap();
+        taken.push(server.receive_bytes(None).unwrap().1);
+        taken.push(client.call_bytes(&request()).unwrap());
+    }
+    // Messages, requests and replies.
+    assert_eq!(LARGE_COUNT.load(Ordering::Relaxed) - before, 30);
+    drop((client, server));
+    assert!(taken.iter().all(|taken| *taken == octets));
+}
+
+const LONG: usize = 16_384;
+
+/// Allocations of the octets of the test that counts them.
+static LARGE_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGE_COUNT.fetch_add(usize::from((150_000..160_000).contains(&layout.size())), Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
 }

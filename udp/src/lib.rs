@@ -2,8 +2,11 @@
 //!
 //! One place for what every adapter needs: segmentation offload both ways (GSO and GRO), ECN codepoints, the
 //! local address of each datagram, buffer sizes asked for and read back, fragmentation forbidden, and socket
-//! errors told apart from the end of the socket; and the [`Clock`] that the core does not have. A [`Socket`] is driven by whoever owns the loop: it is a file
+//! errors told apart from the end of the socket. A [`Socket`] is driven by whoever owns the loop: it is a file
 //! descriptor to wait for, [`Socket::send`] and [`Socket::recv`].
+//!
+//! And what every adapter does with the endpoint that is behind a socket: [`bind_insecure`] opens both, [`Socket::send_all`] sends
+//! what the endpoint has, and a [`Clock`] is what the core does not have.
 //!
 //! ```
 //! use posthaste_core::ecn::Ecn;
@@ -47,6 +50,7 @@ extern crate alloc;
 
 mod address;
 mod clock;
+mod endpoint;
 mod error;
 mod group;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -58,6 +62,7 @@ mod socket;
 mod wait;
 
 pub use clock::Clock;
+pub use endpoint::{BindError, bind_group_insecure, bind_insecure};
 pub use error::Loss;
 pub use recv::{Datagram, RecvBatch};
 pub use report::{Buffer, Counters, OffReason, Offload, Report};

@@ -61,13 +61,12 @@ impl Scope<'_, '_> {
     /// Acts on a reply that has arrived in full, or as a stream whose beginning has arrived.
     pub(super) fn on_reply(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
         let incoming = self.memory.incoming.at(flow).sound()?;
-        let (status, body) = (incoming.status, incoming.body);
         let message = MessageId(self.memory.incoming.key_of(flow).sound()?);
-        let outcome = match status {
+        let outcome = match incoming.status {
             Status::Ok => Outcome::Ok(message),
             Status::ApplicationError => Outcome::ApplicationError(message),
             Status::NotExecuted => {
-                let octets = body.map_or(&[][..], |block| self.memory.arena.bytes(block));
+                let octets = incoming.octets(&self.memory.arena);
                 let why = wire::NotExecuted::decode(octets).unwrap_or(wire::NotExecuted::Busy);
                 Outcome::NotExecuted(NotExecuted::Refused(why))
             }
@@ -121,7 +120,7 @@ impl Scope<'_, '_> {
     pub(super) fn on_request(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
         let now = self.now;
         let incoming = self.memory.incoming.at(flow).sound()?;
-        let octets = incoming.body.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let octets = incoming.octets(&self.memory.arena);
         let fingerprint = if incoming.kind == Kind::Whole { crc32c(octets) } else { 0 };
         let metadata = incoming.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let metadata = Metadata::decode(metadata).unwrap_or(Metadata::EMPTY);
@@ -149,6 +148,22 @@ impl Scope<'_, '_> {
         }
         self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
         Ok(self.tell(index, News::CALL_RECEIVED)?)
+    }
+
+    /// Takes the arguments of a call of the peer, and grants what they charged again; their record stays, for its metadata.
+    #[cfg(feature = "bytes")]
+    pub(super) fn take_arguments(&mut self, index: u32) -> Result<bytes::Bytes, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(bytes::Bytes::new()) };
+        let incoming = self.memory.incoming.at_mut(flow).sound()?;
+        if incoming.kind == Kind::Stream {
+            return Ok(bytes::Bytes::new());
+        }
+        let charged = incoming.charged - incoming.returned;
+        incoming.returned = incoming.charged;
+        let octets = self.memory.take_arrived(flow)?;
+        self.return_credit(charged);
+        Ok(octets)
     }
 
     /// Gives a call of the peer the stream to its caller; says whether there was room.

@@ -15,7 +15,7 @@ use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::outgoing::Kind;
 use crate::peer::{self, Code, Resume, Stage};
-use crate::storage::{Block, Key};
+use crate::storage::Key;
 use crate::time::Instant;
 use crate::wire::varint::VARINT_MAX;
 use crate::wire::{self, NotExecuted, ResetReason, Status};
@@ -245,13 +245,13 @@ impl Endpoint<'_> {
         Ok(())
     }
 
-    /// Returns the octets of a message, request or reply that arrived in one piece.
+    /// Returns the octets of a message or reply that arrived in one piece; none if it came as a stream.
     ///
     /// # Errors
     /// [`StaleId`] if it was released.
     pub fn payload(&self, message: MessageId) -> Result<&[u8], StaleId> {
         let incoming = self.memory.incoming.get(message.0).ok_or(StaleId)?;
-        Ok(incoming.body.map_or(&[], |block| self.memory.arena.bytes(block)))
+        Ok(incoming.octets(&self.memory.arena))
     }
 
     /// Returns the metadata items that came with a request or reply.
@@ -283,6 +283,32 @@ impl Endpoint<'_> {
         Ok(())
     }
 
+    /// Takes a message or reply whole, and lets go of it as [`Endpoint::release`] does; its metadata goes with it.
+    ///
+    /// One of at least [`Config::own_body_len_min`](crate::Config::own_body_len_min) octets is handed over where it lies, and a shorter
+    /// one is copied. The octets are the application's from here on: they count against no limit of the endpoint, and may outlive it.
+    ///
+    /// # Errors
+    /// [`StaleId`] if it was released.
+    #[cfg(feature = "bytes")]
+    pub fn take_payload(&mut self, now: Instant, message: MessageId) -> Result<bytes::Bytes, StaleId> {
+        self.memory.incoming.get(message.0).ok_or(StaleId)?;
+        let octets = self.memory.take_arrived(message.0.index).map_err(|Broken| StaleId)?;
+        self.release(now, message)?;
+        Ok(octets)
+    }
+
+    /// Takes the arguments of a call of a peer, as [`Endpoint::take_payload`] takes a message; its metadata stays. They are taken
+    /// once: from here on the call has none.
+    ///
+    /// # Errors
+    /// [`StaleId`] if the call is over.
+    #[cfg(feature = "bytes")]
+    pub fn take_arguments(&mut self, now: Instant, call: IncomingCallId) -> Result<bytes::Bytes, StaleId> {
+        let index = self.open_call(now, call).map_err(|_| StaleId)?;
+        self.with(index, |scope| scope.take_arguments(call.0.index)).ok_or(StaleId)
+    }
+
     /// Returns what is known of a call of a peer.
     ///
     /// # Errors
@@ -293,14 +319,14 @@ impl Endpoint<'_> {
         let procedure = exchange.procedure.filter(|_| is_open).ok_or(StaleId)?;
         let peer = self.peers.key_of(exchange.peer).ok_or(StaleId)?;
         let request = exchange.flow(Lane::Forward).and_then(|flow| self.memory.incoming.at(flow));
-        let octets = |block: Option<Block>| block.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let metadata = request.and_then(|request| request.metadata);
         let stream = |lane, is_there| if is_there { Some(StreamId { exchange: call.0, lane }) } else { None };
         Ok(IncomingCall {
             peer: PeerId(peer),
             procedure,
             deadline: exchange.deadline,
-            metadata: octets(request.and_then(|request| request.metadata)),
-            arguments: octets(request.and_then(|request| request.body)),
+            metadata: metadata.map_or(&[], |block| self.memory.arena.bytes(block)),
+            arguments: request.map_or(&[], |request| request.octets(&self.memory.arena)),
             upward: stream(Lane::Upward, procedure.options.has_upward()),
             downward: stream(Lane::Downward, procedure.options.has_downward()),
         })

@@ -8,6 +8,7 @@ use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome};
 use crate::outgoing::Kind;
+use crate::own_body::OwnBody;
 use crate::session::{ChannelUse, OpenList};
 use crate::storage::Key;
 use crate::wire::checksum::crc32c;
@@ -22,7 +23,8 @@ impl Scope<'_, '_> {
         if let Flow::Request { opening: Some(opening), .. } = data.flow {
             self.on_opening(index, opening.procedure)?;
         }
-        if data.form == Form::Entire && self.is_predicted(index, lane, &data.flow)? {
+        let is_short = data.form == Form::Entire && !OwnBody::suits(data.data.len(), self.config);
+        if is_short && self.is_predicted(index, lane, &data.flow)? {
             return self.take_entire(index, lane, data.data);
         }
         let Some(flow) = self.flow_for(index, lane, data)? else { return self.on_repetition(index, data) };
@@ -179,7 +181,8 @@ impl Scope<'_, '_> {
             // A stream holds its memory for long, so it is refused rather than made to wait.
             (None | Some(None), Kind::Stream) => return self.refuse_stream(index, lane),
         };
-        let incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), body, self.now);
+        let mut incoming = Incoming::new(index, kind, end.filter(|_| kind == Kind::Whole), body, self.now);
+        incoming.own_body = if kind == Kind::Whole { OwnBody::new(len, self.config) } else { None };
         let flow = self.insert_flow(index, lane, incoming)?;
         self.memory.incoming.at_mut(flow).sound()?.is_counted = is_counted;
         self.peer.stream_count += u16::from(is_counted);
@@ -414,7 +417,7 @@ impl Scope<'_, '_> {
         if len > self.config.message_len_max || is_over_quota || is_full {
             return Ok(());
         }
-        let Some(body) = self.memory.keep(data.data, Purpose::Begin) else { return Ok(()) };
+        let Some(body) = self.memory.alloc(len, Purpose::Begin) else { return Ok(()) };
         let exchange = Exchange::new(self.index, Party::Them, None, Stage::Ready, self.now);
         let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else {
             if let Some(block) = body {
@@ -424,7 +427,9 @@ impl Scope<'_, '_> {
         };
         // On the list of the peer's exchanges, so that it goes with the peer.
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
-        let incoming = Incoming { charged: 0, ..Incoming::entire(index, len as u64, body, self.now) };
+        let mut incoming = Incoming::new(index, Kind::Whole, Some(len as u64), body, self.now);
+        incoming.own_body = OwnBody::new(len, self.config);
+        incoming.put(&mut self.memory.arena, &mut self.memory.ranges, 0, data.data, 0).map_err(fault)?;
         let flow = self.memory.incoming.insert(incoming).sound()?.index;
         self.peer.unnumbered_len += len as u32;
         self.exchange(index)?.flows[Lane::Forward as usize] = Some(flow);

@@ -14,10 +14,12 @@ struct Heap;
 pub(crate) struct Allocated {
     pub(crate) count: usize,
     pub(crate) octets: usize,
+    /// Octets that were given back.
+    pub(crate) freed: usize,
 }
 
 thread_local! {
-    static ALLOCATED: Cell<Allocated> = const { Cell::new(Allocated { count: 0, octets: 0 }) };
+    static ALLOCATED: Cell<Allocated> = const { Cell::new(Allocated { count: 0, octets: 0, freed: 0 }) };
 }
 
 /// Returns what this thread has allocated so far.
@@ -30,19 +32,22 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Allocated) {
     let before = allocated();
     let result = work();
     let after = allocated();
-    (result, Allocated { count: after.count - before.count, octets: after.octets - before.octets })
+    let Allocated { count, octets, freed } = before;
+    (result, Allocated { count: after.count - count, octets: after.octets - octets, freed: after.freed - freed })
 }
 
 // SAFETY: every call is passed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Allocated { count, octets } = ALLOCATED.get();
-        ALLOCATED.set(Allocated { count: count + 1, octets: octets + layout.size() });
+        let Allocated { count, octets, freed } = ALLOCATED.get();
+        ALLOCATED.set(Allocated { count: count + 1, octets: octets + layout.size(), freed });
         // SAFETY: the caller keeps to the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        let allocated = ALLOCATED.get();
+        ALLOCATED.set(Allocated { freed: allocated.freed + layout.size(), ..allocated });
         // SAFETY: the caller keeps to the contract of `dealloc`, and `pointer` came from the same allocator.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -24,6 +24,10 @@ pub(crate) fn small() -> Config {
     config.exchange_count_max = 64;
     config.exchange_window = 32;
     config.message_len_max = 4096;
+    #[cfg(feature = "bytes")]
+    {
+        config.own_body_len_min = 500;
+    }
     config.credit = 16_384;
     config.stream_window = 2048;
     config.payload_memory = 65_536;

@@ -7,6 +7,7 @@ mod admission;
 mod forger;
 #[path = "../support/heap.rs"]
 mod heap;
+mod leaks;
 mod lies;
 #[path = "../support/pair.rs"]
 mod pair;

@@ -276,12 +276,11 @@ impl Client {
         self.book.borrow_mut().on_outcome(open.id, verdict);
         match outcome {
             Outcome::Ok(reply) | Outcome::ApplicationError(reply) => {
-                let octets = endpoint.payload(reply).expect("a reply that has just arrived is there");
+                let octets = crate::take(now, endpoint, reply);
                 let right = reply_to(open.procedure, &content(open.id, open.len));
                 // Who was cancelled answers with nothing.
                 let is_right = octets == right || (octets.is_empty() && open.procedure / 4 == procedure::NEVER);
                 assert!(is_right, "call {} got a wrong reply of {} octets", open.id, octets.len());
-                endpoint.release(now, reply).expect("it was not released before");
                 self.calls.remove(&call);
             }
             Outcome::Unknown(why) => {

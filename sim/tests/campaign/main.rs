@@ -15,7 +15,7 @@ use ledger::Book;
 use posthaste_core::congestion::Algorithm;
 use posthaste_core::crypto::Limits;
 use posthaste_core::endpoint::{Event, Usage};
-use posthaste_core::{Config, Endpoint, Instant};
+use posthaste_core::{Config, Endpoint, Instant, MessageId};
 use posthaste_sim::{
     Application, Fault, Host, LinkConfig, Network, Node, NodeId, Protection, Rng, Schedule, Trace, World, coverage,
     sometimes, sweep,
@@ -168,6 +168,10 @@ fn config(seed: u64) -> Config {
     config.exchange_count_max = 128;
     config.exchange_window = 32;
     config.message_len_max = 32 * 1024;
+    #[cfg(feature = "bytes")]
+    {
+        config.own_body_len_min = 1000;
+    }
     config.credit = 64 * 1024;
     config.stream_window = 16 * 1024;
     config.payload_memory = 512 * 1024;
@@ -179,6 +183,18 @@ fn config(seed: u64) -> Config {
     config.idle_timeout = Duration::from_secs(20);
     config.lease = Duration::from_secs(40);
     config
+}
+
+/// Takes a message or reply that has just arrived.
+fn take(now: Instant, endpoint: &mut Endpoint<'static>, message: MessageId) -> Vec<u8> {
+    #[cfg(feature = "bytes")]
+    return endpoint.take_payload(now, message).expect("it is there").into();
+    #[cfg(not(feature = "bytes"))]
+    {
+        let octets = endpoint.payload(message).expect("it is there").to_vec();
+        endpoint.release(now, message).expect("it was not released before");
+        octets
+    }
 }
 
 fn after(at: Instant, seconds: u64) -> Instant {

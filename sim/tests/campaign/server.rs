@@ -92,13 +92,14 @@ impl Server {
     }
 
     fn on_message(&mut self, now: Instant, endpoint: &mut Endpoint<'static>, message: MessageId) {
-        let octets = endpoint.payload(message).expect("a message that has just arrived is there");
-        self.book.borrow_mut().on_delivered(id_of(octets), octets);
         if self.dice.below(4) == 0 {
+            let octets = endpoint.payload(message).expect("a message that has just arrived is there");
+            self.book.borrow_mut().on_delivered(id_of(octets), octets);
             let at = after(now, self.dice.below(500 * MS));
             self.enter(at, Job::Release(message));
         } else {
-            endpoint.release(now, message).expect("it was not released before");
+            let octets = crate::take(now, endpoint, message);
+            self.book.borrow_mut().on_delivered(id_of(&octets), &octets);
         }
     }
 
@@ -135,8 +136,13 @@ impl Server {
 
 fn reply(now: Instant, endpoint: &mut Endpoint<'static>, call: IncomingCallId) {
     let Ok(incoming) = endpoint.incoming_call(call) else { return };
-    let octets = reply_to(incoming.procedure.procedure, incoming.arguments);
-    let answer = match incoming.procedure.procedure / 4 {
+    let procedure = incoming.procedure.procedure;
+    #[cfg(not(feature = "bytes"))]
+    let arguments = incoming.arguments;
+    #[cfg(feature = "bytes")]
+    let arguments = &endpoint.take_arguments(now, call).expect("the call is open");
+    let octets = reply_to(procedure, arguments);
+    let answer = match procedure / 4 {
         procedure::ERROR => Answer::Error,
         procedure::FAILS => Answer::HandlerFailed,
         _ => Answer::Ok,
