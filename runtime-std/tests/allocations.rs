@@ -58,6 +58,7 @@ fn main() {
         };
         // Buffers grow.
         call(2000);
+        await_threads();
         let before = COUNT.load(Ordering::Relaxed);
         call(10_000);
         assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
@@ -76,7 +77,23 @@ fn main() {
         }
     };
     call_ahead(2000);
+    await_threads();
     let before = COUNT.load(Ordering::Relaxed);
     call_ahead(10_000);
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+}
+
+/// Waits until every thread has begun to run: nobody needs the helper here, and its start allocates.
+fn await_threads() {
+    let name = |task: &str| std::fs::read_to_string(format!("/proc/self/task/{task}/comm"));
+    // A thread has the name of the one that made it until it runs.
+    let Ok(ours) = name(&std::process::id().to_string()) else { return };
+    let is_new = |task: std::io::Result<std::fs::DirEntry>| {
+        let task = task.unwrap().file_name();
+        let task = task.to_str().unwrap();
+        task != std::process::id().to_string() && name(task).is_ok_and(|name| name == ours)
+    };
+    while std::fs::read_dir("/proc/self/task").unwrap().any(is_new) {
+        std::thread::yield_now();
+    }
 }
