@@ -1,0 +1,96 @@
+//! The calls that a server remembers (the *duplicate request cache*).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use core::time::Duration;
+
+use posthaste_core::Instant;
+
+use super::{IncomingId, ServerConfig};
+
+/// The calls that are running, and the replies of those that were answered last.
+///
+/// There is nothing in ONC RPC by which a client says that it has a reply, so replies go when their time is up or newer
+/// ones need the room. Running calls do not go: their second coming would be a second execution.
+pub(super) struct ReplyCache {
+    count_max: usize,
+    len_max: usize,
+    timeout: Duration,
+    /// `None` while the call is running.
+    calls: BTreeMap<IncomingId, Option<Box<[u8]>>>,
+    /// The calls that were answered, in that order, and when each is forgotten.
+    answered: VecDeque<(Instant, IncomingId)>,
+    /// The octets of all replies.
+    len: usize,
+}
+
+/// What is known of a call that arrives.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known<'a> {
+    /// Nothing; it is running from here on.
+    Unknown,
+    /// It is running.
+    Running,
+    /// It was answered so.
+    Answered(&'a [u8]),
+    /// Nothing, and all there is room for is running.
+    Full,
+}
+
+impl ReplyCache {
+    pub(super) const fn new(config: &ServerConfig) -> Self {
+        Self {
+            count_max: config.remembered_count_max,
+            len_max: config.remembered_len_max,
+            timeout: config.remembered_timeout,
+            calls: BTreeMap::new(),
+            answered: VecDeque::new(),
+            len: 0,
+        }
+    }
+
+    /// Notes that a call arrives, and says what is known of it.
+    pub(super) fn begin(&mut self, now: Instant, call: IncomingId) -> Known<'_> {
+        self.forget_old(now);
+        if self.calls.contains_key(&call) {
+            return match &self.calls[&call] {
+                Some(reply) => Known::Answered(reply),
+                None => Known::Running,
+            };
+        }
+        if self.calls.len() >= self.count_max && !self.forget_oldest() {
+            return Known::Full;
+        }
+        self.calls.insert(call, None);
+        Known::Unknown
+    }
+
+    /// Keeps the reply of a call that is running; says whether it was.
+    pub(super) fn end(&mut self, now: Instant, call: IncomingId, reply: &[u8]) -> bool {
+        self.forget_old(now);
+        let Some(kept @ None) = self.calls.get_mut(&call) else { return false };
+        *kept = Some(reply.into());
+        self.len += reply.len();
+        self.answered.push_back((now.saturating_add(self.timeout), call));
+        while self.len > self.len_max {
+            // The last to go is the one that was put in above: a reply above the limit is not kept at all.
+            self.forget_oldest();
+        }
+        true
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while self.answered.front().is_some_and(|(until, _)| *until <= now) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Says whether there was one.
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, call)) = self.answered.pop_front() else { return false };
+        if let Some(Some(reply)) = self.calls.remove(&call) {
+            self.len -= reply.len();
+        }
+        true
+    }
+}
