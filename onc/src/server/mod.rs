@@ -16,8 +16,8 @@ use core::time::Duration;
 
 pub use connection::{Connection, Received};
 pub use datagram::{Arrival, DatagramServer, Dropped, IncomingId};
-pub use rpc::{Rpc, outcome};
-pub use service::Service;
+pub use rpc::{AsyncRpc, Rpc};
+pub use service::{AsyncService, Service};
 
 use crate::message::{Auth, Call, RPC_VERSION, Refusal, Target};
 

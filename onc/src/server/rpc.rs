@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use posthaste_rpc::{Answer, Call, Dispatch, NotExecuted, Target};
+use posthaste_rpc::{Answer, AsyncDispatch, Call, Dispatch, NotExecuted, Target};
 
-use super::{Incoming, Service};
+use super::{AsyncService, Incoming, Service};
 use crate::message::Refusal;
 
 /// A generated server as a [`Service`].
@@ -20,6 +20,16 @@ impl<D: Dispatch> Service for Rpc<D> {
     }
 }
 
+/// As [`Rpc`], with a generated server whose handlers are awaited.
+#[derive(Clone, Copy, Debug)]
+pub struct AsyncRpc<D>(pub D);
+
+impl<D: AsyncDispatch> AsyncService for AsyncRpc<D> {
+    async fn answer(&self, call: &Incoming<'_>, results: &mut Vec<u8>) -> Result<(), Refusal> {
+        outcome(self.0.dispatch(call, call.arguments, results).await)
+    }
+}
+
 impl Call for Incoming<'_> {
     fn target(&self) -> Target {
         self.target
@@ -31,10 +41,7 @@ impl Call for Incoming<'_> {
 }
 
 /// Tells what a dispatched call came to in the words of ONC RPC.
-///
-/// # Errors
-/// What the caller is told where there are no results.
-pub fn outcome(answer: Answer) -> Result<(), Refusal> {
+fn outcome(answer: Answer) -> Result<(), Refusal> {
     match answer {
         Answer::Ok => Ok(()),
         Answer::NotExecuted(NotExecuted::NoSuchProgram) => Err(Refusal::NoSuchProgram),

@@ -1,6 +1,7 @@
 //! What answers calls.
 
 use alloc::vec::Vec;
+use core::future::Future;
 
 use super::Incoming;
 use crate::message::Refusal;
@@ -20,5 +21,17 @@ where
 {
     fn answer(&self, call: &Incoming<'_>, results: &mut Vec<u8>) -> Result<(), Refusal> {
         self(call, results)
+    }
+}
+
+/// As [`Service`], to be awaited. Each [`Service`] is one, which takes no longer than it takes.
+pub trait AsyncService {
+    /// As [`Service::answer`].
+    fn answer(&self, call: &Incoming<'_>, results: &mut Vec<u8>) -> impl Future<Output = Result<(), Refusal>>;
+}
+
+impl<S: Service> AsyncService for S {
+    async fn answer(&self, call: &Incoming<'_>, results: &mut Vec<u8>) -> Result<(), Refusal> {
+        Service::answer(self, call, results)
     }
 }
