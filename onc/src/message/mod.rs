@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
         let [program, version, procedure] = Decode::decode(&mut decoder)?;
         let target = Target { program, version, procedure };
         let (credential, verifier) = (Auth::decode(&mut decoder)?, Auth::decode(&mut decoder)?);
-        Ok(Self { xid, target, credential, verifier, arguments: decoder.rest() })
+        Ok(Self { xid, target, credential, verifier, arguments: whole_units(&decoder)? })
     }
 }
 
@@ -158,7 +158,7 @@ impl<'a> Reply<'a> {
             MSG_ACCEPTED => {
                 Auth::decode(&mut decoder)?;
                 match u32::decode(&mut decoder)? {
-                    SUCCESS => return Ok(Self { xid, outcome: Ok(decoder.rest()) }),
+                    SUCCESS => return Ok(Self { xid, outcome: Ok(whole_units(&decoder)?) }),
                     PROG_UNAVAIL => Refusal::NoSuchProgram,
                     PROG_MISMATCH => {
                         let [low, high] = Decode::decode(&mut decoder)?;
@@ -188,6 +188,12 @@ impl<'a> Reply<'a> {
 impl From<DecodeError> for Malformed {
     fn from(_: DecodeError) -> Self {
         Self
+    }
+}
+
+impl From<Malformed> for NoCall {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
 }
 
@@ -224,6 +230,12 @@ fn append_accepted(out: &mut Vec<u8>, status: u32) {
     append(out, &MSG_ACCEPTED);
     append(out, &Auth::NONE);
     append(out, &status);
+}
+
+/// Returns what is left of a message: something in XDR, whatever it is (RFC 4506 §3).
+fn whole_units<'a>(decoder: &Decoder<'a>) -> Result<&'a [u8], Malformed> {
+    let rest = decoder.rest();
+    if rest.len().is_multiple_of(4) { Ok(rest) } else { Err(Malformed) }
 }
 
 /// Appends a value in XDR.

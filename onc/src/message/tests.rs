@@ -71,6 +71,11 @@ fn what_is_cut_or_of_the_wrong_kind_is_no_message() {
         assert_eq!(Reply::decode(&octets(words)), Err(Malformed), "{words:?}");
     }
     assert_eq!(Call::decode(&octets(&[7, 1, 2, 1, 1, 1, 0, 0, 0, 0])), Err(NoCall::Malformed));
+    let (call, reply) = (octets(&[7, 0, 2, 1, 1, 1, 0, 0, 0, 0, 9]), octets(&[7, 1, 0, 0, 0, 0, 9]));
+    for cut in 1..4 {
+        assert_eq!(Call::decode(&call[..call.len() - cut]), Err(NoCall::Malformed), "XDR has whole units");
+        assert_eq!(Reply::decode(&reply[..reply.len() - cut]), Err(Malformed), "XDR has whole units");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use posthaste_core::Instant;
 use posthaste_onc::client::{ClientConfig, DatagramClient, Failure, NotSent, Outcome, Request, StreamClient, Unknown};
 use posthaste_onc::portmap::{Query, QueryError};
 use posthaste_onc::server::Transport;
-use posthaste_rpc::{self as rpc, Caller, ReplyMode};
+use posthaste_rpc::{self as rpc, Caller};
 use posthaste_udp::Clock;
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed};
@@ -106,12 +106,7 @@ impl Caller for Client {
         let mut arguments = vec![0; request.arguments.len()];
         request.arguments.write(&mut arguments);
         let onc = Request::from_stub(request, &arguments).map_err(rpc::CallError::NotExecuted)?;
-        let results = self.call(&onc)?;
-        match request.signature.reply {
-            ReplyMode::Expected => read(&results),
-            // It was delivered, and that is all there is to know.
-            ReplyMode::Never => (),
-        }
+        read(&self.call(&onc)?);
         Ok(())
     }
 }
