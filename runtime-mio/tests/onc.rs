@@ -1,5 +1,6 @@
 //! ONC RPC over real sockets of this machine, in one loop.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -100,7 +101,7 @@ impl Turns {
         self.register(self.server.local_addr(), transport)
     }
 
-    fn register(&self, server: std::net::SocketAddr, transport: Transport) -> Client {
+    fn register(&self, server: SocketAddr, transport: Transport) -> Client {
         let mut client = Client::connect(server, transport, ClientConfig::default()).unwrap();
         self.poll.registry().register(&mut client, Token(0), Client::INTERESTS).unwrap();
         client

@@ -22,7 +22,7 @@ pub struct Client {
 
 /// What calls go out by.
 enum Lines {
-    Udp(Line<Datagrams>),
+    Udp(Box<Line<Datagrams>>),
     Tcp { config: ClientConfig, connection: Mutex<Arc<Line<Stream>>> },
 }
 
@@ -33,7 +33,7 @@ impl Client {
     /// What the operating system says. Over UDP, nothing is sent yet: whether anybody is there, the first call will tell.
     pub async fn connect(server: SocketAddr, transport: Transport, config: ClientConfig) -> io::Result<Self> {
         let lines = match transport {
-            Transport::Udp => Lines::Udp(Line::open(server, config)?),
+            Transport::Udp => Lines::Udp(Box::new(Line::open(server, config)?)),
             Transport::Tcp => {
                 let line = Line::connect(server, config.clone()).await?;
                 Lines::Tcp { config, connection: Mutex::new(Arc::new(line)) }

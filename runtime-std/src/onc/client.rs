@@ -96,7 +96,7 @@ impl Client {
     /// # Errors
     /// Why there is no answer.
     pub fn query<T>(&self, query: &Query<T>) -> Result<T, QueryError> {
-        Ok(query.results(&self.call(&query.request())?)?)
+        query.results(&self.call(&query.request())?)
     }
 }
 

@@ -244,9 +244,8 @@ impl Shared {
             let _ = connection.shutdown(Shutdown::Both);
         }
         let here = match self.local_addr.ip() {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
+            IpAddr::V4(ip) => IpAddr::V4(if ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { ip }),
+            IpAddr::V6(ip) => IpAddr::V6(if ip.is_unspecified() { Ipv6Addr::LOCALHOST } else { ip }),
         };
         let here = SocketAddr::new(here, self.local_addr.port());
         // Who waits at a socket is woken by what arrives there.
