@@ -26,11 +26,11 @@ use crate::message::{Auth, Call, RPC_VERSION, Refusal, Target};
 pub struct ServerConfig {
     /// The longest call and the longest reply, in octets with their headers. Over UDP, a datagram's own limit holds as well.
     pub message_len_max: usize,
-    /// Calls over UDP that are remembered: those under way, and those answered, the oldest of which make room.
+    /// Calls over UDP that are remembered: those under way, and those answered, of which those not heard of for longest make room.
     pub remembered_count_max: usize,
     /// Octets of their replies.
     pub remembered_len_max: usize,
-    /// How long an answered call is remembered. The client must have stopped sending it by then.
+    /// How long an answered call is remembered since it arrived last, longer than clients wait before they send it again.
     pub remembered_timeout: Duration,
     /// Calls of a connection that are under way; further ones are not read.
     pub running_count_max: usize,

@@ -1,14 +1,14 @@
 //! The calls that a server remembers (the *duplicate request cache*).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use posthaste_core::Instant;
 
 use super::{IncomingId, ServerConfig};
 
-/// The calls that are running, and the replies of those that were answered last.
+/// The calls that are running, and the replies of those that were answered or asked for again last.
 ///
 /// There is nothing in ONC RPC by which a client says that it has a reply, so replies go when their time is up or newer
 /// ones need the room. Running calls do not go: their second coming would be a second execution.
@@ -17,11 +17,16 @@ pub(super) struct ReplyCache {
     len_max: usize,
     timeout: Duration,
     /// `None` while the call is running.
-    calls: BTreeMap<IncomingId, Option<Box<[u8]>>>,
-    /// The calls that were answered, in that order, and when each is forgotten.
-    answered: VecDeque<(Instant, IncomingId)>,
+    calls: BTreeMap<IncomingId, Option<Kept>>,
+    /// The calls that were answered, by when they are forgotten.
+    answered: BTreeSet<(Instant, IncomingId)>,
     /// The octets of all replies.
     len: usize,
+}
+
+struct Kept {
+    until: Instant,
+    reply: Box<[u8]>,
 }
 
 /// What is known of a call that arrives.
@@ -44,7 +49,7 @@ impl ReplyCache {
             len_max: config.remembered_len_max,
             timeout: config.remembered_timeout,
             calls: BTreeMap::new(),
-            answered: VecDeque::new(),
+            answered: BTreeSet::new(),
             len: 0,
         }
     }
@@ -52,11 +57,15 @@ impl ReplyCache {
     /// Notes that a call arrives, and says what is known of it.
     pub(super) fn begin(&mut self, now: Instant, call: IncomingId) -> Known<'_> {
         self.forget_old(now);
-        if self.calls.contains_key(&call) {
-            return match &self.calls[&call] {
-                Some(reply) => Known::Answered(reply),
-                None => Known::Running,
-            };
+        let until = now.saturating_add(self.timeout);
+        if let Some(known) = self.calls.get_mut(&call) {
+            if let Some(kept) = known {
+                // Whoever asks again has not got it, and may ask once more.
+                self.answered.remove(&(kept.until, call));
+                self.answered.insert((until, call));
+                kept.until = until;
+            }
+            return self.calls[&call].as_ref().map_or(Known::Running, |kept| Known::Answered(&kept.reply));
         }
         if self.calls.len() >= self.count_max && !self.forget_oldest() {
             return Known::Full;
@@ -69,9 +78,10 @@ impl ReplyCache {
     pub(super) fn end(&mut self, now: Instant, call: IncomingId, reply: &[u8]) -> bool {
         self.forget_old(now);
         let Some(kept @ None) = self.calls.get_mut(&call) else { return false };
-        *kept = Some(reply.into());
+        let until = now.saturating_add(self.timeout);
+        *kept = Some(Kept { until, reply: reply.into() });
         self.len += reply.len();
-        self.answered.push_back((now.saturating_add(self.timeout), call));
+        self.answered.insert((until, call));
         while self.len > self.len_max {
             // The last to go is the one that was put in above: a reply above the limit is not kept at all.
             self.forget_oldest();
@@ -80,16 +90,16 @@ impl ReplyCache {
     }
 
     fn forget_old(&mut self, now: Instant) {
-        while self.answered.front().is_some_and(|(until, _)| *until <= now) {
+        while self.answered.first().is_some_and(|(until, _)| *until <= now) {
             self.forget_oldest();
         }
     }
 
     /// Says whether there was one.
     fn forget_oldest(&mut self) -> bool {
-        let Some((_, call)) = self.answered.pop_front() else { return false };
-        if let Some(Some(reply)) = self.calls.remove(&call) {
-            self.len -= reply.len();
+        let Some((_, call)) = self.answered.pop_first() else { return false };
+        if let Some(Some(kept)) = self.calls.remove(&call) {
+            self.len -= kept.reply.len();
         }
         true
     }
