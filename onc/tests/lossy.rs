@@ -1,8 +1,10 @@
 //! A client and a server with a network between them that loses, repeats and delays, and a clock that jumps.
 
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_core::Instant;
 use posthaste_core::random::Random;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use posthaste_calculator::Calculator;
-use posthaste_calculator::calculator::calculator_v1::{AsyncClient, Client, Service};
+use posthaste_calculator::calculator::calculator_v1::{ADD, AsyncClient, Client, DIVIDE, Service};
 use posthaste_calculator::calculator::{Division, Problem};
 use posthaste_rpc::{AsyncCaller, CallError, Caller, NotExecuted, Unknown};
 use posthaste_std::onc::Transport;
@@ -55,6 +55,35 @@ fn a_server_in_a_readiness_loop_answers() {
         server.process(&Rpc(Service(Calculator)));
     }
     calling.join().unwrap();
+}
+
+#[test]
+fn a_client_in_a_readiness_loop_calls() {
+    use posthaste_mio::onc::Client;
+    let server = onc::Server::serve(ANY, ServerOptions::default(), onc::Rpc(Service(Calculator))).unwrap();
+    for transport in BOTH {
+        let (mut poll, mut ready) = (Poll::new().unwrap(), Events::with_capacity(16));
+        let mut client = Client::connect(server.local_addr(), transport, ClientConfig::default()).unwrap();
+        poll.registry().register(&mut client, Token(0), Client::INTERESTS).unwrap();
+        let add = client.call_procedure(&ADD, &(2_i64, 3_i64)).unwrap();
+        let divide = client.call_procedure(&DIVIDE, &(1, 0)).unwrap();
+        let mut open_count = 2;
+        while open_count > 0 {
+            client.transmit();
+            poll.poll(&mut ready, client.next_timeout()).unwrap();
+            ready.iter().for_each(|event| client.handle_event(event));
+            client.process();
+            while let Some((call, outcome)) = client.poll_outcome() {
+                open_count -= 1;
+                if call == add {
+                    assert_eq!(Client::read_result(&ADD, outcome).unwrap(), 5);
+                } else if call == divide {
+                    let division = Client::read_result(&DIVIDE, outcome).unwrap();
+                    assert_eq!(division, Division::False(Problem::DivisionByZero));
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -51,3 +51,27 @@ fn outcome(answer: Answer) -> Result<(), Refusal> {
         Answer::NotExecuted(_) | Answer::Application | Answer::Failed => Err(Refusal::SystemError),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_refusals_are_told_and_everything_else_is_an_error_of_the_system() {
+        for (answer, told) in [
+            (Answer::Ok, Ok(())),
+            (Answer::NotExecuted(NotExecuted::NoSuchProgram), Err(Refusal::NoSuchProgram)),
+            (
+                Answer::NotExecuted(NotExecuted::NoSuchVersion { low: 1, high: 3 }),
+                Err(Refusal::NoSuchVersion { low: 1, high: 3 }),
+            ),
+            (Answer::NotExecuted(NotExecuted::NoSuchProcedure), Err(Refusal::NoSuchProcedure)),
+            (Answer::NotExecuted(NotExecuted::BadArguments), Err(Refusal::GarbageArguments)),
+            (Answer::NotExecuted(NotExecuted::Busy), Err(Refusal::SystemError)),
+            (Answer::Application, Err(Refusal::SystemError)),
+            (Answer::Failed, Err(Refusal::SystemError)),
+        ] {
+            assert_eq!(outcome(answer), told, "{answer:?}");
+        }
+    }
+}

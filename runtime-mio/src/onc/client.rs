@@ -10,6 +10,8 @@ use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token, event};
 use posthaste_onc::client::{CallId, ClientConfig, DatagramClient, NotSent, Outcome, Request, StreamClient};
 use posthaste_onc::server::Transport;
+use posthaste_rpc::xdr::{Decode, Message};
+use posthaste_rpc::{self as rpc, Arguments, CallError, NotExecuted, Procedure};
 use posthaste_udp::Clock;
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed, timeout};
@@ -82,6 +84,31 @@ impl Client {
             Line::Udp { server, client, .. } => client.call(now, *server, request),
             Line::Tcp { client, .. } => client.call(now, request),
         }
+    }
+
+    /// Calls a procedure of a generated stub with its arguments, a tuple; [`Client::read_result`] reads what comes of it.
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub fn call_procedure<R>(
+        &mut self,
+        procedure: &Procedure<R>,
+        arguments: &(dyn Message + Sync),
+    ) -> Result<CallId, NotExecuted> {
+        let signature = &procedure.signature;
+        let arguments = Arguments::new(arguments).map_err(NotExecuted::Unencodable)?;
+        let mut octets = vec![0; arguments.len()];
+        arguments.write(&mut octets);
+        let request = rpc::Request { signature, timeout: signature.timeout, arguments };
+        Ok(self.call(&Request::from_stub(&request, &octets)?)?)
+    }
+
+    /// Reads the result of a call that ended.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn read_result<R: for<'a> Decode<'a>>(procedure: &Procedure<R>, outcome: Outcome) -> Result<R, CallError> {
+        procedure.decode_result(&outcome?).map_err(CallError::BadReply)
     }
 
     /// Forgets a call: it has no outcome.
