@@ -1,8 +1,8 @@
 //! ONC RPC over real sockets of this machine, in one loop.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use mio::{Events, Poll, Token};
@@ -22,6 +22,20 @@ fn calls_of_one_client_are_under_way_together() {
         outcomes.sort_by_key(|(call, _)| calls.iter().position(|it| it == call));
         for (index, (call, outcome)) in outcomes.into_iter().enumerate() {
             assert_eq!((call, outcome), (calls[index], Ok((index as u32).to_be_bytes().to_vec())), "{transport}");
+        }
+    }
+}
+
+#[test]
+fn a_server_at_all_addresses_answers_at_each() {
+    // Not every machine has IPv6.
+    let Ok(mut turns) = Turns::at("[::]:0", ServerOptions::default()) else { return };
+    for host in ["127.0.0.1", "::1"] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let address = (host.parse::<IpAddr>().unwrap(), turns.server.local_addr().port()).into();
+            let mut client = turns.register(address, transport);
+            client.call(&Request::new(target(0), &[])).unwrap();
+            assert_eq!(turns.outcome(&mut client).1, Ok(vec![]), "{host} {transport}");
         }
     }
 }
@@ -91,10 +105,14 @@ struct Turns {
 
 impl Turns {
     fn new(options: ServerOptions) -> Self {
+        Self::at("127.0.0.1:0", options).unwrap()
+    }
+
+    fn at(address: &str, options: ServerOptions) -> io::Result<Self> {
         let poll = Poll::new().unwrap();
-        let mut server = Server::bind("127.0.0.1:0".parse().unwrap(), options).unwrap();
+        let mut server = Server::bind(address.parse().unwrap(), options)?;
         server.register(poll.registry(), Token(1)).unwrap();
-        Self { poll, ready: Events::with_capacity(16), server }
+        Ok(Self { poll, ready: Events::with_capacity(16), server })
     }
 
     fn connect(&self, transport: Transport) -> Client {
@@ -126,7 +144,7 @@ impl Turns {
     fn until_closed(&mut self, socket: &mut TcpStream) {
         socket.set_nonblocking(true).unwrap();
         // Closed with octets unread, it may be reset as well.
-        while matches!(socket.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock) {
+        while matches!(socket.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             let timeout = self.server.next_timeout().unwrap_or(Duration::MAX).min(Duration::from_millis(5));
             self.turn(Some(timeout), |_| ());
         }

@@ -1,5 +1,6 @@
 //! ONC RPC over real sockets of this machine.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::net::{TcpListener, UdpSocket};
 
@@ -28,6 +29,22 @@ fn calls_of_one_client_are_under_way_together_and_return_in_any_order() {
             all(calls).await;
         }
     });
+}
+
+#[test]
+fn a_server_at_all_addresses_answers_at_each() {
+    // Not every machine has IPv6.
+    let Ok(server) = Server::bind("[::]:0".parse().unwrap(), ServerOptions::default()) else { return };
+    let calling = async {
+        for host in ["127.0.0.1", "::1"] {
+            for transport in [Transport::Udp, Transport::Tcp] {
+                let address = (host.parse::<IpAddr>().unwrap(), server.local_addr().port()).into();
+                let client = Client::connect(address, transport, ClientConfig::default()).await.unwrap();
+                assert_eq!(client.call(&Request::new(target(0), &[])).await, Ok(vec![]), "{host} {transport}");
+            }
+        }
+    };
+    smol::block_on(calling.or(async { match server.serve(&Echo).await {} }));
 }
 
 #[test]

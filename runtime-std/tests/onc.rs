@@ -24,6 +24,16 @@ fn a_null_call_goes_there_and_back_over_both_transports() {
 }
 
 #[test]
+fn a_server_at_all_addresses_answers_at_each_and_goes() {
+    // Not every machine has IPv6.
+    let Ok(server) = Server::serve("[::]:0", ServerOptions::default(), echo) else { return };
+    for (host, transport) in ["127.0.0.1", "::1"].into_iter().flat_map(|host| BOTH.map(|transport| (host, transport))) {
+        let client = Client::connect((host, server.local_addr().port()), transport, ClientConfig::default()).unwrap();
+        assert_eq!(client.call(&Request::new(target(0), &[])), Ok(vec![]), "{host} {transport}");
+    }
+}
+
+#[test]
 fn arguments_and_results_are_as_long_as_the_transport_carries() {
     let server = serve();
     for (transport, len) in [(Transport::Udp, 65_440), (Transport::Tcp, 1_000_000)] {

@@ -223,7 +223,17 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl fmt::Display for NoCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("no call of ONC RPC"),
+            Self::RpcVersion { .. } => f.write_str("a call of another version of ONC RPC"),
+        }
+    }
+}
+
 impl core::error::Error for Refusal {}
+impl core::error::Error for NoCall {}
 impl core::error::Error for Malformed {}
 
 fn append_accepted(out: &mut Vec<u8>, status: u32) {

@@ -130,14 +130,6 @@ impl DatagramServer {
     }
 }
 
-impl IncomingId {
-    /// Returns where the call came from, and its reply goes to.
-    #[must_use]
-    pub const fn from(&self) -> SocketAddr {
-        self.from
-    }
-}
-
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -66,8 +66,7 @@ fn what_differs_in_anything_is_another_call() {
 fn an_ipv4_client_of_a_dual_stack_socket_is_the_same_client() {
     let mut server = datagrams();
     let call = call(1, b"four");
-    let id = arrive(&mut server, 0, "[::ffff:192.0.2.7]:700".parse().unwrap(), &call);
-    assert_eq!(id.from(), CLIENT);
+    arrive(&mut server, 0, "[::ffff:192.0.2.7]:700".parse().unwrap(), &call);
     assert_eq!(server.handle_datagram(at(0), CLIENT, &call), Err(Dropped::Running));
 }
 

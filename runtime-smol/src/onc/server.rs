@@ -96,7 +96,7 @@ impl Server {
             match calls.borrow_mut().handle_datagram(self.clock.now(), from, &buffer[..len]) {
                 Ok(Arrival::Call(id, call)) => {
                     let call = Kept::new(&call);
-                    executor.spawn(self.answer_datagram(service, calls, id, call)).detach();
+                    executor.spawn(self.answer_datagram(service, calls, id, call, from)).detach();
                 }
                 Ok(Arrival::Answer(reply)) => self.send_datagram(reply, from),
                 Err(_) => (),
@@ -110,11 +110,12 @@ impl Server {
         calls: &RefCell<DatagramServer>,
         id: IncomingId,
         call: Kept,
+        from: SocketAddr,
     ) {
         let mut results = Vec::new();
         let outcome = answer(service, &call.incoming(), &mut results).await;
         if let Some(reply) = calls.borrow_mut().reply(self.clock.now(), id, outcome) {
-            self.send_datagram(reply, id.from());
+            self.send_datagram(reply, from);
         }
     }
 
