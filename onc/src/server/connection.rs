@@ -29,8 +29,8 @@ pub struct Connection {
     running_count: usize,
     /// Since when part of a call has been there, and more was wanted.
     partial_since: Option<Instant>,
-    /// Since when there has always been something to be taken.
-    outgoing_since: Option<Instant>,
+    /// Since when octets have waited to be taken, and the offset of their end in the stream.
+    waiting: Option<(Instant, u64)>,
     idle_since: Instant,
 }
 
@@ -44,7 +44,7 @@ impl Connection {
             outgoing: Outgoing::new(),
             running_count: 0,
             partial_since: None,
-            outgoing_since: None,
+            waiting: None,
             idle_since: now,
             config,
         }
@@ -62,6 +62,9 @@ impl Connection {
     /// # Errors
     /// Why the connection is to be closed.
     pub fn handle_octets(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<Received<'_>>, StreamError> {
+        if !self.reader.is_within_record() {
+            self.partial_since = None;
+        }
         let Some(record) = self.reader.read(input)? else {
             self.partial_since = self.partial_since.or(Some(now));
             return Ok(None);
@@ -87,7 +90,7 @@ impl Connection {
             if is_short { Ok(results) } else { Err(Refusal::SystemError) }
         });
         put_record(self.outgoing.octets_mut(), |out| Reply { xid, outcome }.encode(out));
-        self.outgoing_since = self.outgoing_since.or(Some(now));
+        self.waiting = self.waiting.or(Some((now, self.outgoing.end_offset())));
         self.idle_since = now;
         self.resume(now, wanted_input);
     }
@@ -102,8 +105,9 @@ impl Connection {
     pub fn handle_transmitted(&mut self, now: Instant, len: usize) {
         let wanted_input = self.wants_input();
         self.outgoing.handle_transmitted(len);
-        if self.outgoing.len() == 0 {
-            self.outgoing_since = None;
+        if self.waiting.is_some_and(|(_, end)| end <= self.outgoing.begin_offset()) {
+            // What came meanwhile has waited less: a peer that takes octet by octet is slow, and one that is always busy is not.
+            self.waiting = (self.outgoing.len() > 0).then_some((now, self.outgoing.end_offset()));
             self.idle_since = now;
         }
         self.resume(now, wanted_input);
@@ -114,7 +118,7 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let partial_since = self.partial_since.filter(|_| self.wants_input() && self.reader.is_within_record());
-        let message = [partial_since, self.outgoing_since].into_iter().flatten().min();
+        let message = [partial_since, self.waiting.map(|(since, _)| since)].into_iter().flatten().min();
         let message = message.map(|since| since.saturating_add(self.config.message_timeout));
         let is_idle = self.running_count == 0 && self.outgoing.len() == 0;
         let idle = is_idle.then(|| self.idle_since.saturating_add(self.config.idle_timeout));

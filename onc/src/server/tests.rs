@@ -190,6 +190,15 @@ fn a_connection_ends_when_idle_or_slow_and_not_while_a_call_runs() {
     connection.handle_octets(at(20_000), &mut &[0][..]).unwrap();
     assert_eq!(connection.poll_timeout(), Some(at(31_000)));
 
+    // Each call has its own time, however long there was none.
+    let mut connection = self::connection();
+    receive(&mut connection, 5000, 1);
+    assert_eq!(connection.handle_octets(at(5000), &mut &[][..]), Ok(None));
+    connection.reply(at(5000), 1, Ok(&[]));
+    connection.handle_transmitted(at(5000), 28);
+    connection.handle_octets(at(100_000), &mut &[0x80, 0][..]).unwrap();
+    assert_eq!(connection.poll_timeout(), Some(at(130_000)));
+
     let mut connection = self::connection();
     receive(&mut connection, 5000, 1);
     assert_eq!(connection.poll_timeout(), None);
@@ -200,6 +209,15 @@ fn a_connection_ends_when_idle_or_slow_and_not_while_a_call_runs() {
     assert_eq!(connection.poll_timeout(), Some(at(930_000)));
     connection.handle_transmitted(at(902_000), 31);
     assert_eq!(connection.poll_timeout(), Some(at(1_202_000)));
+
+    // One that is never without replies to take, and takes them, goes on.
+    let mut connection = self::connection();
+    connection.reply(at(0), 1, Ok(&[]));
+    for second in 1..100 {
+        connection.reply(at(second * 1000), 1, Ok(&[]));
+        connection.handle_transmitted(at(second * 1000), 28);
+        assert!(connection.poll_timeout().unwrap() > at(second * 1000 + 28_000), "{second} s");
+    }
 }
 
 proptest! {

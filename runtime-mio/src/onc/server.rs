@@ -126,7 +126,8 @@ impl Server {
 
     /// Answers what arrived, a few dozen calls of each socket, and ends connections whose time is up.
     ///
-    /// When more waits, [`next_timeout`](Self::next_timeout) is zero: the others of the loop get their turn.
+    /// When more waits, [`next_timeout`](Self::next_timeout) is zero: the others of the loop get their turn. If the service panics, so
+    /// does this.
     pub fn process(&mut self, service: &impl Service) {
         self.answer_datagrams(service);
         self.accept();

@@ -249,7 +249,7 @@ impl Shared {
         };
         let here = SocketAddr::new(here, self.local_addr.port());
         // Who waits at a socket is woken by what arrives there.
-        let _ = TcpStream::connect(here);
+        let _ = TcpStream::connect_timeout(&here, WAKE_TIMEOUT);
         for _ in 0..self.worker_count() {
             let _ = self.datagrams.send_to(&[], here);
         }
@@ -303,6 +303,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long nothing is accepted after that failed; our choice.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long it is tried to wake who accepts: where that takes long, so many knock that he is awake. Our choice.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many free ports are tried; our choice.
 const BIND_ATTEMPT_COUNT_MAX: usize = 16;
