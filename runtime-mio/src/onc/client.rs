@@ -12,9 +12,9 @@ use posthaste_onc::client::{CallId, ClientConfig, DatagramClient, NotSent, Outco
 use posthaste_onc::server::Transport;
 use posthaste_rpc::xdr::{Decode, Message};
 use posthaste_rpc::{self as rpc, Arguments, CallError, NotExecuted, Procedure};
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed, timeout};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, timeout};
 
 /// A client of one server, and its socket: an event source of a [`mio::Poll`], to be registered with [`Client::INTERESTS`].
 ///
@@ -52,13 +52,13 @@ impl Client {
                     if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
                 let socket = UdpSocket::bind((any, 0).into())?;
                 socket.connect(server)?;
-                (Line::Udp { socket, server, client: DatagramClient::new(config, seed()?) }, DATAGRAM_BUFFER_LEN)
+                (Line::Udp { socket, server, client: DatagramClient::new(config, draw_seed()?) }, DATAGRAM_BUFFER_LEN)
             }
             Transport::Tcp => {
                 let socket = TcpStream::connect(server)?;
                 // A call is whole when it is written: there is nothing to wait for.
                 socket.set_nodelay(true)?;
-                let [a, b, c, d, ..] = seed()?;
+                let [a, b, c, d, ..] = draw_seed()?;
                 let client = StreamClient::new(config, u32::from_ne_bytes([a, b, c, d]));
                 (Line::Tcp { socket, client }, STREAM_BUFFER_LEN)
             }

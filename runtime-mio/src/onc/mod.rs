@@ -50,7 +50,6 @@ mod client;
 mod server;
 
 use core::time::Duration;
-use std::io;
 
 pub use client::Client;
 use posthaste_core::Instant;
@@ -65,13 +64,6 @@ fn timeout(now: Instant, deadline: Option<Instant>) -> Option<Duration> {
     let left = deadline?.saturating_since(now);
     // `Poll` sleeps whole milliseconds; rounded down, the last one would be a busy loop.
     Some(Duration::from_millis(u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)))
-}
-
-/// Draws a seed.
-fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
 }
 
 /// Octets of the longest datagram, and more than the longest that there is.

@@ -11,9 +11,9 @@ use mio::{Interest, Registry, Token, event};
 use posthaste_core::Instant;
 use posthaste_onc::message::Refusal;
 use posthaste_onc::server::{Arrival, Connection, DatagramServer, Incoming, ServerConfig, Service};
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed, timeout};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, timeout};
 
 /// A server that answers calls over UDP and TCP, on one port, in the turns of a loop.
 ///
@@ -70,7 +70,7 @@ impl Server {
             clock: Clock::start(),
             datagrams,
             listener,
-            calls: DatagramServer::new(&config, seed()?),
+            calls: DatagramServer::new(&config, draw_seed()?),
             config,
             lines: (0..connection_count_max).map(|_| None).collect(),
             registration: None,

@@ -12,9 +12,9 @@ use event_listener::Event;
 use futures_lite::future;
 use posthaste_core::Instant;
 use posthaste_onc::client::{CallId, ClientConfig, DatagramClient, NotSent, Outcome, Request, StreamClient};
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
 /// A socket with calls under way. Whichever of their futures is polled moves what there is to move, for all.
 pub(super) struct Line<M: Machine> {
@@ -67,7 +67,7 @@ impl Line<Datagrams> {
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = Async::<UdpSocket>::bind((any, 0))?;
         socket.get_ref().connect(server)?;
-        let client = DatagramClient::new(config, seed()?);
+        let client = DatagramClient::new(config, draw_seed()?);
         Ok(Self::new(socket, Datagrams { server, client, buffer: vec![0; DATAGRAM_BUFFER_LEN] }))
     }
 }
@@ -81,7 +81,7 @@ impl Line<Stream> {
         let socket = future::or(Async::<TcpStream>::connect(server), late).await?;
         // A call is whole when it is written: there is nothing to wait for.
         socket.get_ref().set_nodelay(true)?;
-        let [a, b, c, d, ..] = seed()?;
+        let [a, b, c, d, ..] = draw_seed()?;
         let client = StreamClient::new(config, u32::from_ne_bytes([a, b, c, d]));
         Ok(Self::new(socket, Stream { client, is_closed: false, buffer: vec![0; STREAM_BUFFER_LEN] }))
     }

@@ -18,9 +18,9 @@ use posthaste_onc::message::{Auth, Flavor, Refusal, Target};
 use posthaste_onc::server::{
     Arrival, AsyncService, Connection, DatagramServer, Incoming, IncomingId, ServerConfig, Transport,
 };
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
 /// A server that answers calls over UDP and TCP, on one port, while [`Server::serve`] is polled.
 pub struct Server {
@@ -59,7 +59,7 @@ impl Server {
             }
         };
         let local_addr = listener.get_ref().local_addr()?;
-        Ok(Self { local_addr, clock: Clock::start(), options, listener, datagrams, seed: seed()? })
+        Ok(Self { local_addr, clock: Clock::start(), options, listener, datagrams, seed: draw_seed()? })
     }
 
     /// Returns the address that the server listens on, with both UDP and TCP.

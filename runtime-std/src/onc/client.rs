@@ -13,9 +13,9 @@ use posthaste_onc::client::{ClientConfig, DatagramClient, Failure, NotSent, Outc
 use posthaste_onc::portmap::{Query, QueryError};
 use posthaste_onc::server::Transport;
 use posthaste_rpc::{self as rpc, Caller};
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
 /// A client of one server.
 ///
@@ -116,7 +116,7 @@ impl Datagrams {
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(server)?;
-        let client = DatagramClient::new(config, seed()?);
+        let client = DatagramClient::new(config, draw_seed()?);
         Ok(Self { clock: Clock::start(), socket, client, buffer: vec![0; DATAGRAM_BUFFER_LEN] })
     }
 
@@ -177,7 +177,7 @@ impl Connection {
         let socket = TcpStream::connect_timeout(&server, timeout.max(TIMEOUT_MIN))?;
         // A call is whole when it is written: there is nothing to wait for.
         socket.set_nodelay(true)?;
-        let [a, b, c, d, ..] = seed()?;
+        let [a, b, c, d, ..] = draw_seed()?;
         Ok(Self { socket, client: StreamClient::new(config.clone(), u32::from_ne_bytes([a, b, c, d])) })
     }
 

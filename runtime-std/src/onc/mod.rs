@@ -28,21 +28,12 @@
 mod client;
 mod server;
 
-use std::io;
-
 pub use client::Client;
 pub use posthaste_onc::client::{ClientConfig, Failure, NotSent, Request, Retransmission, Unknown};
 pub use posthaste_onc::message::{AuthStatus, AuthSys, Claim, Credential, Refusal, Target};
 pub use posthaste_onc::portmap;
 pub use posthaste_onc::server::{Incoming, Rpc, ServerConfig, Service, Transport};
 pub use server::{Server, ServerOptions};
-
-/// Draws a seed.
-fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(seed)
-}
 
 /// Octets of the longest datagram, and more than the longest that there is.
 const DATAGRAM_BUFFER_LEN: usize = 1 << 16;

@@ -16,9 +16,9 @@ use std::thread::{self, JoinHandle};
 
 use posthaste_onc::message::Refusal;
 use posthaste_onc::server::{Arrival, Connection, DatagramServer, Incoming, ServerConfig, Service};
-use posthaste_udp::Clock;
+use posthaste_udp::{Clock, draw_seed};
 
-use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, seed};
+use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
 /// A server that answers calls over UDP and TCP, on one port, on threads of its own. When it goes, they end.
 ///
@@ -77,7 +77,7 @@ impl Server {
         let shared = Arc::new(Shared {
             local_addr: listener.local_addr()?,
             clock: Clock::start(),
-            calls: Mutex::new(DatagramServer::new(&options.config, seed()?)),
+            calls: Mutex::new(DatagramServer::new(&options.config, draw_seed()?)),
             options,
             service: Box::new(service),
             is_stopped: AtomicBool::new(false),
