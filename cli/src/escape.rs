@@ -24,6 +24,23 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Writes JSON in several lines, in which such characters are escapes, too: those of JSON, which mean the same.
+pub(crate) struct EscapedJson<'a>(pub(crate) &'a serde_json::Value);
+
+impl fmt::Display for EscapedJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in format!("{:#}", self.0).chars() {
+            if character != '\n' && is_misleading(character) {
+                // All of them are in the first plane, and stand in strings.
+                write!(f, "\\u{:04x}", u32::from(character))?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn is_misleading(character: char) -> bool {
     // `is_control` is general category Cc: C0, DEL and C1.
     character.is_control()
@@ -34,6 +51,14 @@ fn is_misleading(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_means_the_same_without_controls() {
+        let value = serde_json::json!({ "a": "x\u{1b}[2J\u{202e}\u{85}\n", "b": 1 });
+        let text = EscapedJson(&value).to_string();
+        assert!(text.chars().all(|character| character == '\n' || !is_misleading(character)), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn plain_text_of_any_script_is_left_alone() {

@@ -17,6 +17,7 @@ mod output;
 mod ping;
 mod plain;
 mod relay;
+mod rpcinfo;
 mod runtime;
 mod send;
 mod serve;
@@ -45,6 +46,7 @@ enum Command {
     Call(call::CallArgs),
     Gen(generate::GenArgs),
     Relay(relay::RelayArgs),
+    Rpcinfo(rpcinfo::RpcinfoArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -69,6 +71,7 @@ fn run() -> Result<(), Failure> {
         Command::Call(args) => call::run(&args),
         Command::Gen(args) => generate::run(&args),
         Command::Relay(args) => relay::run(&args),
+        Command::Rpcinfo(args) => rpcinfo::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -7,6 +7,7 @@ mod forger;
 mod interface;
 #[path = "../../core/tests/support/limits.rs"]
 mod limits;
+mod onc;
 mod pair;
 mod tape;
 mod token;
@@ -16,6 +17,7 @@ mod xdr;
 
 pub use endpoint::endpoint;
 pub use interface::{interface, interface_files};
+pub use onc::onc;
 pub use pair::pair;
 pub use token::token;
 pub use vectors::vectors;
@@ -26,7 +28,7 @@ pub use xdr::{xdr, xdr_seeds};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("frames", frames),
     ("datagram", datagram),
     ("items", items),
@@ -35,4 +37,5 @@ pub const TARGETS: [Target; 8] = [
     ("pair", pair),
     ("xdr", xdr),
     ("interface", interface),
+    ("onc", onc),
 ];

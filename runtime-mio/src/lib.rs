@@ -87,6 +87,8 @@
 
 mod commands;
 mod endpoint;
+#[cfg(feature = "onc")]
+pub mod onc;
 #[cfg(feature = "rpc")]
 mod rpc;
 

@@ -78,6 +78,8 @@ mod helper;
 mod incoming;
 mod message;
 mod node;
+#[cfg(feature = "onc")]
+pub mod onc;
 mod options;
 mod outcome;
 mod payload;

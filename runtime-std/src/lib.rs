@@ -60,6 +60,8 @@ mod locked;
 mod message;
 mod node;
 mod octets;
+#[cfg(feature = "onc")]
+pub mod onc;
 mod options;
 mod outcome;
 mod peer;

@@ -124,8 +124,11 @@ fn on_socket(socket: Socket, mut config: Config, seed: [u8; 32]) -> Result<(Sock
     Ok((socket, endpoint))
 }
 
-/// The seed of an endpoint: the one thing that neither the core nor the standard library can make.
-fn draw_seed() -> io::Result<[u8; 32]> {
+/// Draws a seed from the operating system's entropy: the one thing that neither the core nor the standard library can make.
+///
+/// # Errors
+/// If it has none to give.
+pub fn draw_seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     Ok(seed)

@@ -62,7 +62,7 @@ mod socket;
 mod wait;
 
 pub use clock::Clock;
-pub use endpoint::{BindError, bind_group_insecure, bind_insecure};
+pub use endpoint::{BindError, bind_group_insecure, bind_insecure, draw_seed};
 pub use error::Loss;
 pub use recv::{Datagram, RecvBatch};
 pub use report::{Buffer, Counters, OffReason, Offload, Report};

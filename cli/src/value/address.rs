@@ -5,6 +5,8 @@ use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 use std::net::ToSocketAddrs;
 
+use posthaste_std::onc::portmap;
+
 use crate::failure::{Code, Failure};
 
 /// `host:port`, the host being a name or an address; an IPv6 address stands in brackets, as in a URL (RFC 3986 §3.2.2).
@@ -20,6 +22,10 @@ pub(crate) enum Address {
         port: u16,
     },
 }
+
+/// An [`Address`] of a portmapper, whose port need not be given; nor, without a port, the brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostAddress(pub(crate) Address);
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +101,18 @@ impl FromStr for Address {
     }
 }
 
+impl FromStr for HostAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self(Address::Numeric(SocketAddr::new(ip, portmap::PORT))));
+        }
+        let has_port = text.rfind(':').is_some_and(|colon| text.rfind(']').is_none_or(|bracket| bracket < colon));
+        if has_port { text.parse() } else { format!("{text}:{}", portmap::PORT).parse() }.map(Self)
+    }
+}
+
 fn bracketed(text: &str) -> Result<Address, AddressError> {
     let (_, behind) = text.split_once(']').ok_or(AddressError::Ipv6Invalid)?;
     port(behind.strip_prefix(':').ok_or(AddressError::PortMissing)?)?;
@@ -113,6 +131,12 @@ impl fmt::Display for Address {
             Self::Numeric(address) => write!(f, "{address}"),
             Self::Named { host, port } => write!(f, "{host}:{port}"),
         }
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -146,6 +170,23 @@ mod tests {
     fn an_address_reads_back_as_it_is_written() {
         for text in ["127.0.0.1:0", "[::1]:4000", "[fe80::1%2]:1", "localhost:65535", "a-b_c.example:1", "1.2.3:4"] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_portmapper_is_at_its_port_unless_another_is_given() {
+        for (text, address) in [
+            ("localhost", "localhost:111"),
+            ("127.0.0.1", "127.0.0.1:111"),
+            ("::1", "[::1]:111"),
+            ("[::1]", "[::1]:111"),
+            ("[::1]:4000", "[::1]:4000"),
+            ("localhost:4000", "localhost:4000"),
+        ] {
+            assert_eq!(text.parse::<HostAddress>().expect(text).to_string(), address);
+        }
+        for text in ["", ":", "localhost:", "localhost:x", "a b", "[::1", "::1:"] {
+            assert!(text.parse::<HostAddress>().is_err(), "{text}");
         }
     }
 

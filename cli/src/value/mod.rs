@@ -10,7 +10,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::hash::RandomState;
 
-pub(crate) use self::address::Address;
+pub(crate) use self::address::{Address, HostAddress};
 use self::quantity::Quantity;
 pub(crate) use self::quantity::QuantityError;
 

@@ -1,0 +1,198 @@
+//! Portmappers and `rpcinfo` that nobody here wrote: those of Debian (packages rpcbind, iproute2, util-linux).
+//!
+//! The port of a portmapper is fixed, so each test runs again, alone, in a network of its own, and nothing outside is touched. Where
+//! the programs are not installed, or no network is to be had, the tests say so and pass.
+#![cfg(target_os = "linux")]
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::env;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use posthaste_std::onc::portmap::{self, Program, Registration, Table, Version};
+use posthaste_std::onc::{Client, ClientConfig, Incoming, Refusal, Server, ServerOptions, Transport};
+
+#[test]
+fn rpcbind_is_asked_and_changed_in_all_versions() {
+    // It gives up its rights, which only the real root can.
+    in_a_network_of_its_own("rpcbind_is_asked_and_changed_in_all_versions", &["rpcbind"], Who::Root, || {
+        let _rpcbind = Process(Command::new("rpcbind").args(["-f", "-i"]).spawn().unwrap());
+        wait_for_portmapper();
+        for version in Version::ALL {
+            for transport in BOTH {
+                change(version, transport);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_registered_with_rpcbind_is_found_by_both_rpcinfos() {
+    let name = "what_is_registered_with_rpcbind_is_found_by_both_rpcinfos";
+    in_a_network_of_its_own(name, &["rpcbind", "rpcinfo"], Who::Root, || {
+        let _rpcbind = Process(Command::new("rpcbind").args(["-f", "-i"]).spawn().unwrap());
+        wait_for_portmapper();
+        let program = serve_program();
+        let client = connect(Transport::Udp);
+        for transport in BOTH {
+            let registration = Registration::new(PROGRAM, transport, program.local_addr());
+            assert_eq!(client.query(&portmap::set(Version::V4, &registration).unwrap()), Ok(true));
+        }
+        be_found_by_rpcinfo();
+        be_listed_by_ours();
+        assert_eq!(client.query(&portmap::unset(Version::V4, PROGRAM)), Ok(true));
+    });
+}
+
+#[test]
+fn a_portmapper_of_our_own_is_asked_by_rpcinfo() {
+    in_a_network_of_its_own("a_portmapper_of_our_own_is_asked_by_rpcinfo", &["rpcinfo"], Who::Anybody, || {
+        let program = serve_program();
+        let mut table = Table::new(100, PORTMAPPER);
+        for transport in BOTH {
+            table.set(Registration::new(PROGRAM, transport, program.local_addr())).unwrap();
+        }
+        let table = Mutex::new(table);
+        let answer = move |call: &Incoming<'_>, results: &mut Vec<u8>| table.lock().unwrap().answer(call, results);
+        let _portmapper = Server::serve(PORTMAPPER, ServerOptions::default(), answer).unwrap();
+        be_found_by_rpcinfo();
+        be_listed_by_ours();
+    });
+}
+
+/// Registers a program, finds it, and removes it.
+fn change(version: Version, transport: Transport) {
+    let client = connect(transport);
+    assert_eq!(client.query(&portmap::null(version)), Ok(()));
+    let registration = Registration::new(PROGRAM, transport, "0.0.0.0:4000".parse().unwrap());
+    let found = || client.query(&portmap::lookup(version, PROGRAM, &registration.netid).unwrap());
+    let is_listed = || {
+        let known = client.query(&portmap::dump(version)).unwrap();
+        known
+            .iter()
+            .any(|it| (it.program, &it.netid, &it.address) == (PROGRAM, &registration.netid, &registration.address))
+    };
+    assert_eq!((found(), is_listed()), (Ok(None), false), "{version:?} {transport}");
+    assert_eq!(client.query(&portmap::set(version, &registration).unwrap()), Ok(true));
+    assert_eq!((found(), is_listed()), (Ok(Some(4000)), true), "{version:?} {transport}");
+    assert_eq!(client.query(&portmap::unset(version, PROGRAM)), Ok(true));
+    assert_eq!((found(), is_listed()), (Ok(None), false), "{version:?} {transport}");
+}
+
+/// Has Debian's `rpcinfo` find the program and call it.
+fn be_found_by_rpcinfo() {
+    let number = PROGRAM.number.to_string();
+    for args in [&["-p", "127.0.0.1"][..], &["127.0.0.1"], &["-s", "127.0.0.1"]] {
+        let (listing, is_ok) = rpcinfo(args);
+        assert!(is_ok && listing.contains("100000") && listing.contains(&number), "{args:?}: {listing}");
+    }
+    for transport in ["udp", "tcp"] {
+        let (told, is_ok) = rpcinfo(&["-T", transport, "127.0.0.1", &number, "1"]);
+        assert!(is_ok && told.contains("version 1 ready and waiting"), "{told}");
+        // Without a version, it asks for one that nobody has, and is told which there are.
+        let (told, is_ok) = rpcinfo(&["-T", transport, "127.0.0.1", &number]);
+        assert!(is_ok && told.contains("version 1 ready and waiting"), "{told}");
+        let (told, is_ok) = rpcinfo(&["-T", transport, "127.0.0.1", &number, "7"]);
+        assert!(!is_ok && told.contains("low version = 1, high version = 1"), "{told}");
+        let (told, is_ok) = rpcinfo(&["-T", transport, "127.0.0.1", "536870999", "1"]);
+        assert!(!is_ok && told.contains("not registered"), "{told}");
+    }
+}
+
+/// Has `posthaste rpcinfo` list the program and call it.
+fn be_listed_by_ours() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_posthaste")).args(["rpcinfo", "--json", "127.0.0.1"]).output().unwrap();
+    let entries: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for number in [PROGRAM.number, portmap::PROGRAM] {
+        for netid in ["udp", "tcp"] {
+            let entry = entries.iter().find(|entry| entry["program"] == number && entry["netid"] == netid);
+            assert!(entry.expect("it is listed")["ping_seconds"].is_f64(), "{entries:?}");
+        }
+    }
+}
+
+/// Runs Debian's `rpcinfo`; returns all that it says, and whether it was content.
+fn rpcinfo(args: &[&str]) -> (String, bool) {
+    let output = Command::new("rpcinfo").args(args).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned()).concat();
+    (told, output.status.success())
+}
+
+/// Serves version 1 of a program that has nothing but procedure 0.
+fn serve_program() -> Server {
+    let answer = |call: &Incoming<'_>, _: &mut Vec<u8>| match (call.target.version, call.target.procedure) {
+        (1, 0) => Ok(()),
+        (1, _) => Err(Refusal::NoSuchProcedure),
+        _ => Err(Refusal::NoSuchVersion { low: 1, high: 1 }),
+    };
+    Server::serve("127.0.0.1:0", ServerOptions::default(), answer).unwrap()
+}
+
+fn connect(transport: Transport) -> Client {
+    Client::connect(PORTMAPPER, transport, ClientConfig::default()).unwrap()
+}
+
+/// Calls it until it is there, which retransmission does.
+fn wait_for_portmapper() {
+    let config = ClientConfig {
+        timeout: Duration::from_secs(30),
+        retransmit_timeout: Duration::from_millis(20),
+        retransmit_timeout_max: Duration::from_millis(100),
+        ..ClientConfig::default()
+    };
+    let client = Client::connect(PORTMAPPER, Transport::Udp, config).unwrap();
+    assert_eq!(client.query(&portmap::null(Version::V2)), Ok(()));
+}
+
+/// Who has to run a test.
+#[derive(PartialEq)]
+enum Who {
+    Anybody,
+    Root,
+}
+
+/// Runs `test`, which is the test called `name`, where it has a network and a `/run` for itself.
+fn in_a_network_of_its_own(name: &str, programs: &[&str], who: Who, test: impl FnOnce()) {
+    if env::var_os(INSIDE).is_some() {
+        let set_up = "ip link set lo up && mount -t tmpfs tmpfs /run";
+        assert!(Command::new("sh").args(["-c", set_up]).status().unwrap().success());
+        return test();
+    }
+    let missing = programs.iter().chain(&["ip"]).find(|program| {
+        let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+        !folders.iter().any(|folder| fs::exists(format!("{folder}/{program}")).unwrap_or(false))
+    });
+    if let Some(missing) = missing {
+        return eprintln!("{missing} is not installed: NOT CHECKED");
+    }
+    let is_root = nix::unistd::geteuid().is_root();
+    let flags = if is_root { &["--net", "--mount"][..] } else { &["--net", "--mount", "--map-root-user"] };
+    let mount = ["sh", "-c", "mount -t tmpfs tmpfs /run"];
+    let tried = Command::new("unshare").args(flags).args(mount).stderr(Stdio::null()).status();
+    if who == Who::Root && !is_root || !tried.is_ok_and(|status| status.success()) {
+        return eprintln!("no network for the test alone is to be had here: NOT CHECKED");
+    }
+    let mut again = Command::new("unshare");
+    again.args(flags).arg(env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
+    assert!(again.status().unwrap().success());
+}
+
+/// A process that ends with this.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+const PORTMAPPER: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), portmap::PORT);
+const PROGRAM: Program = Program { number: 0x2000_0042, version: 1 };
+
+/// Tells a test that it runs in a network of its own.
+const INSIDE: &str = "POSTHASTE_TEST_INSIDE";
