@@ -1,7 +1,7 @@
 //! `posthaste call` by an interface file, against servers made of generated stubs, in both protocols.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -183,8 +183,7 @@ impl Servers {
     /// Where they are, and the options to call them.
     fn all(&self) -> [(String, &'static [&'static str]); 3] {
         let onc = self.onc.local_addr().to_string();
-        let address: SocketAddr = self.native.local_addr();
-        [(address.to_string(), &[]), (onc.clone(), &["--onc", "udp"]), (onc, &["--onc", "tcp"])]
+        [(self.native.local_addr().to_string(), &[]), (onc.clone(), &["--onc", "udp"]), (onc, &["--onc", "tcp"])]
     }
 }
 

@@ -77,21 +77,18 @@ impl<'m, 'a> Reader<'m, 'a> {
         })
     }
 
-    /// Reads a bool or an integer that fits.
+    /// Reads a bool or an integer, as far as an `i64` goes.
     fn integer(&mut self, primitive: Primitive) -> Result<i64, JsonError> {
-        let value = match primitive {
-            Primitive::Hyper => i64::decode(&mut self.decoder)?,
-            Primitive::Unsigned | Primitive::UnsignedShort | Primitive::UnsignedChar => {
-                u32::decode(&mut self.decoder)?.into()
-            }
+        let (min, max) = primitive.range().expect("nothing else is read here");
+        let value: i64 = match (primitive.encoded_len(), min) {
+            (8, _) => i64::decode(&mut self.decoder)?,
+            (_, 0) => u32::decode(&mut self.decoder)?.into(),
             _ => i32::decode(&mut self.decoder)?.into(),
         };
-        match primitive.range() {
-            Some((min, max)) if !(min..=max).contains(&value.into()) => {
-                Err(JsonError::new(format_args!("{value} is not from {min} to {max}")))
-            }
-            _ => Ok(value),
+        if !(min..=max).contains(&value.into()) {
+            return Err(JsonError::new(format_args!("{value} is not from {min} to {max}")));
         }
+        Ok(value)
     }
 
     fn defined(&mut self, id: TypeId) -> Result<Value, JsonError> {
@@ -120,11 +117,8 @@ impl<'m, 'a> Reader<'m, 'a> {
             return Ok(Value::Null);
         }
         let value = self.value(target)?;
-        match self.model.resolve(target) {
-            // A null within could not be told from one without.
-            Type::Optional(_) => Ok(vec![value].into()),
-            _ => Ok(value),
-        }
+        // A null within could not be told from one without.
+        if let Type::Optional(_) = self.model.resolve(target) { Ok(vec![value].into()) } else { Ok(value) }
     }
 
     /// Reads what follows in a linked list.

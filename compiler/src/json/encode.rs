@@ -72,7 +72,7 @@ impl<'m> Writer<'m> {
                 let octets = match value {
                     Value::String(text) => Some(text.clone().into_bytes()),
                     Value::Object(entries) if entries.len() == 1 => entries.get(HEX).and_then(hex),
-                    _ => None,
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
                 };
                 let what = format_args!("a string of at most {} octets", bound.max);
                 self.put_bounded(octets, bound.max).ok_or_else(|| expected(what, value))?;
@@ -165,13 +165,11 @@ impl<'m> Writer<'m> {
             return Ok(());
         }
         self.put(&1_u32.to_be_bytes());
-        match self.model.resolve(target) {
-            // A null within could not be told from one without.
-            Type::Optional(_) => match value.as_array().map(Vec::as_slice) {
-                Some([inner]) => self.value(target, inner).map_err(|error| error.in_item(0)),
-                _ => Err(expected("null or an array of one", value)),
-            },
-            _ => self.value(target, value),
+        let Type::Optional(_) = self.model.resolve(target) else { return self.value(target, value) };
+        // A null within could not be told from one without.
+        match value.as_array().map(Vec::as_slice) {
+            Some([inner]) => self.value(target, inner).map_err(|error| error.in_item(0)),
+            _ => Err(expected("null or an array of one", value)),
         }
     }
 
@@ -230,13 +228,14 @@ impl<'m> Writer<'m> {
         if let Some(case) = cases.find(|case| case_name(case) == label) {
             return Some(case.value);
         }
-        match discriminant_primitive(self.model, union) {
-            _ if declared.is_some() => None,
-            Primitive::Bool => BOOL_NAMES.iter().position(|name| *name == label).map(|value| value as i64),
-            primitive => {
-                let (min, max) = primitive.range()?;
-                label.parse().ok().filter(|value| (min..=max).contains(&i128::from(*value)))
-            }
+        let primitive = discriminant_primitive(self.model, union);
+        if declared.is_some() {
+            None
+        } else if primitive == Primitive::Bool {
+            BOOL_NAMES.iter().position(|name| *name == label).map(|value| value as i64)
+        } else {
+            let (min, max) = primitive.range()?;
+            label.parse().ok().filter(|value| (min..=max).contains(&i128::from(*value)))
         }
     }
 

@@ -181,10 +181,7 @@ fn discriminant_enum<'m>(model: &'m Model, union: &'m Union) -> Option<&'m Enum>
 
 /// Returns the primitive that the discriminant of a union is, as which an enum is an `int`.
 fn discriminant_primitive(model: &Model, union: &Union) -> Primitive {
-    match model.resolve(&union.discriminant_type) {
-        Type::Primitive(primitive) => *primitive,
-        _ => Primitive::Int,
-    }
+    if let Type::Primitive(primitive) = model.resolve(&union.discriminant_type) { *primitive } else { Primitive::Int }
 }
 
 /// Returns the type that a value of the discriminant chooses.
