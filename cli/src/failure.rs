@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use posthaste_rpc as rpc;
 use posthaste_std::CallError;
 
 use crate::escape::Escaped;
@@ -97,6 +98,23 @@ impl From<CallError> for Failure {
             CallError::Refused(why) => Self::new(Code::NotExecuted, format_args!("not executed, not even sent: {why}")),
             CallError::ReplyLost => Self::new(Code::Unknown, error).hint("look at the state of the server"),
             CallError::Unknown(_) => Self::new(Code::Unknown, error)
+                .hint("it may have been executed, or not: look at the state of the server"),
+        }
+    }
+}
+
+/// The same of a call that was described by an interface file.
+impl From<rpc::CallError> for Failure {
+    fn from(error: rpc::CallError) -> Self {
+        match error {
+            rpc::CallError::Application(error) => CallError::Application(error.octets().to_vec()).into(),
+            rpc::CallError::NotExecuted(_) => {
+                Self::new(Code::NotExecuted, error).hint("it never will be: the same call may safely be made again")
+            }
+            rpc::CallError::ReplyLost | rpc::CallError::BadReply(_) => {
+                Self::new(Code::Unknown, error).hint("look at the state of the server")
+            }
+            rpc::CallError::Unknown(_) => Self::new(Code::Unknown, error)
                 .hint("it may have been executed, or not: look at the state of the server"),
         }
     }

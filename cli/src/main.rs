@@ -12,6 +12,7 @@ mod client;
 mod escape;
 mod failure;
 mod generate;
+mod interface;
 mod interrupts;
 mod output;
 mod ping;

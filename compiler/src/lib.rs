@@ -7,7 +7,8 @@
 //! source  ->  preprocess  ->  lex  ->  parse  ->  ast  ->  check  ->  model  ->  rust
 //! ```
 //!
-//! A `build.rs` takes [`Build`]; [`generate`] is all of it at once.
+//! A `build.rs` takes [`Build`]; [`generate`] is all of it at once. With the feature `json`, JSON is encoded and decoded by a model,
+//! without stubs.
 //!
 //! Nothing in an interface file makes it panic, run long or take much memory: nesting, includes, macros, sizes and the number of
 //! errors told are limited, by constants that say so.
@@ -32,6 +33,8 @@ mod diagnostic;
 mod expression;
 mod files;
 mod generate;
+#[cfg(feature = "json")]
+pub mod json;
 mod lex;
 pub mod model;
 mod options;

@@ -174,13 +174,7 @@ impl TypeDefinition {
     /// Returns the name with its namespaces, `::` between them.
     #[must_use]
     pub fn path(&self) -> String {
-        let mut path = String::new();
-        for part in &self.namespace {
-            path.push_str(part);
-            path.push_str("::");
-        }
-        path.push_str(&self.name.text);
-        path
+        path(&self.namespace, &self.name)
     }
 }
 
@@ -481,6 +475,14 @@ pub struct Program {
     pub docs: Docs,
 }
 
+impl Program {
+    /// Returns the name with its namespaces, `::` between them.
+    #[must_use]
+    pub fn path(&self) -> String {
+        path(&self.namespace, &self.name)
+    }
+}
+
 /// How a [`Program`] was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProgramForm {
@@ -619,6 +621,16 @@ pub enum Progress {
     Silent,
     /// `@progress`: it does.
     Reported,
+}
+
+fn path(namespace: &[String], name: &Name) -> String {
+    let mut path = String::new();
+    for part in namespace {
+        path.push_str(part);
+        path.push_str("::");
+    }
+    path.push_str(&name.text);
+    path
 }
 
 /// Returns `len` with the octets that pad it to a multiple of four (RFC 4506 §3).
