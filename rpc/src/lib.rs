@@ -23,7 +23,7 @@ extern crate std;
 macro_rules! interface {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
         $(#[$attribute])*
-        #[allow(missing_docs, unreachable_pub)]
+        #[allow(missing_docs, unreachable_pub, rustdoc::all)]
         #[allow(clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
         $visibility mod $name {
             include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
