@@ -17,11 +17,14 @@ extern crate std;
 
 /// Puts the stubs of an interface file into a module: `posthaste_rpc::interface!(pub mod calc)` for what a `build.rs` with
 /// `posthaste_compiler::Build` made of `calc.x`.
+///
+/// Lints of style do not look into it: its names, comments and lists of arguments are those of the interface file.
 #[macro_export]
 macro_rules! interface {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
         $(#[$attribute])*
-        #[allow(missing_docs, unreachable_pub, clippy::all, clippy::nursery, clippy::pedantic)]
+        #[allow(missing_docs, unreachable_pub, rustdoc::all)]
+        #[allow(clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
         $visibility mod $name {
             include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
         }

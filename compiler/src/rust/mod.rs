@@ -67,5 +67,34 @@ fn doc_line(line: &str) -> String {
     let harmless = |c: &char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let text: String = line.trim().chars().map(|c| if c == '\t' { ' ' } else { c }).filter(harmless).collect();
     // A block of code would be tested as Rust.
-    if text.is_empty() { text } else { format!(" {}", text.replace("```", "'''").replace("~~~", "---")) }
+    let text = text.replace("```", "'''").replace("~~~", "---");
+    if text.is_empty() { text } else { format!(" {}", escaped(&text)) }
+}
+
+/// Returns plain text as Markdown, in which brackets are links and tags, except within backticks.
+fn escaped(text: &str) -> String {
+    // Without a partner on its line, a backtick opens nothing.
+    let has_code = text.matches('`').count().is_multiple_of(2);
+    let mut is_code = false;
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        is_code ^= c == '`' && has_code;
+        if matches!(c, '\\' | '[' | ']' | '<' | '>') && !is_code {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_text_and_not_markdown() {
+        assert_eq!(doc_line("\tchars[3] of <host> in `a[1]`"), r" chars\[3\] of \<host\> in `a[1]`");
+        assert_eq!(doc_line(r"a\[b` it's [c]"), r" a\\\[b` it's \[c\]");
+        assert_eq!(doc_line("```"), " '''");
+    }
 }

@@ -41,7 +41,12 @@ pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth:
         Type::Opaque(bound) | Type::String(bound) => {
             let len = random.below(u64::from(bound.max.min(9)) + 1) as u32;
             out.extend(len.to_be_bytes());
+            let start = out.len();
             random_octets(len as usize, random, out);
+            if let Type::String(_) = ty {
+                // To C, a string ends at a zero.
+                out[start..][..len as usize].iter_mut().for_each(|octet| *octet = (*octet).max(1));
+            }
         }
         Type::Array { element, count } => {
             (0..*count).for_each(|_| random_value(model, element, random, depth + 1, out));

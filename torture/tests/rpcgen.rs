@@ -1,0 +1,274 @@
+//! Octet for octet what `rpcgen` and libtirpc read and write, for values of every type of `torture.x`: where they are installed.
+//!
+//! `POSTHASTE_TORTURE_VALUES` says how many values of each type go each way (400), `POSTHASTE_SEED` replays a run.
+
+#[path = "../../compiler/tests/random/values.rs"]
+#[expect(dead_code, reason = "the tests of the compiler draw whole files, too")]
+mod values;
+
+use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+
+use posthaste_compiler::model::{Definition, Type, TypeId};
+use posthaste_rpc::xdr::{DecodeError, Limits};
+use posthaste_torture::{INTERFACES, Interface};
+
+use values::{Random, random_value};
+
+#[test]
+fn what_rust_writes_is_read_and_written_by_c_as_it_was() {
+    let Some(peer) = Peer::installed() else { return };
+    let (interface, mut random) = (torture(), seeded());
+    let model = interface.model();
+    let mut sent = Vec::new();
+    for index in 0..interface.subjects.len() {
+        let ty = Type::Named(TypeId(index as u32));
+        for _ in 0..value_count() {
+            let mut octets = Vec::new();
+            random_value(&model, &ty, &mut random, 0, &mut octets);
+            sent.push((index, recode(interface, index, &octets).unwrap()));
+        }
+    }
+
+    let returned = peer.echo(&sent);
+    assert_same(interface, &sent, &returned);
+    println!("{} values of {} types from Rust to C and back", sent.len(), interface.subjects.len());
+    assert!(sent.len() >= VALUE_COUNT_MIN || env::var_os("POSTHASTE_TORTURE_VALUES").is_some());
+}
+
+#[test]
+fn what_c_writes_is_read_and_written_by_rust_as_it_was() {
+    let Some(peer) = Peer::installed() else { return };
+    let (interface, mut random) = (torture(), seeded());
+    let mut counts = vec![0; interface.subjects.len()];
+    let mut undeclared_count = 0;
+    for _ in 0..100 {
+        for (index, octets) in peer.make(random.next(), value_count()) {
+            match recode(interface, index, &octets.expect("what is made is not refused")) {
+                Ok(_) => counts[index] += 1,
+                // To C an enum is any number at all.
+                Err(DecodeError::UnknownEnum) => undeclared_count += 1,
+                Err(error) => panic!("{}: {error}", interface.subjects[index].name),
+            }
+        }
+        if counts.iter().all(|count| *count >= value_count()) {
+            break;
+        }
+    }
+    for (subject, count) in interface.subjects.iter().zip(&counts) {
+        assert!(*count >= value_count(), "{count} values of {} were right", subject.name);
+    }
+    let count: usize = counts.iter().sum();
+    println!("{count} values of {} types from C to Rust and back", counts.len());
+    println!("{undeclared_count} refused, with an enum that has no such member");
+    assert!(count >= VALUE_COUNT_MIN || env::var_os("POSTHASTE_TORTURE_VALUES").is_some());
+}
+
+#[test]
+fn what_is_refused_by_one_is_refused_by_the_other() {
+    let Some(peer) = Peer::installed() else { return };
+    let (interface, mut random) = (torture(), seeded());
+    let model = interface.model();
+    let mut sent = Vec::new();
+    for (index, definition) in model.types.iter().enumerate() {
+        // By itself, a typedef in Rust is what it stands for, whose bound is where it is used.
+        if matches!(definition.definition, Definition::Alias(_)) {
+            continue;
+        }
+        let ty = Type::Named(TypeId(index as u32));
+        for _ in 0..value_count() {
+            let mut octets = Vec::new();
+            random_value(&model, &ty, &mut random, 0, &mut octets);
+            change(&mut random, &mut octets);
+            sent.push((index, octets));
+        }
+    }
+
+    let (mut right_count, mut refused_count) = (0, 0);
+    for ((index, octets), (_, returned)) in sent.iter().zip(peer.echo(&sent)) {
+        let name = interface.subjects[*index].name;
+        match (recode(interface, *index, octets), returned) {
+            // Only that C ends a string at a zero.
+            (Ok(_), Some(returned)) => {
+                assert!(
+                    returned == *octets || octets.contains(&0) && returned.len() <= octets.len(),
+                    "{name} {octets:?}"
+                );
+                right_count += 1;
+            }
+            (Ok(_), None) => panic!("C refuses {octets:?} as {name}"),
+            // C knows nothing of the members of an enum, and reads a bool in the midst of numbers as one.
+            (Err(error), Some(returned)) if returned == *octets => {
+                let is_of_c = matches!(error, DecodeError::UnknownEnum | DecodeError::UnknownBool);
+                assert!(is_of_c, "{name} {octets:?}: {error}");
+            }
+            // It was made right on the way: a bool that was 2, padding that was not zero, a number that was cut off.
+            (Err(_), Some(_)) => {}
+            (Err(_), None) => refused_count += 1,
+        }
+    }
+    println!("of {} values with changes, {right_count} are right to both, {refused_count} to neither", sent.len());
+    assert!(right_count > 0 && refused_count > 0);
+}
+
+#[test]
+fn floats_that_are_no_numbers_keep_their_payload() {
+    let Some(peer) = Peer::installed() else { return };
+    let interface = torture();
+    let index = interface.subjects.iter().position(|subject| subject.name == "floats").unwrap();
+    let floats = [0x7f80_0001_u32, 0xffc1_2345, 0x7f80_0000, 0x8000_0000, 1];
+    let doubles = [0x7ff0_0000_0000_0001_u64, 0xfff8_0000_1234_5678, 0xfff0_0000_0000_0000, 1 << 63, 1];
+    let octets = |(float, double): (u32, u64)| [&float.to_be_bytes()[..], &double.to_be_bytes()].concat();
+    let sent: Vec<_> = floats.into_iter().zip(doubles).map(|pair| (index, octets(pair))).collect();
+    for (_, octets) in &sent {
+        recode(interface, index, octets).unwrap();
+    }
+    assert_same(interface, &sent, &peer.echo(&sent));
+}
+
+/// Changes a word or two, and perhaps the length.
+fn change(random: &mut Random, octets: &mut Vec<u8>) {
+    for _ in 0..1 + random.below(2) {
+        let word_count = octets.len() as u64 / 4;
+        if word_count == 0 {
+            break;
+        }
+        let at = 4 * random.below(word_count) as usize;
+        match random.below(3) {
+            0 => octets[at + 3] ^= 1 << random.below(8),
+            1 => octets[at..at + 4].copy_from_slice(&(random.below(20) as u32).to_be_bytes()),
+            _ => octets[at..at + 4].copy_from_slice(&(random.next() as u32).to_be_bytes()),
+        }
+    }
+    if random.one_in(8) {
+        octets.truncate(4 * random.below(octets.len() as u64 / 4 + 1) as usize);
+    }
+}
+
+/// Decodes octets and encodes what they are, which must be those octets.
+fn recode(interface: &Interface, index: usize, octets: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let subject = &interface.subjects[index];
+    // What stubs allow: vectors of mostly empty vectors take more than the default.
+    let written = (subject.recode)(octets, &Limits { memory_factor: 16, ..Limits::default() })?;
+    assert_eq!(written, octets, "{}", subject.name);
+    Ok(written)
+}
+
+fn assert_same(interface: &Interface, sent: &[(usize, Vec<u8>)], returned: &[(usize, Option<Vec<u8>>)]) {
+    assert_eq!(sent.len(), returned.len());
+    for ((index, octets), (index_returned, octets_returned)) in sent.iter().zip(returned) {
+        assert_eq!(index, index_returned);
+        assert_eq!(Some(octets), octets_returned.as_ref(), "{}", interface.subjects[*index].name);
+    }
+}
+
+fn torture() -> &'static Interface {
+    INTERFACES.iter().find(|interface| interface.name == "torture").expect("it is always there")
+}
+
+fn value_count() -> usize {
+    env::var("POSTHASTE_TORTURE_VALUES").map_or(400, |count| count.parse().expect("it is a number"))
+}
+
+fn seeded() -> Random {
+    let seed = env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
+    println!("POSTHASTE_SEED={seed}");
+    Random::new(seed)
+}
+
+/// The program of `c/peer.c` with what `rpcgen` makes of `torture.x`.
+struct Peer {
+    program: PathBuf,
+}
+
+impl Peer {
+    /// Builds it once, where that can be done, and says so where it cannot.
+    fn installed() -> Option<&'static Self> {
+        static PEER: OnceLock<Option<Peer>> = OnceLock::new();
+        PEER.get_or_init(|| {
+            let is_there =
+                ["rpcgen", "cc"].into_iter().all(|tool| Command::new(tool).arg("--version").output().is_ok());
+            if !is_there || !Path::new("/usr/include/tirpc/rpc/rpc.h").exists() {
+                eprintln!("rpcgen, cc or libtirpc is not installed: whether they agree is NOT CHECKED");
+                return None;
+            }
+            Some(Self::build())
+        })
+        .as_ref()
+    }
+
+    fn build() -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peer");
+        // rpcgen writes over nothing.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(here.join("torture.x"), folder.join("torture.x")).unwrap();
+        let subjects: String = torture().subjects.iter().map(|it| format!("SUBJECT({})\n", it.name)).collect();
+        fs::write(folder.join("subjects.h"), subjects).unwrap();
+        run(Command::new("rpcgen").args(["-h", "-o", "torture.h", "torture.x"]).current_dir(&folder));
+        run(Command::new("rpcgen").args(["-c", "-o", "torture_xdr.c", "torture.x"]).current_dir(&folder));
+        run(Command::new("cc")
+            // rpcgen writes `bool` in some places where C has `bool_t`, and variables that nobody uses.
+            .args(["-O1", "-w", "-Dbool=bool_t", "-I.", "-I/usr/include/tirpc", "-o", "peer", "torture_xdr.c"])
+            .arg(here.join("c/peer.c"))
+            .arg("-ltirpc")
+            .current_dir(&folder));
+        Self { program: folder.join("peer") }
+    }
+
+    /// Has values decoded and encoded: what comes back is theirs, in their order.
+    fn echo(&self, values: &[(usize, Vec<u8>)]) -> Vec<(usize, Option<Vec<u8>>)> {
+        let mut octets = Vec::new();
+        for (index, value) in values {
+            octets.extend((*index as u32).to_be_bytes());
+            octets.extend((value.len() as u32).to_be_bytes());
+            octets.extend(value);
+        }
+        let mut peer = Command::new(&self.program);
+        let mut peer =
+            peer.arg("echo").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = peer.stdin.take().unwrap();
+        // The peer writes while it reads.
+        let writer = thread::spawn(move || input.write_all(&octets));
+        let output = peer.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        frames(&output.stdout)
+    }
+
+    /// Has it make `count` values of each type.
+    fn make(&self, seed: u64, count: usize) -> Vec<(usize, Option<Vec<u8>>)> {
+        let mut peer = Command::new(&self.program);
+        let output = peer.args(["make", &seed.to_string(), &count.to_string()]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        frames(&output.stdout)
+    }
+}
+
+/// Splits what the peer writes; `None` is what it refused.
+fn frames(mut octets: &[u8]) -> Vec<(usize, Option<Vec<u8>>)> {
+    let mut frames = Vec::new();
+    while let Some((head, rest)) = octets.split_first_chunk::<8>() {
+        let [index, len] = [0, 4].map(|at| u32::from_be_bytes(head[at..at + 4].try_into().unwrap()));
+        let value = (len != u32::MAX).then(|| rest[..len as usize].to_vec());
+        octets = &rest[value.as_ref().map_or(0, Vec::len)..];
+        frames.push((index as usize, value));
+    }
+    assert!(octets.is_empty());
+    frames
+}
+
+/// Runs a command that has to succeed.
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Each way, unless told otherwise.
+const VALUE_COUNT_MIN: usize = 10_000;
