@@ -19,9 +19,8 @@ pub(super) fn encode(model: &Model, ty: &Type, value: &Value) -> Result<Vec<u8>,
 /// Encodes an array whose items have a type each, without a count.
 pub(super) fn row(model: &Model, types: &[&Type], value: &Value) -> Result<Vec<u8>, JsonError> {
     let mut writer = Writer::new(model);
-    let what = format_args!("an array of the {} arguments", types.len());
     let Some(items) = value.as_array().filter(|items| items.len() == types.len()) else {
-        return Err(expected(what, value));
+        return Err(expected(format_args!("an array of the {} arguments", types.len()), value));
     };
     for (index, (ty, item)) in types.iter().zip(items).enumerate() {
         writer.value(ty, item).map_err(|error| error.in_item(index))?;
@@ -61,8 +60,8 @@ impl<'m> Writer<'m> {
             Type::Named(id) => self.defined(*id, value)?,
             Type::OpaqueFixed(len) => {
                 let octets = hex(value).filter(|octets| octets.len() as u64 == u64::from(*len));
-                let what = format_args!("a string of {} hexadecimal digits", u64::from(*len) * 2);
-                self.put_padded(&octets.ok_or_else(|| expected(what, value))?);
+                let wanted = || expected(format_args!("a string of {} hexadecimal digits", u64::from(*len) * 2), value);
+                self.put_padded(&octets.ok_or_else(wanted)?);
             }
             Type::Opaque(bound) => {
                 let what = format_args!("a string of hexadecimal digits, two for each of at most {} octets", bound.max);
