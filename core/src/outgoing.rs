@@ -29,8 +29,6 @@ pub struct Outgoing {
     pub frames: List<InFlow>,
     /// The datagram that carried all of it last, in one frame, if `carried` is linked.
     pub datagram: u32,
-    /// Whether that datagram was lost, so that it is queued to be sent again.
-    pub is_lost: bool,
     /// Up to which offset a stream may send (protocol §6.3).
     pub limit: u64,
     /// Octets charged to the peer's credit.
@@ -111,7 +109,6 @@ impl Outgoing {
             is_end_sent: false,
             frames: List::new(),
             datagram: u32::MAX,
-            is_lost: false,
             limit: u64::MAX,
             charged: 0,
             is_reset: false,
@@ -151,7 +148,7 @@ impl Outgoing {
     /// Says whether all of it was sent and acknowledged.
     #[must_use]
     pub const fn is_acknowledged(&self) -> bool {
-        self.is_end_sent && !self.is_in_flight() && !self.is_lost && !self.is_reset
+        self.is_end_sent && !self.is_in_flight() && !self.queued.is_linked() && !self.is_reset
     }
 
     /// Says whether something of it was sent, and neither acknowledged nor forgotten.

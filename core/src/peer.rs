@@ -365,7 +365,8 @@ impl Peer {
 
     /// Returns the queue that a flow is in, or belongs into.
     pub fn queue_of(&mut self, flow: &Outgoing) -> &mut List<Queued> {
-        if flow.is_lost {
+        // What was sent to its end has nothing fresh to wait with.
+        if flow.is_end_sent {
             return &mut self.lost_flows;
         }
         let queues = if flow.is_begun() { &mut self.begun } else { &mut self.queues };

@@ -331,12 +331,12 @@ impl Scope<'_, '_> {
 
     /// Queues a flow that one frame carried for another transmission.
     fn queue_lost_flow(&mut self, flow: u32) -> Result<(), Broken> {
-        let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
+        let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.is_unreliable {
             let (exchange, lane) = (outgoing.exchange, Lane::of(outgoing.role).sound()?);
             return self.on_unreliable_lost(exchange, lane);
         }
-        if !core::mem::replace(&mut outgoing.is_lost, true) {
+        if !outgoing.queued.is_linked() {
             self.peer.lost_flows.push_back(&mut self.memory.outgoing, flow);
         }
         Ok(())

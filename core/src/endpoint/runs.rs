@@ -71,8 +71,7 @@ impl Scope<'_, '_> {
             };
         let content = Content::Run { flow, offset, len: written, last, alias };
         let frame = self.add_frame(record, content)?;
-        let outgoing = self.memory.outgoing.at(flow).sound()?;
-        self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
+        self.dequeue(flow)?;
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         outgoing.frames.push_back(&mut self.memory.frames, frame);
         outgoing.sent += u64::from(written);

@@ -102,7 +102,6 @@ impl Scope<'_, '_> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         if outgoing.queued.is_linked() {
             self.peer.queue_of(outgoing).remove(&mut self.memory.outgoing, flow);
-            self.memory.outgoing.at_mut(flow).sound()?.is_lost = false;
         }
         Ok(())
     }
@@ -320,8 +319,7 @@ impl Scope<'_, '_> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
         let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
-        let is_held = exchange.held.is_linked();
-        if is_held
+        if exchange.held.is_linked()
             && let Some((channel, _)) = exchange.channel
             && let Some(channel) = self.memory.channels.get_mut(channel)
         {
