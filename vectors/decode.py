@@ -178,6 +178,7 @@ def data(o, kind):
     if form == "fragment":
         f["total"] = o.varint()
     need(role not in ("UNRELIABLE", "NEWEST") or form == "entire", "6.16.4")
+    need(role not in ("REQUEST", "REPLY") or form in ("entire", "fragment"), "6.16.4")
     need(role not in ("UPWARD", "DOWNWARD") or form in ("stream", "last"), "6.16.4")
     need(not has_metadata or (role in ("REQUEST", "REPLY") and offset == 0), "6.16.4")
     if role == "REQUEST" and offset == 0:

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::lane::Lane;
 use crate::outcome::{Outcome, Unknown};
-use crate::storage::{Key, Links};
+use crate::storage::{Block, Key, Linked, Links};
 use crate::time::Instant;
 use crate::wire::{Description, Role};
 
@@ -21,6 +21,14 @@ pub struct Exchange {
     pub stage: Stage,
     /// Its flows, by [`Lane`]: indices among the outgoing or the incoming flows, as [`Exchange::is_outgoing`] tells.
     pub flows: [Option<u32>; 4],
+    /// How far it is, while its flows have no records.
+    pub brief: Brief,
+    /// Of a brief call: the octets that are held, and the length of the flow that they are of.
+    pub body: Option<Block>,
+    /// Of a brief call: the length of what arrived last, or is sent.
+    pub len: u32,
+    /// Of a brief call: the datagram that carries it.
+    pub datagram: u32,
     /// Theirs: the role of its first flow, once something of it has arrived.
     pub role: Option<Role>,
     /// Which procedure it calls; `None` for a message.
@@ -31,7 +39,7 @@ pub struct Exchange {
     pub deadline: Option<Instant>,
     /// What our call came to, once it is over or unknown.
     pub outcome: Outcome,
-    /// CRC32C of the request, to tell a repetition from another request with the same number.
+    /// The fingerprint of the request, to tell a repetition from another request with the same number.
     pub fingerprint: u32,
     /// When its stage was entered; what PROGRESS tells.
     pub since: Instant,
@@ -56,7 +64,36 @@ pub struct Exchange {
     pub(crate) eventful: Links,
     pub(crate) timed: Links,
     pub(crate) held: Links,
+    /// In its peer's queue of brief calls, or in a datagram.
+    pub(crate) briefly: Links,
 }
+
+/// How far a brief call is: one whose request and reply are one frame each and say nothing but their octets, as those of nearly all
+/// small calls. One of the two is held at a time, by the exchange itself, and takes the place of one record of a flow.
+///
+/// ```text
+/// ours:   Queued --sent--> Carried --acknowledged--> Settled --reply--> Arrived --released--> Settled
+/// theirs: Arrived --answered--> Queued --sent--> Carried --acknowledged--> Settled
+/// ```
+///
+/// Where anything else befalls it - a loss, a cancel, a reply with more to say - it is spelled out: its flows get their records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brief {
+    /// Its flows have records, if it has any.
+    No,
+    /// The request of a call of theirs, or the reply to ours, is here.
+    Arrived,
+    /// The request of a call of ours, or the reply to theirs, waits in its peer's queue.
+    Queued,
+    /// A datagram in flight carries it.
+    Carried,
+    /// It was acknowledged, or released: nothing is held.
+    Settled,
+}
+
+/// Marks the queue of brief calls with something to send, and the list of those that one datagram carries.
+#[derive(Debug)]
+pub enum Briefly {}
 
 /// One of the two sides, seen from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +196,10 @@ impl Exchange {
             seq,
             stage,
             flows: [None; 4],
+            brief: Brief::No,
+            body: None,
+            len: 0,
+            datagram: u32::MAX,
             role: None,
             procedure: None,
             timeout: None,
@@ -179,6 +220,7 @@ impl Exchange {
             eventful: Links::UNLINKED,
             timed: Links::UNLINKED,
             held: Links::UNLINKED,
+            briefly: Links::UNLINKED,
         }
     }
 
@@ -188,10 +230,28 @@ impl Exchange {
         marks & (1 << lane as u8) != 0
     }
 
-    /// Returns the flow of a lane.
+    /// Returns the flow of a lane; the call must not be brief, unless it is settled.
     #[must_use]
     pub const fn flow(&self, lane: Lane) -> Option<u32> {
+        debug_assert!(matches!(self.brief, Brief::No | Brief::Settled), "a brief call has no records of flows");
         self.flows[lane as usize]
+    }
+
+    /// Says whether nothing is held of any of its flows.
+    #[must_use]
+    pub fn has_no_flow(&self) -> bool {
+        matches!(self.brief, Brief::No | Brief::Settled) && self.flows == [None; 4]
+    }
+
+    /// Returns on which lane a brief call moves: a request until it has arrived, and then its reply.
+    #[must_use]
+    pub const fn brief_lane(&self) -> Lane {
+        match (self.begun_by, self.brief) {
+            (Party::Us, Brief::Arrived) | (Party::Them, Brief::Queued | Brief::Carried | Brief::Settled) => {
+                Lane::Backward
+            }
+            _ => Lane::Forward,
+        }
     }
 
     /// Says whether we are the sender on a lane.
@@ -243,5 +303,14 @@ impl Exchange {
     pub const fn enter(&mut self, stage: Stage, now: Instant) {
         self.stage = stage;
         self.since = now;
+    }
+}
+
+impl Linked<Briefly> for Exchange {
+    fn links(&self) -> Links {
+        self.briefly
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.briefly
     }
 }

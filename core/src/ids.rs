@@ -42,6 +42,31 @@ id! {
     MessageId
 }
 
+/// Where a message that arrived is held.
+#[derive(Clone, Copy)]
+pub(crate) enum Holder {
+    /// In the record of its flow.
+    Incoming(Key),
+    /// In its exchange, or where that has put it since.
+    Exchange(Key),
+}
+
+// The indices of the two tables share the index of the id, whose lowest bit tells them apart.
+impl MessageId {
+    pub(crate) const fn in_incoming(key: Key) -> Self {
+        Self(Key { index: key.index << 1, generation: key.generation })
+    }
+
+    pub(crate) const fn in_exchange(key: Key) -> Self {
+        Self(Key { index: key.index << 1 | 1, generation: key.generation })
+    }
+
+    pub(crate) const fn holder(self) -> Holder {
+        let key = Key { index: self.0.index >> 1, generation: self.0.generation };
+        if self.0.index & 1 == 0 { Holder::Incoming(key) } else { Holder::Exchange(key) }
+    }
+}
+
 /// One end of a stream: of a message, of a request or reply, or beside a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {

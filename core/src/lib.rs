@@ -17,6 +17,7 @@ pub mod delivery_rate;
 pub mod ecn;
 pub mod endpoint;
 pub mod exchange;
+pub mod fingerprint;
 pub mod footprint;
 pub mod handshake;
 pub mod ids;

@@ -167,6 +167,18 @@ impl Memory<'_> {
         self.arena.free(block);
     }
 
+    /// Gives back a block of something that arrived, and takes one for other octets: in its place, if they take as much room.
+    pub fn replace_arrived(&mut self, block: Block, len: usize, purpose: Purpose) -> Option<Option<Block>> {
+        let Some(refitted) = self.arena.refit(block, len) else {
+            self.free_arrived(block);
+            return self.alloc(len, purpose);
+        };
+        if self.admitted == Some(block) {
+            self.admitted = None;
+        }
+        Some(Some(refitted))
+    }
+
     /// Copies octets into the arena.
     pub fn keep(&mut self, octets: &[u8], purpose: Purpose) -> Option<Option<Block>> {
         let block = self.alloc(octets.len(), purpose)?;
@@ -222,10 +234,10 @@ impl Memory<'_> {
     }
 
     /// Removes an exchange that is on no list but perhaps that of events; its flows must be gone.
-    #[inline]
+    #[inline(always)]
     pub fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;
-        debug_assert!(exchange.flows.iter().all(Option::is_none), "flows do not outlive their exchange");
+        debug_assert!(exchange.has_no_flow(), "flows do not outlive their exchange");
         let (peer, begun_by, seq) = (exchange.peer, exchange.begun_by, exchange.seq);
         let is_timed = begun_by == Party::Us && exchange.deadline.is_some();
         if exchange.eventful.is_linked() {
@@ -243,6 +255,11 @@ impl Memory<'_> {
     /// Sets when a call of ours is given up: at the deadline of its exchange.
     pub fn set_deadline(&mut self, index: u32) -> Result<(), Broken> {
         self.clear_deadline(index)?;
+        self.add_deadline(index)
+    }
+
+    /// As [`Memory::set_deadline`], for a call that had none.
+    pub fn add_deadline(&mut self, index: u32) -> Result<(), Broken> {
         let Some(at) = self.exchanges.at(index).sound()?.deadline else { return Ok(()) };
         let last = self.timed.back().and_then(|last| self.exchanges.at(last)?.deadline);
         if last.is_none_or(|last| last <= at) {
@@ -302,7 +319,7 @@ impl Memory<'_> {
     /// Removes an orphan that nobody holds any more.
     pub fn remove_orphan(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchanges.at(index).sound()?;
-        if exchange.news != 0 || exchange.flows.iter().any(Option::is_some) {
+        if exchange.news != 0 || !exchange.has_no_flow() {
             return Ok(());
         }
         self.remove_exchange(index)
@@ -329,7 +346,7 @@ impl Memory<'_> {
     /// Gives back what the octets and the metadata of an outgoing flow hold.
     #[inline]
     pub fn free_octets(&mut self, body: Body, metadata: Option<Block>) {
-        if let Body::Held(block) = body {
+        if let Some(block) = body.block() {
             self.arena.free(block);
         }
         if let Some(block) = metadata {

@@ -69,7 +69,25 @@ pub enum Body {
     Held(Block),
     /// In memory that the application shares.
     #[cfg(feature = "bytes")]
-    Shared(bytes::Bytes),
+    Shared {
+        /// That memory.
+        octets: bytes::Bytes,
+        /// What is kept free in the arena meanwhile, where a peer could make us hold more and more.
+        charge: Option<Block>,
+    },
+}
+
+impl Body {
+    /// Returns what it takes of the arena.
+    #[must_use]
+    pub const fn block(&self) -> Option<Block> {
+        match self {
+            Self::Empty => None,
+            Self::Held(block) => Some(*block),
+            #[cfg(feature = "bytes")]
+            Self::Shared { charge, .. } => *charge,
+        }
+    }
 }
 
 /// Marks the queues of flows with something to send.
@@ -191,7 +209,7 @@ impl Outgoing {
                 (arena.bytes(*block), start as usize)
             }
             #[cfg(feature = "bytes")]
-            Body::Shared(octets) => (&octets[..], offset as usize),
+            Body::Shared { octets, .. } => (&octets[..], offset as usize),
         };
         octets.get(start..start.saturating_add(len as usize)).unwrap_or(&[])
     }

@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::num::NonZero;
 
 use crate::conversation::Conversation;
-use crate::exchange::Exchange;
+use crate::exchange::{Briefly, Exchange};
 use crate::outgoing::{Outgoing, Queued};
 use crate::sent::InLost;
 use crate::session::Session;
@@ -41,6 +41,8 @@ pub struct Peer {
     /// Flows that have begun and have more to send, by priority. They need no further credit, so nothing may hold them up: the
     /// credit that others wait for comes back when they are done.
     pub begun: [List<Queued>; PRIORITY_COUNT],
+    /// Brief calls and replies that wait to be sent, all accepted before what is in the queue of their priority.
+    pub briefs: List<Briefly>,
     /// How long the server keeps the session without traffic, in milliseconds.
     pub lease_millis: u32,
     /// When an authentic datagram was last received.

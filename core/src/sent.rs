@@ -9,6 +9,7 @@
 //! [`SentFrame`]; it gets one when it no longer goes out in such a frame.
 
 use crate::delivery_rate::Snapshot;
+use crate::exchange::Briefly;
 use crate::storage::{Key, Linked, Links, List};
 use crate::time::Instant;
 
@@ -41,6 +42,8 @@ pub struct SentDatagram {
     pub frames: List<InDatagram>,
     /// The flows that it carries whole, in one frame each.
     pub flows: List<InDatagram>,
+    /// The brief calls that it carries.
+    pub briefs: List<Briefly>,
     pub(crate) in_flight: Links,
 }
 
@@ -48,7 +51,7 @@ impl SentDatagram {
     /// Says whether nothing that it carries waits for its acknowledgement.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.flows.is_empty()
+        self.frames.is_empty() && self.flows.is_empty() && self.briefs.is_empty()
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Session {
     pub unnumbered: List<BySeq>,
     /// The exchanges that the peer began and of which something is left here.
     pub theirs: List<BySeq>,
+    /// How many these are.
+    pub their_count: u32,
     /// The channels in use.
     pub channels: List<OfPeer>,
     /// All exchanges of the peer below this are retired, except those in `open`.
@@ -114,6 +116,7 @@ impl Session {
             ours: List::new(),
             unnumbered: List::new(),
             theirs: List::new(),
+            their_count: 0,
             low: 0,
             open: OpenList::EMPTY,
             granted_to_us: 0,

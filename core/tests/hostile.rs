@@ -622,6 +622,7 @@ fn write_data(
         0 | 1 if wildness < 3 && matches!(role, 4 | 5) => Form::Stream { offset },
         0 => Form::Entire,
         1 => Form::Fragment { offset, total },
+        _ if wildness < 3 && matches!(role, 2 | 3 | 6) => Form::Fragment { offset, total },
         2 => Form::Stream { offset },
         _ if random.below(4) == 0 => Form::Last { offset: 1800 },
         _ => Form::Stream { offset },

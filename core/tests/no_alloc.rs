@@ -2,9 +2,6 @@
 #![expect(clippy::disallowed_types, reason = "the memory of a test is static, and is lent through a lock")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the events that concern it")]
 
-#[path = "support/heap.rs"]
-mod heap;
-
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::Mutex;
@@ -12,6 +9,7 @@ use std::sync::Mutex;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Delivery, Event, Remote, Request, Streamed};
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, StreamId, storage_for};
+use posthaste_heap as heap;
 
 const CONFIG: Config = Config::bare();
 

@@ -3,8 +3,6 @@
 
 #[path = "support/forger.rs"]
 mod forger;
-#[path = "support/heap.rs"]
-mod heap;
 #[path = "support/pair.rs"]
 mod pair;
 
@@ -12,7 +10,6 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use forger::{FORGER, Forger};
-use heap::Allocated;
 use pair::{Fate, Pair};
 use posthaste_core::endpoint::{Answer, Body, Delivery, Event, Message, Rejected, Request};
 use posthaste_core::random::Random;
@@ -21,6 +18,7 @@ use posthaste_core::wire::{
     Role, Semantics, Seq, metadata,
 };
 use posthaste_core::{Config, Endpoint, IncomingCallId, Instant, MessageId, Outcome, Storage};
+use posthaste_heap::{self as heap, Allocated};
 
 const START: Instant = Instant::from_nanos(1_000_000_000);
 const LEN: usize = 300_000;

@@ -10,13 +10,10 @@ use alloc::collections::VecDeque;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use forger::{Forger, build, items_of};
+use forger::{Forger, items_of};
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Event, Rejected, Remote, Request};
-use posthaste_core::wire::{
-    Epoch, Frame, Header, LongHeader, Parameters, ResetToken, STEERING, SessionOutcome, SessionSecret, Side, Stateless,
-    TruncatedNumber, frame,
-};
+use posthaste_core::wire::{Frame, Header, LongHeader, Parameters, STEERING, Stateless};
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage, Unknown};
 
 #[test]
@@ -159,7 +156,7 @@ fn who_resumes_without_a_ticket_names_the_socket_all_the_same() {
     let hello = forger.drain(&mut client, START).pop().unwrap();
     let Ok(Header::Long(LongHeader { from, token: [], .. })) = Header::peek(&hello) else { panic!("{hello:?}") };
     forger.theirs = from;
-    let answer = answer_without_ticket(&forger);
+    let answer = forger.answer(0, &Parameters::default(), &[]);
     forger.deliver(&mut client, START, answer).unwrap();
 
     client.handle_address_change(START);
@@ -347,27 +344,6 @@ fn client_config() -> Config {
 fn endpoint(config: Config, seed: u8) -> Endpoint<'static> {
     let storage = Storage::owned(&config);
     Endpoint::new_insecure(config, storage, [seed; 32], START).unwrap()
-}
-
-/// Makes the answer of a server that gives no ticket.
-fn answer_without_ticket(forger: &Forger) -> Vec<u8> {
-    let session = frame::Session {
-        answers: 0,
-        outcome: SessionOutcome::Opened,
-        incarnation: 1,
-        session: 7,
-        secret: SessionSecret([7; 16]),
-        lease_millis: 600_000,
-        reset_token: ResetToken([8; 16]),
-        ticket: &[],
-    };
-    let (to, from) = (forger.theirs, forger.ours);
-    let header = LongHeader { epoch: Epoch::Hello, sender: Side::Server, to, from, token: &[] };
-    build(400, |writer| {
-        header.encode(TruncatedNumber::new(0, 0).unwrap(), writer).unwrap();
-        Frame::Parameters(&items_of(&Parameters::default())).encode(writer).unwrap();
-        Frame::Session(session).encode(writer).unwrap();
-    })
 }
 
 const SOCKET_COUNT: usize = 4;

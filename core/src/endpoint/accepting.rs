@@ -264,7 +264,7 @@ impl<'s> Endpoint<'s> {
             .candidates(self.address_hash(ip))
             .filter_map(|path| self.paths.at(path))
             .filter(|path| path.remote.ip() == ip)
-            .map(|path| path.peers.len() as usize)
+            .map(|path| path.peers.iter(&self.peers).count())
             .sum()
     }
 

@@ -2,16 +2,16 @@
 
 use core::time::Duration;
 
+use super::request;
 use super::scope::{Fault, Scope};
-use crate::exchange::{Exchange, News, Notices, Party, Stage};
+use crate::exchange::{Brief, Exchange, News, Notices, Party, Stage};
+use crate::fingerprint::fingerprint;
 use crate::ids::MessageId;
 use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::{Body, Kind, Outgoing};
-use crate::storage::Key;
-use crate::wire::checksum::crc32c;
-use crate::wire::{self, Metadata, Options, ResetReason, Role, Semantics, Status, Writer};
+use crate::wire::{self, Description, Metadata, Options, ResetReason, Role, Semantics, Status, Writer};
 
 impl Scope<'_, '_> {
     /// Counts one open call of ours more; with the first one, the silence that makes us ask begins.
@@ -28,6 +28,7 @@ impl Scope<'_, '_> {
     /// resolved until the application lets go of it.
     pub(super) fn end_call(&mut self, index: u32, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
+        self.spell_out(index)?;
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         if exchange.stage == Stage::Open {
             self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
@@ -58,10 +59,10 @@ impl Scope<'_, '_> {
         self.tell(index, News::ENDED)
     }
 
-    /// Acts on a reply that has arrived in full, or as a stream whose beginning has arrived.
+    /// Acts on a reply that has arrived in full.
     pub(super) fn on_reply(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
         let incoming = self.memory.incoming.at(flow).sound()?;
-        let message = MessageId(self.memory.incoming.key_of(flow).sound()?);
+        let message = MessageId::in_incoming(self.memory.incoming.key_of(flow).sound()?);
         let outcome = match incoming.status {
             Status::Ok => Outcome::Ok(message),
             Status::ApplicationError => Outcome::ApplicationError(message),
@@ -111,6 +112,9 @@ impl Scope<'_, '_> {
     /// Says whether any part of an exchange of ours was ever handed to the network.
     pub(super) fn was_sent(&self, index: u32) -> Result<bool, Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
+        if exchange.brief != Brief::No {
+            return Ok(exchange.brief != Brief::Queued);
+        }
         let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(true) };
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         Ok(outgoing.sent > 0 || outgoing.is_end_sent)
@@ -118,31 +122,25 @@ impl Scope<'_, '_> {
 
     /// Hands a call of the peer to the application, or refuses it.
     pub(super) fn on_request(&mut self, index: u32, flow: u32) -> Result<(), Fault> {
-        let now = self.now;
         let incoming = self.memory.incoming.at(flow).sound()?;
-        let octets = incoming.octets(&self.memory.arena);
-        let fingerprint = if incoming.kind == Kind::Whole { crc32c(octets) } else { 0 };
+        let fingerprint = fingerprint(incoming.octets(&self.memory.arena));
         let metadata = incoming.metadata.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let metadata = Metadata::decode(metadata).unwrap_or(Metadata::EMPTY);
         let is_understood = metadata.not_understood().is_none();
         let left = metadata.get_varint(wire::metadata::key::DEADLINE);
-        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let now = self.now;
+        let exchange = self.exchange(index)?;
         let procedure = exchange.procedure.sound()?;
-        let timeout = match left {
-            Some(micros) => micros.saturating_mul(1000),
-            None => u64::from(procedure.timeout_millis) * 1_000_000,
-        };
-        let timeout = (timeout > 0).then(|| Duration::from_nanos(timeout.min(DEADLINE_MAX_NANOS)));
-        exchange.set_timeout(now, timeout);
+        exchange.set_timeout(now, callee_timeout(&procedure, left));
         exchange.fingerprint = fingerprint;
         exchange.enter(Stage::Queued, now);
         if !is_understood {
             return Ok(self.refuse(index, wire::NotExecuted::Metadata)?);
         }
-        if self.peer.notices & crate::peer::Notices::DRAIN != 0 || self.peer.is_refusing {
+        if self.is_refusing() {
             return Ok(self.refuse(index, wire::NotExecuted::Draining)?);
         }
-        let is_wanted = exchange.reasons[Lane::Downward as usize] == 0;
+        let is_wanted = self.exchange(index)?.reasons[Lane::Downward as usize] == 0;
         if procedure.options.has_downward() && is_wanted && !self.add_downward(index)? {
             return Ok(self.refuse(index, wire::NotExecuted::Busy)?);
         }
@@ -150,15 +148,26 @@ impl Scope<'_, '_> {
         Ok(self.tell(index, News::CALL_RECEIVED)?)
     }
 
+    /// Says whether no call of the peer is handed to the application any more.
+    pub(super) const fn is_refusing(&self) -> bool {
+        self.peer.notices & crate::peer::Notices::DRAIN != 0 || self.peer.is_refusing
+    }
+
     /// Takes the arguments of a call of the peer, and grants what they charged again; their record stays, for its metadata.
     #[cfg(feature = "bytes")]
     pub(super) fn take_arguments(&mut self, index: u32) -> Result<bytes::Bytes, Broken> {
-        let exchange = self.memory.exchanges.at(index).sound()?;
+        let exchange = self.exchange(index)?;
+        if exchange.brief == Brief::Arrived {
+            let body = exchange.body.take();
+            return Ok(body.map_or(bytes::Bytes::new(), |block| {
+                let octets = bytes::Bytes::copy_from_slice(self.memory.arena.bytes(block));
+                self.memory.free_arrived(block);
+                self.return_credit(block.len() as u64);
+                octets
+            }));
+        }
         let Some(flow) = exchange.flow(Lane::Forward) else { return Ok(bytes::Bytes::new()) };
         let incoming = self.memory.incoming.at_mut(flow).sound()?;
-        if incoming.kind == Kind::Stream {
-            return Ok(bytes::Bytes::new());
-        }
         let charged = incoming.charged - incoming.returned;
         incoming.returned = incoming.charged;
         let octets = self.memory.take_arrived(flow)?;
@@ -187,28 +196,37 @@ impl Scope<'_, '_> {
         let len = writer.len();
         // Whoever holds the event of this call finds it stale.
         self.exchange(index)?.news = 0;
-        self.answer(index, Status::NotExecuted, &octets[..len], &[])
+        self.answer(index, Status::NotExecuted, request::Body::Copied(&octets[..len]), &[])
     }
 
     /// Ends a call of the peer with a reply, and frees what the request held.
-    pub(super) fn answer(&mut self, index: u32, status: Status, octets: &[u8], metadata: &[u8]) -> Result<(), Broken> {
+    pub(super) fn answer(
+        &mut self,
+        index: u32,
+        status: Status,
+        body: request::Body<'_>,
+        metadata: &[u8],
+    ) -> Result<(), Broken> {
+        if status == Status::Ok && metadata.is_empty() && self.answer_briefly(index, &body)? {
+            return Ok(());
+        }
+        self.spell_out(index)?;
         // The reply has at least the room of its request.
         self.drop_request(index)?;
-        let kept = self.memory.keep(octets, Purpose::Finish);
+        let len = body.len() as u64;
+        let kept = self.keep(body, Purpose::Finish);
         let metadata = self.memory.keep(metadata, Purpose::Finish);
         let (body, metadata, len, status) = match (kept, metadata) {
-            (Some(body), Some(metadata)) => (body, metadata, octets.len() as u64, status),
+            (Some(body), Some(metadata)) => (body, metadata, len, status),
             // The handler has run, and this says so without needing memory (semantics, *reply lost*).
             (body, metadata) => {
-                for block in [body, metadata].into_iter().flatten().flatten() {
-                    self.memory.arena.free(block);
-                }
+                self.memory.free_octets(body.unwrap_or(Body::Empty), metadata.flatten());
                 // A refusal without its reason is still one.
                 let status = if status == Status::NotExecuted { status } else { Status::ReplyLost };
-                (None, None, 0, status)
+                (Body::Empty, None, 0, status)
             }
         };
-        self.answer_held(index, status, body.map_or(Body::Empty, Body::Held), len, metadata)
+        self.answer_held(index, status, body, len, metadata)
     }
 
     /// Frees what the request of a call held, and wants no more of its stream.
@@ -232,6 +250,7 @@ impl Scope<'_, '_> {
         metadata: Option<crate::storage::Block>,
     ) -> Result<(), Broken> {
         let now = self.now;
+        debug_assert!(self.exchange(index)?.brief == Brief::No, "a brief call is answered briefly, or spelled out");
         if status != Status::Ok {
             self.reset_outgoing(index, Lane::Downward, ResetReason::Cancelled)?;
         }
@@ -283,6 +302,7 @@ impl Scope<'_, '_> {
             return Ok(());
         }
         let index = self.find_or_add(seq)?;
+        self.spell_out(index)?;
         self.fix_role(index, Role::Request)?;
         let exchange = self.exchange(index)?;
         match exchange.stage {
@@ -304,16 +324,18 @@ impl Scope<'_, '_> {
         if let Some(index) = self.memory.find(self.index, Party::Them, seq) {
             return Ok(index);
         }
+        self.admit_theirs(seq)?;
+        let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
+        Ok(self.add_theirs(exchange).sound()?)
+    }
+
+    /// Checks that the peer may begin an exchange with a number that is not known, and that there is room for it.
+    pub(super) fn admit_theirs(&mut self, seq: u64) -> Result<(), Fault> {
         if seq >= self.peer.session.low.saturating_add(self.config.exchange_window as u64) {
             return Err(Fault::Violation(wire::CloseCode::Exchange));
         }
-        if self.is_at_quota() {
-            return Err(self.no_room());
-        }
-        let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
-        let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else { return Err(self.no_room()) };
-        self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
-        Ok(index)
+        let is_full = self.memory.exchanges.len() >= self.memory.exchanges.capacity();
+        if is_full || self.is_at_quota() { Err(self.no_room()) } else { Ok(()) }
     }
 
     /// Acts on ASK: the runtime answers, whatever the handler does (protocol §7.6).
@@ -367,8 +389,18 @@ impl Scope<'_, '_> {
     }
 }
 
+/// Replies go before what this side begins by itself.
+pub(super) const REPLY_PRIORITY: u8 = 1;
+
+/// Returns how long a call of the peer has: what is left of its deadline in microseconds if the request says so, and else what its
+/// procedure's description says. No timeout is told as 0.
+pub(super) fn callee_timeout(procedure: &Description, left: Option<u64>) -> Option<Duration> {
+    let nanos = match left {
+        Some(micros) => micros.saturating_mul(1000),
+        None => u64::from(procedure.timeout_millis) * 1_000_000,
+    };
+    (nanos > 0).then(|| Duration::from_nanos(nanos.min(DEADLINE_MAX_NANOS)))
+}
+
 /// A deadline further off than an hour is read as an hour from here.
 const DEADLINE_MAX_NANOS: u64 = 3_600_000_000_000;
-
-/// Replies go before what this side begins by itself.
-const REPLY_PRIORITY: u8 = 1;

@@ -8,8 +8,8 @@ use super::request::{
     Answer, Body, CallError, Delivery, IncomingCall, Message, ReplyError, Request, SendError, StreamError, Streamed,
 };
 use super::scope::Scope;
-use crate::exchange::{Exchange, Notices, Party, Stage as ExchangeStage};
-use crate::ids::{CallId, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
+use crate::exchange::{Brief, Exchange, Notices, Party, Stage as ExchangeStage};
+use crate::ids::{CallId, Holder, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
 use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
@@ -19,6 +19,14 @@ use crate::storage::Key;
 use crate::time::Instant;
 use crate::wire::varint::VARINT_MAX;
 use crate::wire::{self, NotExecuted, ResetReason, Status};
+
+/// Where a message that arrived is held.
+enum Held<'a> {
+    /// In the record of a flow.
+    Flow(u32),
+    /// In its exchange: the reply to a brief call.
+    Brief(&'a Exchange),
+}
 
 impl Endpoint<'_> {
     /// Opens a conversation with a peer ahead of the first command; `Event::Connected` tells when it is open, and
@@ -245,13 +253,15 @@ impl Endpoint<'_> {
         Ok(())
     }
 
-    /// Returns the octets of a message or reply that arrived in one piece; none if it came as a stream.
+    /// Returns the octets of a message or reply that arrived.
     ///
     /// # Errors
     /// [`StaleId`] if it was released.
     pub fn payload(&self, message: MessageId) -> Result<&[u8], StaleId> {
-        let incoming = self.memory.incoming.get(message.0).ok_or(StaleId)?;
-        Ok(incoming.octets(&self.memory.arena))
+        Ok(match self.find_held(message)? {
+            Held::Flow(flow) => self.memory.incoming.at(flow).ok_or(StaleId)?.octets(&self.memory.arena),
+            Held::Brief(Exchange { body, .. }) => body.map_or(&[], |block| self.memory.arena.bytes(block)),
+        })
     }
 
     /// Returns the metadata items that came with a request or reply.
@@ -259,8 +269,11 @@ impl Endpoint<'_> {
     /// # Errors
     /// [`StaleId`] if it was released.
     pub fn metadata(&self, message: MessageId) -> Result<&[u8], StaleId> {
-        let incoming = self.memory.incoming.get(message.0).ok_or(StaleId)?;
-        Ok(incoming.metadata.map_or(&[], |block| self.memory.arena.bytes(block)))
+        let metadata = match self.find_held(message)? {
+            Held::Flow(flow) => self.memory.incoming.at(flow).ok_or(StaleId)?.metadata,
+            Held::Brief(_) => None,
+        };
+        Ok(metadata.map_or(&[], |block| self.memory.arena.bytes(block)))
     }
 
     /// Lets go of a message or reply: its memory is used again, and the sender may learn that it was taken.
@@ -269,15 +282,23 @@ impl Endpoint<'_> {
     /// [`StaleId`] if it was released before.
     pub fn release(&mut self, now: Instant, message: MessageId) -> Result<(), StaleId> {
         self.advance(now);
-        let exchange = self.memory.incoming.get(message.0).ok_or(StaleId)?.exchange;
+        let flow = match self.find_held(message)? {
+            Held::Flow(flow) => flow,
+            Held::Brief(exchange) => {
+                let (peer, Holder::Exchange(key)) = (exchange.peer, message.holder()) else { return Err(StaleId) };
+                self.with(peer, |scope| scope.release_brief(key.index));
+                return Ok(());
+            }
+        };
+        let exchange = self.memory.incoming.at(flow).ok_or(StaleId)?.exchange;
         match self.memory.exchanges.at(exchange).ok_or(StaleId)?.peer {
             Exchange::ORPHAN => {
-                if self.release_orphan(exchange, message.0.index).is_err() {
+                if self.release_orphan(exchange, flow).is_err() {
                     self.counters.broken += 1;
                 }
             }
             index => {
-                self.with(index, |scope| scope.release(exchange, message.0.index));
+                self.with(index, |scope| scope.release(exchange, flow));
             }
         }
         Ok(())
@@ -292,8 +313,10 @@ impl Endpoint<'_> {
     /// [`StaleId`] if it was released.
     #[cfg(feature = "bytes")]
     pub fn take_payload(&mut self, now: Instant, message: MessageId) -> Result<bytes::Bytes, StaleId> {
-        self.memory.incoming.get(message.0).ok_or(StaleId)?;
-        let octets = self.memory.take_arrived(message.0.index).map_err(|Broken| StaleId)?;
+        let octets = match self.find_held(message)? {
+            Held::Flow(flow) => self.memory.take_arrived(flow).map_err(|Broken| StaleId)?,
+            Held::Brief(_) => bytes::Bytes::copy_from_slice(self.payload(message)?),
+        };
         self.release(now, message)?;
         Ok(octets)
     }
@@ -318,15 +341,20 @@ impl Endpoint<'_> {
         let is_open = matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running);
         let procedure = exchange.procedure.filter(|_| is_open).ok_or(StaleId)?;
         let peer = self.peers.key_of(exchange.peer).ok_or(StaleId)?;
-        let request = exchange.flow(Lane::Forward).and_then(|flow| self.memory.incoming.at(flow));
-        let metadata = request.and_then(|request| request.metadata);
+        let (metadata, arguments) = if exchange.brief == Brief::Arrived {
+            (None, exchange.body.map_or(&[][..], |block| self.memory.arena.bytes(block)))
+        } else {
+            let request = exchange.flow(Lane::Forward).and_then(|flow| self.memory.incoming.at(flow));
+            let arguments = request.map_or(&[][..], |request| request.octets(&self.memory.arena));
+            (request.and_then(|request| request.metadata), arguments)
+        };
         let stream = |lane, is_there| if is_there { Some(StreamId { exchange: call.0, lane }) } else { None };
         Ok(IncomingCall {
             peer: PeerId(peer),
             procedure,
             deadline: exchange.deadline,
             metadata: metadata.map_or(&[], |block| self.memory.arena.bytes(block)),
-            arguments: request.map_or(&[], |request| request.octets(&self.memory.arena)),
+            arguments,
             upward: stream(Lane::Upward, procedure.options.has_upward()),
             downward: stream(Lane::Downward, procedure.options.has_downward()),
         })
@@ -376,6 +404,24 @@ impl Endpoint<'_> {
         call: IncomingCallId,
         status: Answer,
         body: &[u8],
+        metadata: &[u8],
+    ) -> Result<(), ReplyError> {
+        self.reply_body(now, call, status, Body::Copied(body), metadata)
+    }
+
+    /// As [`Endpoint::reply`], with octets that are to be written where they are kept, or read in place.
+    ///
+    /// Those read in place count against `Config::payload_memory` as if they were copied: how long they are held is up to the caller.
+    ///
+    /// # Errors
+    /// As [`Endpoint::reply`].
+    #[inline]
+    pub fn reply_body(
+        &mut self,
+        now: Instant,
+        call: IncomingCallId,
+        status: Answer,
+        body: Body<'_>,
         metadata: &[u8],
     ) -> Result<(), ReplyError> {
         let index = self.open_call(now, call)?;
@@ -437,8 +483,9 @@ impl Endpoint<'_> {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let is_open = |exchange: &Exchange| matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running);
+        let is_sent = |exchange: &Exchange| !matches!(exchange.brief, Brief::Queued | Brief::Carried);
         self.memory.outgoing.iter().all(|(_, outgoing)| outgoing.status == Status::NotExecuted)
-            && !self.memory.exchanges.iter().any(|(_, exchange)| is_open(exchange))
+            && self.memory.exchanges.iter().all(|(_, exchange)| is_sent(exchange) && !is_open(exchange))
     }
 
     /// Begins no handler any more: peers are told, and calls that arrive are refused; those under way go on.
@@ -503,6 +550,17 @@ impl Endpoint<'_> {
         let exchange = self.memory.exchanges.get(call.0).ok_or(ReplyError::Stale)?;
         let is_open = matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running);
         if is_open && exchange.begun_by == Party::Them { Ok(exchange.peer) } else { Err(ReplyError::Stale) }
+    }
+
+    /// Finds a message that arrived.
+    fn find_held(&self, message: MessageId) -> Result<Held<'_>, StaleId> {
+        match message.holder() {
+            Holder::Incoming(key) => self.memory.incoming.get(key).map(|_| Held::Flow(key.index)).ok_or(StaleId),
+            Holder::Exchange(key) => match self.memory.exchanges.get(key).ok_or(StaleId)? {
+                exchange if exchange.brief == Brief::Arrived => Ok(Held::Brief(exchange)),
+                exchange => exchange.flow(Lane::Backward).map(Held::Flow).ok_or(StaleId),
+            },
+        }
     }
 
     fn peer_of(&self, exchange: Key) -> Result<u32, StaleId> {

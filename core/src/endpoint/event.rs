@@ -154,7 +154,7 @@ impl Endpoint<'_> {
             let exchange = self.memory.exchanges.at(index).sound()?;
             if peer == Exchange::ORPHAN {
                 self.memory.remove_orphan(index)?;
-            } else if exchange.stage == ExchangeStage::Over && exchange.flows.iter().all(Option::is_none) {
+            } else if exchange.stage == ExchangeStage::Over && exchange.has_no_flow() {
                 self.with(peer, |scope| scope.finish(index));
             }
         }
@@ -163,18 +163,18 @@ impl Endpoint<'_> {
 
     fn event_of(&mut self, key: Key, bit: u16) -> Result<Option<Event>, Broken> {
         let exchange = self.memory.exchanges.get(key).sound()?;
-        let peer = self.peers.key_of(exchange.peer).map(PeerId);
         let stream = |lane| StreamId { exchange: key, lane };
         Ok(Some(match bit {
             News::CALL_RECEIVED => Event::CallReceived { call: IncomingCallId(key) },
             News::MESSAGE_RECEIVED => {
+                let peer = self.peers.key_of(exchange.peer).map(PeerId);
                 let (Some(flow), Some(peer)) = (exchange.flow(Lane::Forward), peer) else { return Ok(None) };
                 let channel = exchange.channel.and_then(|(channel, _)| Some(self.memory.channels.get(channel)?.name));
                 let incoming = self.memory.incoming.at_mut(flow).sound()?;
                 incoming.is_announced = true;
                 match incoming.kind {
                     Kind::Whole => {
-                        let message = MessageId(self.memory.incoming.key_of(flow).sound()?);
+                        let message = MessageId::in_incoming(self.memory.incoming.key_of(flow).sound()?);
                         Event::MessageReceived { peer, message, channel }
                     }
                     Kind::Stream => Event::StreamReceived { peer, stream: stream(Lane::Forward), channel },

@@ -1,6 +1,7 @@
 //! The protocol state of one UDP socket: its peers, their exchanges, their deadlines.
 
 mod accepting;
+mod brief;
 mod calls;
 mod commands;
 mod event;
@@ -533,6 +534,7 @@ impl<'s> Endpoint<'s> {
             parameters: Parameters::default(),
             queues: [const { List::new() }; peer::PRIORITY_COUNT],
             begun: [const { List::new() }; peer::PRIORITY_COUNT],
+            briefs: List::new(),
             lost: List::new(),
             lost_flows: List::new(),
             noticed: List::new(),

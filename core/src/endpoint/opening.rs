@@ -150,14 +150,16 @@ impl Scope<'_, '_> {
         let Some(Key { index: record, .. }) = self.memory.datagrams.insert(new_record(0, self.now)) else {
             return Ok(None);
         };
+        self.spell_out_queued()?;
         for priority in 0..peer::PRIORITY_COUNT {
             while let Some(flow) = self.peer.queues[priority].front() {
                 let outgoing = self.memory.outgoing.at(flow).sound()?;
+                let carried = &self.memory.datagrams.at(record).sound()?.frames;
                 let may_ride = matches!(outgoing.role, Role::Message | Role::Ordered | Role::Request)
                     && outgoing.kind == Kind::Whole
                     && !outgoing.is_unreliable
                     && outgoing.len as usize + FRAME_HEAD_LEN <= writer.room()
-                    && self.memory.datagrams.at(record).sound()?.frames.len() < HELLO_EXCHANGE_COUNT_MAX;
+                    && carried.iter(&self.memory.frames).count() < HELLO_EXCHANGE_COUNT_MAX as usize;
                 if !may_ride || !self.carry(record, flow, writer)? {
                     break;
                 }
@@ -251,6 +253,7 @@ impl Scope<'_, '_> {
     /// Ends an exchange of ours that was accepted before it was known that the peer takes nothing of its length; gives
     /// streams their first credit.
     fn check_len(&mut self, index: u32) -> Result<(), Broken> {
+        self.spell_out(index)?;
         for lane in [Lane::Forward, Lane::Upward] {
             let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(lane) else { continue };
             let limit = u64::from(self.peer.parameters.message_len_max);
@@ -295,6 +298,7 @@ impl Scope<'_, '_> {
             let mut place = self.peer.session.list(begun_by).front();
             while let Some(index) = place {
                 place = self.peer.session.list(begun_by).next(&self.memory.exchanges, index);
+                self.spell_out(index)?;
                 for lane in Lane::ALL {
                     let exchange = self.memory.exchanges.at(index).sound()?;
                     let Some(flow) = exchange.flow(lane).filter(|_| !exchange.is_outgoing(lane)) else { continue };
@@ -333,6 +337,7 @@ impl Scope<'_, '_> {
         let mut place = self.peer.session.ours.front();
         while let Some(index) = place {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            self.spell_out(index)?;
             let exchange = self.memory.exchanges.at(index).sound()?;
             let flow = exchange.flow(Lane::Forward);
             let is_unsent = exchange.stage == ExchangeStage::Open && !self.was_sent(index)?;
@@ -389,6 +394,7 @@ impl Scope<'_, '_> {
 
     /// Ends an exchange of ours that a lost session leaves open.
     fn lose_exchange(&mut self, index: u32, why: Unknown) -> Result<(), Broken> {
+        self.spell_out(index)?;
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let (stage, is_call) = (exchange.stage, exchange.is_call());
         // A reply that the application was told of stays until it releases it, unless it gave it up.
@@ -476,6 +482,7 @@ impl Scope<'_, '_> {
         let mut place = self.peer.session.ours.front();
         while let Some(index) = place {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
+            self.spell_out(index)?;
             let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(Lane::Forward) else { continue };
             if !self.was_sent(index)? {
                 continue;

@@ -2,7 +2,8 @@
 
 use super::scope::{Fault, Scope};
 use crate::aliases::AliasRefused;
-use crate::exchange::{Exchange, News, Notices, Party, Stage};
+use crate::exchange::{Brief, Exchange, News, Notices, Party, Stage};
+use crate::fingerprint::fingerprint;
 use crate::incoming::{Incoming, Refused};
 use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
@@ -10,13 +11,15 @@ use crate::outcome::{NotExecuted, Outcome};
 use crate::outgoing::Kind;
 use crate::own_body::OwnBody;
 use crate::session::{ChannelUse, OpenList};
-use crate::storage::Key;
-use crate::wire::checksum::crc32c;
+use crate::storage::{Block, Key};
 use crate::wire::{self, CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
 
 impl Scope<'_, '_> {
     /// Takes the octets of a flow.
     pub(super) fn on_data(&mut self, data: &Data<'_>) -> Result<(), Fault> {
+        if self.take_briefly(data)? {
+            return Ok(());
+        }
         let role = data.flow.role();
         let (Some(lane), Some(seq)) = (Lane::of(role), data.flow.seq()) else { return self.on_unreliable(data) };
         let Some(index) = self.find_sent(role, seq.0)? else { return Ok(()) };
@@ -24,6 +27,7 @@ impl Scope<'_, '_> {
             self.on_opening(index, opening.procedure)?;
         }
         let is_short = data.form == Form::Entire && !OwnBody::suits(data.data.len(), self.config);
+        self.spell_out(index)?;
         if is_short && self.is_predicted(index, lane, &data.flow)? {
             return self.take_entire(index, lane, data.data);
         }
@@ -78,6 +82,20 @@ impl Scope<'_, '_> {
 
     /// Takes a flow that arrives in one frame and is predicted.
     fn take_entire(&mut self, index: u32, lane: Lane, octets: &[u8]) -> Result<(), Fault> {
+        let body = self.take_octets(lane, octets)?;
+        let incoming = Incoming::entire(index, octets.len() as u64, body, self.now);
+        let flow = self.memory.incoming.insert(incoming).sound()?.index;
+        let exchange = self.exchange(index)?;
+        exchange.flows[lane as usize] = Some(flow);
+        match (lane, exchange.is_call()) {
+            (Lane::Backward, _) => self.on_reply(index, flow),
+            (_, true) => self.on_request(index, flow),
+            (_, false) => self.on_message(index),
+        }
+    }
+
+    /// Takes octets that are a whole flow into memory, and charges them. There is room for the flow's record then.
+    pub(super) fn take_octets(&mut self, lane: Lane, octets: &[u8]) -> Result<Option<Block>, Fault> {
         let len = octets.len();
         if len > self.config.message_len_max {
             return Err(Fault::Violation(CloseCode::Fragment));
@@ -96,14 +114,7 @@ impl Scope<'_, '_> {
             self.memory.arena.bytes_mut(block).copy_from_slice(octets);
         }
         self.peer.session.charged_by_them = charged;
-        let flow = self.memory.incoming.insert(Incoming::entire(index, len as u64, body, self.now)).sound()?.index;
-        let exchange = self.exchange(index)?;
-        exchange.flows[lane as usize] = Some(flow);
-        match (is_reply, exchange.is_call()) {
-            (true, _) => self.on_reply(index, flow),
-            (false, true) => self.on_request(index, flow),
-            (false, false) => self.on_message(index),
-        }
+        Ok(body)
     }
 
     /// Finds or makes the flow that a fragment belongs to; `None` if nothing more is wanted of it.
@@ -322,11 +333,9 @@ impl Scope<'_, '_> {
     /// Acts on octets of a stream that can be read.
     fn on_stream(&mut self, index: u32, lane: Lane, flow: u32) -> Result<(), Fault> {
         let exchange = self.memory.exchanges.at(index).sound()?;
-        match (lane, exchange.stage, exchange.is_call()) {
-            (Lane::Forward, Stage::Arriving, true) if exchange.procedure.is_some() => self.on_request(index, flow),
-            (Lane::Forward, Stage::Arriving, false) => self.on_message(index),
-            (Lane::Backward, Stage::Open | Stage::Unknown, _) => self.on_reply(index, flow),
-            (Lane::Forward, Stage::Held | Stage::Arriving, _) => Ok(()),
+        match (lane, exchange.stage) {
+            (Lane::Forward, Stage::Arriving) => self.on_message(index),
+            (Lane::Forward, Stage::Held) => Ok(()),
             _ => {
                 self.memory.incoming.at_mut(flow).sound()?.is_announced = true;
                 Ok(self.tell(index, News::READABLE << lane as u16)?)
@@ -419,14 +428,13 @@ impl Scope<'_, '_> {
         }
         let Some(body) = self.memory.alloc(len, Purpose::Begin) else { return Ok(()) };
         let exchange = Exchange::new(self.index, Party::Them, None, Stage::Ready, self.now);
-        let Some(Key { index, .. }) = self.memory.add_exchange(exchange) else {
+        // On the list of the peer's exchanges, so that it goes with the peer.
+        let Some(index) = self.add_theirs(exchange) else {
             if let Some(block) = body {
                 self.memory.arena.free(block);
             }
             return Ok(());
         };
-        // On the list of the peer's exchanges, so that it goes with the peer.
-        self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
         let mut incoming = Incoming::new(index, Kind::Whole, Some(len as u64), body, self.now);
         incoming.own_body = OwnBody::new(len, self.config);
         incoming.put(&mut self.memory.arena, &mut self.memory.ranges, 0, data.data, 0).map_err(fault)?;
@@ -436,18 +444,9 @@ impl Scope<'_, '_> {
         Ok(self.tell(index, News::MESSAGE_RECEIVED)?)
     }
 
-    /// Resolves the procedure of a request, and keeps it; an alias is defined or looked up.
+    /// Keeps which procedure a request asks for.
     fn on_opening(&mut self, index: u32, procedure: Procedure) -> Result<(), Fault> {
-        let aliases = &mut self.peer.conversation.aliases_in;
-        let description: Description = match procedure {
-            Procedure::Alias(alias) => *aliases.get(alias).ok_or(Fault::Violation(CloseCode::Alias))?,
-            Procedure::Full { description, alias } => {
-                if let Some(alias) = alias {
-                    aliases.define(alias, &description).map_err(|AliasRefused| Fault::Violation(CloseCode::Alias))?;
-                }
-                description
-            }
-        };
+        let description = self.resolve(procedure)?;
         let exchange = self.exchange(index)?;
         match exchange.procedure {
             None => exchange.procedure = Some(description),
@@ -457,12 +456,26 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
+    /// Returns what a request asks to be called; an alias is defined or looked up.
+    pub(super) fn resolve(&mut self, procedure: Procedure) -> Result<Description, Fault> {
+        let aliases = &mut self.peer.conversation.aliases_in;
+        match procedure {
+            Procedure::Alias(alias) => aliases.get(alias).copied().ok_or(Fault::Violation(CloseCode::Alias)),
+            Procedure::Full { description, alias } => {
+                if let Some(alias) = alias {
+                    aliases.define(alias, &description).map_err(|AliasRefused| Fault::Violation(CloseCode::Alias))?;
+                }
+                Ok(description)
+            }
+        }
+    }
+
     /// Looks whether the repetition of a request that is known is a repetition indeed (protocol §7.3).
     fn on_repetition(&mut self, index: u32, data: &Data<'_>) -> Result<(), Fault> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let is_known = matches!(exchange.stage, Stage::Queued | Stage::Running | Stage::Over);
         let is_request = data.flow.role() == Role::Request && data.form == Form::Entire;
-        if is_request && is_known && exchange.fingerprint != 0 && exchange.fingerprint != crc32c(data.data) {
+        if is_request && is_known && exchange.fingerprint != 0 && exchange.fingerprint != fingerprint(data.data) {
             return Err(Fault::Violation(CloseCode::FalseRetry));
         }
         match exchange.flow(Lane::Backward) {
@@ -496,7 +509,7 @@ impl Scope<'_, '_> {
         }
         // Nothing of the peer has a number beyond the window, however high the watermark jumps.
         let high = low.min(old_low.saturating_add(self.config.exchange_window as u64));
-        if high.saturating_sub(old_low) <= u64::from(self.peer.session.theirs.len()) {
+        if high.saturating_sub(old_low) <= u64::from(self.peer.session.their_count) {
             for seq in (old_low..high).filter(|seq| !open.contains(*seq)) {
                 self.retire(seq)?;
             }
@@ -529,7 +542,11 @@ impl Scope<'_, '_> {
         match exchange.stage {
             // The caller has its reply, or wants none.
             Stage::Over => {
-                self.remove_outgoing(index, Lane::Backward)?;
+                match exchange.brief {
+                    Brief::No => self.remove_outgoing(index, Lane::Backward)?,
+                    Brief::Settled => {}
+                    Brief::Arrived | Brief::Queued | Brief::Carried => self.drop_brief(index)?,
+                }
                 return Ok(self.finish(index)?);
             }
             // A message or request of which the rest will never come.
@@ -557,6 +574,7 @@ impl Scope<'_, '_> {
     ) -> Result<(), Fault> {
         let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
         let Some(index) = self.find_sent(role, seq)? else { return Ok(()) };
+        self.spell_out(index)?;
         let exchange = self.memory.exchanges.at(index).sound()?;
         let known = exchange.channel.and_then(|(key, position)| Some((self.memory.channels.get(key)?.name, position)));
         if known.is_some() && known != place {
@@ -635,6 +653,7 @@ impl Scope<'_, '_> {
             }
             self.find_or_add(seq)?
         };
+        self.spell_out(index)?;
         let exchange = self.exchange(index)?;
         if exchange.flow(lane).is_none() {
             // Nothing of it was sent, and nothing will be: the RESET says so, so that the peer can settle. A call whose request has
@@ -671,6 +690,7 @@ impl Scope<'_, '_> {
         let Some(lane) = Lane::of(role) else { return Err(Fault::Violation(CloseCode::Malformed)) };
         let begun_by = if leads_forward(role) { Party::Us } else { Party::Them };
         let Some(index) = self.memory.find(self.index, begun_by, seq) else { return Ok(()) };
+        self.spell_out(index)?;
         let Some(flow) = self.memory.exchanges.at(index).sound()?.flow(lane) else { return Ok(()) };
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
         if outgoing.kind == Kind::Stream {

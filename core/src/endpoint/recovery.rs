@@ -158,6 +158,10 @@ impl Scope<'_, '_> {
         while let Some(frame) = self.memory.datagrams.at(index).sound()?.frames.front() {
             self.on_frame_acked(frame)?;
         }
+        let mut place = self.memory.datagrams.at_mut(index).sound()?.briefs.dissolve();
+        while let Some(exchange) = place {
+            place = self.on_brief_acked(exchange)?;
+        }
         while let Some(flow) = self.memory.datagrams.at(index).sound()?.flows.front() {
             self.memory.leave_carrier(flow)?;
             let outgoing = self.memory.outgoing.at(flow).sound()?;
@@ -316,6 +320,7 @@ impl Scope<'_, '_> {
 
     /// Queues the frames that a datagram carried for another transmission.
     pub(super) fn queue_frames(&mut self, index: u32) -> Result<(), Broken> {
+        self.spell_out_carried(index)?;
         let mut place = self.memory.datagrams.at(index).sound()?.frames.front();
         while let Some(frame) = place {
             place = self.memory.datagrams.at(index).sound()?.frames.next(&self.memory.frames, frame);
@@ -514,6 +519,7 @@ impl Scope<'_, '_> {
 
     /// As [`Scope::queue_frames`], but leaves what is sent only once.
     pub(super) fn queue_runs(&mut self, index: u32) -> Result<(), Broken> {
+        self.spell_out_carried(index)?;
         let mut place = self.memory.datagrams.at(index).sound()?.frames.front();
         while let Some(frame) = place {
             place = self.memory.datagrams.at(index).sound()?.frames.next(&self.memory.frames, frame);

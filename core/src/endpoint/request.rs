@@ -45,7 +45,8 @@ pub enum Body<'a> {
     Copied(&'a [u8]),
     /// To be written into the endpoint's memory, once there is room for them.
     Encoded(&'a dyn Encode),
-    /// To be read in place until they are acknowledged.
+    /// To be read in place until they are acknowledged. Those of a reply count against
+    /// [`Config::payload_memory`](crate::Config::payload_memory) as if they were copied, those of what we begin do not.
     #[cfg(feature = "bytes")]
     Shared(bytes::Bytes),
 }
@@ -67,6 +68,25 @@ impl Body<'_> {
             Self::Encoded(octets) => octets.len(),
             #[cfg(feature = "bytes")]
             Self::Shared(octets) => octets.len(),
+        }
+    }
+
+    /// Says whether the octets are not to be copied.
+    pub(super) const fn is_shared(&self) -> bool {
+        match self {
+            Self::Copied(_) | Self::Encoded(_) => false,
+            #[cfg(feature = "bytes")]
+            Self::Shared(_) => true,
+        }
+    }
+
+    /// Writes all octets to `out`, which has their length.
+    pub(super) fn write(&self, out: &mut [u8]) {
+        match self {
+            Self::Copied(octets) => out.copy_from_slice(octets),
+            Self::Encoded(octets) => octets.encode(out),
+            #[cfg(feature = "bytes")]
+            Self::Shared(octets) => out.copy_from_slice(octets),
         }
     }
 }

@@ -106,10 +106,8 @@ impl Scope<'_, '_> {
             Data::write_entire(Flow::Message { seq }, octets, writer)
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
             Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)
-        } else if outgoing.role == Role::Request && self.time_left(exchange)?.is_none() {
-            let aliases = &self.peer.conversation.aliases_out;
-            let Some(alias) = aliases.known(&exchange.procedure.sound()?) else { return Ok(false) };
-            let opening = Opening { procedure: Procedure::Alias(alias), metadata: None };
+        } else if outgoing.role == Role::Request {
+            let Some(opening) = self.brief_opening(exchange)? else { return Ok(false) };
             Data::write_entire(Flow::Request { seq, opening: Some(opening) }, octets, writer)
         } else {
             return Ok(false);
@@ -237,22 +235,26 @@ impl Scope<'_, '_> {
         if !outgoing.exchange_is_numbered() {
             return Ok(true);
         }
-        let session = &self.peer.session;
         let charge = match outgoing.kind {
             Kind::Whole => outgoing.len,
             Kind::Stream => 0,
         };
+        Ok(self.has_leave(self.memory.exchanges.at(outgoing.exchange).sound()?, charge))
+    }
+
+    /// Says whether a flow of an exchange may begin that charges so many octets at once.
+    pub(super) fn has_leave(&self, exchange: &Exchange, charge: u64) -> bool {
+        let session = &self.peer.session;
         if session.charged_by_us.saturating_add(charge) > session.granted_to_us {
-            return Ok(false);
+            return false;
         }
-        let exchange = self.memory.exchanges.at(outgoing.exchange).sound()?;
         if !exchange.is_outgoing(Lane::Forward) {
-            return Ok(true);
+            return true;
         }
         let window = u64::from(self.peer.parameters.exchange_window);
         let is_in_window = exchange.seq.is_none_or(|seq| seq < session.low_sent.saturating_add(window));
         let is_held_back = self.peer.busy_until.is_some_and(|until| self.now < until);
-        Ok(is_in_window && !is_held_back)
+        is_in_window && !is_held_back
     }
 
     /// Writes a data frame with at most a run's octets; returns how many, whether the flow ends with them, and the alias that the
@@ -404,7 +406,7 @@ impl Scope<'_, '_> {
 
     /// Returns how many microseconds are left of the deadline of a call, unless it is as many as the procedure's description says,
     /// in the milliseconds that it counts.
-    fn time_left(&self, exchange: &Exchange) -> Result<Option<u64>, Broken> {
+    pub(super) fn time_left(&self, exchange: &Exchange) -> Result<Option<u64>, Broken> {
         let told = u64::from(exchange.procedure.sound()?.timeout_millis) * NANOS_PER_MILLI;
         let Some(deadline) = exchange.deadline else { return Ok((told > 0).then_some(0)) };
         let left = deadline.as_nanos().saturating_sub(self.now.as_nanos()).max(1);
@@ -443,6 +445,6 @@ pub(super) const FRAGMENT_LEN_MIN: usize = 64;
 /// The longest head of a data frame without metadata: type, seq, offset, total, a procedure in full, length.
 const HEAD_LEN_MAX: usize = 96;
 /// A datagram no longer than this holds little more than a header and an acknowledgement.
-const QUIET_LEN_MAX: usize = 64;
+pub(super) const QUIET_LEN_MAX: usize = 64;
 /// The longest metadata that is sent, and a deadline.
 const SCRATCH_LEN: usize = crate::config::METADATA_LEN_MAX + 16;

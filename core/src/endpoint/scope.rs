@@ -60,7 +60,15 @@ impl Scope<'_, '_> {
     /// Says whether the peer has all the exchanges here that it may have: a window of those with a number, and as many that its
     /// own books say are over, or never held, and our application has not taken.
     pub(super) fn is_at_quota(&self) -> bool {
-        self.peer.session.theirs.len() as usize >= 2 * self.config.exchange_window
+        self.peer.session.their_count as usize >= 2 * self.config.exchange_window
+    }
+
+    /// Adds an exchange of the peer; `None` if the pool is full.
+    pub(super) fn add_theirs(&mut self, exchange: Exchange) -> Option<u32> {
+        let index = self.memory.add_exchange(exchange)?.index;
+        self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
+        self.peer.session.their_count += 1;
+        Some(index)
     }
 
     /// Begins an exchange of ours; `None` if the pool is full.
@@ -142,6 +150,7 @@ impl Scope<'_, '_> {
     /// Removes a flow that we sent, and its memory.
     #[inline]
     pub(super) fn remove_outgoing(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        self.spell_out(index)?;
         match self.exchange(index)?.flows[lane as usize].take() {
             Some(flow) => self.drop_outgoing(index, lane, flow),
             None => Ok(()),
@@ -167,6 +176,7 @@ impl Scope<'_, '_> {
 
     /// Gives up a flow that we send. What the peer may have seen of it is reset, so that both sides agree on its charge.
     pub(super) fn reset_outgoing(&mut self, index: u32, lane: Lane, reason: ResetReason) -> Result<(), Broken> {
+        self.spell_out(index)?;
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         let Some(flow) = exchange.flow(lane) else { return Ok(()) };
         exchange.reasons[lane as usize] = reason.code() as u8;
@@ -231,6 +241,7 @@ impl Scope<'_, '_> {
 
     /// Removes an incoming flow: its memory and its charge come back.
     pub(super) fn remove_incoming(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
+        self.spell_out(index)?;
         let exchange = self.exchange(index)?;
         exchange.done |= 1 << lane as u8;
         exchange.stopped &= !(1 << lane as u8);
@@ -254,6 +265,7 @@ impl Scope<'_, '_> {
     /// Wants no more of an incoming flow. One that is complete, or that the peer gave up, just goes; of another, the peer is
     /// asked to stop.
     pub(super) fn stop_incoming(&mut self, index: u32, lane: Lane, reason: ResetReason) -> Result<(), Broken> {
+        self.spell_out(index)?;
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
         if Exchange::is_marked(exchange.done | exchange.stopped, lane) {
             return Ok(());
@@ -284,6 +296,7 @@ impl Scope<'_, '_> {
 
     /// Ends all flows of an exchange that will come to nothing more, and removes it if nothing holds it.
     pub(super) fn abandon(&mut self, index: u32, reason: ResetReason) -> Result<(), Broken> {
+        self.spell_out(index)?;
         for lane in Lane::ALL {
             let exchange = self.exchange(index)?;
             if exchange.is_outgoing(lane) {
@@ -299,10 +312,8 @@ impl Scope<'_, '_> {
     /// began it, the peer has retired it.
     pub(super) fn finish(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at_mut(index).sound()?;
-        let is_settled = exchange.stage == Stage::Over
-            && exchange.stopped == 0
-            && exchange.news == 0
-            && exchange.flows.iter().all(Option::is_none);
+        let is_settled =
+            exchange.stage == Stage::Over && exchange.stopped == 0 && exchange.news == 0 && exchange.has_no_flow();
         if !is_settled {
             return Ok(());
         }
@@ -333,7 +344,10 @@ impl Scope<'_, '_> {
             let list = match begun_by {
                 Party::Us if is_numbered => &mut session.ours,
                 Party::Us => &mut session.unnumbered,
-                Party::Them => &mut session.theirs,
+                Party::Them => {
+                    session.their_count -= 1;
+                    &mut session.theirs
+                }
             };
             list.remove(&mut self.memory.exchanges, index);
         }

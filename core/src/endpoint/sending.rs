@@ -8,7 +8,7 @@ use crate::memory::{Broken, Purpose, Sound};
 use crate::outgoing::{self, Kind, Outgoing};
 use crate::peer::{PRIORITY_COUNT, Stage};
 use crate::session::ChannelUse;
-use crate::storage::Key;
+use crate::storage::{Block, Key};
 use crate::time::nanos;
 use crate::wire::varint::VARINT_MAX;
 use crate::wire::{Description, Options, Role, Semantics};
@@ -117,14 +117,13 @@ impl Scope<'_, '_> {
             options = options.with_downward();
         }
         let timeout_millis = u32::try_from(nanos(self.config.call_timeout) / 1_000_000).unwrap_or(u32::MAX);
+        let Request { program, version, procedure, .. } = request;
+        let procedure = Description { program, version, procedure, timeout_millis, options };
+        if let Some(key) = self.call_briefly(&request, &procedure)? {
+            return Ok(Ok(key));
+        }
         let mut exchange = Exchange::new(self.index, Party::Us, None, ExchangeStage::Open, self.now);
-        exchange.procedure = Some(Description {
-            program: request.program,
-            version: request.version,
-            procedure: request.procedure,
-            timeout_millis,
-            options,
-        });
+        exchange.procedure = Some(procedure);
         let needed = 1 + u32::from(has_upward);
         if self.memory.outgoing.capacity() - self.memory.outgoing.len() < needed {
             return Ok(Err(SendError::Full));
@@ -176,7 +175,7 @@ impl Scope<'_, '_> {
     }
 
     fn check_body(&self, body: &Body<'_>, is_reliable: bool) -> Result<(), SendError> {
-        let is_known = self.peer.stage == Stage::Open;
+        let is_known = matches!(self.peer.stage, Stage::Open);
         let limit = if !is_reliable {
             // With room for header, head and tag.
             self.path.mtu.current() as u64 - UNRELIABLE_OVERHEAD
@@ -188,7 +187,7 @@ impl Scope<'_, '_> {
         if body.len() as u64 > limit { Err(SendError::TooLarge { limit }) } else { Ok(()) }
     }
 
-    /// Takes octets into memory: a copy, a share, or an empty ring for a stream.
+    /// Takes what we begin into memory: octets, or an empty ring for a stream.
     fn hold(&mut self, body: Body<'_>, kind: Kind) -> Option<(outgoing::Body, u64)> {
         if self.memory.outgoing.len() >= self.memory.outgoing.capacity() {
             return None;
@@ -198,27 +197,36 @@ impl Scope<'_, '_> {
             return Some((outgoing::Body::Held(ring), 0));
         }
         let len = body.len() as u64;
-        let body = match body {
-            Body::Copied(octets) => {
-                self.memory.keep(octets, Purpose::Begin)?.map_or(outgoing::Body::Empty, outgoing::Body::Held)
-            }
-            Body::Encoded(octets) => {
-                let block = self.memory.alloc(octets.len(), Purpose::Begin)?;
-                if let Some(block) = block {
-                    octets.encode(self.memory.arena.bytes_mut(block));
-                }
-                block.map_or(outgoing::Body::Empty, outgoing::Body::Held)
-            }
-            #[cfg(feature = "bytes")]
-            Body::Shared(octets) => outgoing::Body::Shared(octets),
-        };
-        Some((body, len))
+        Some((self.keep(body, Purpose::Begin)?, len))
+    }
+
+    /// Takes octets into memory: a copy, or a share.
+    ///
+    /// Always inlined: a call and its reply come by here, and mostly it is known by then where the octets are.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, body: Body<'_>, purpose: Purpose) -> Option<outgoing::Body> {
+        #[cfg(feature = "bytes")]
+        if let Body::Shared(octets) = body {
+            // What we begin is held as long as we like. How many replies are held is up to those who call and do not
+            // acknowledge, so they count as if they were copied.
+            let charge = if purpose == Purpose::Begin { None } else { self.memory.alloc(octets.len(), purpose)? };
+            return Some(outgoing::Body::Shared { octets, charge });
+        }
+        Some(self.keep_copy(&body, purpose)?.map_or(outgoing::Body::Empty, outgoing::Body::Held))
+    }
+
+    /// Takes a copy of octets into memory.
+    #[inline(always)]
+    pub(super) fn keep_copy(&mut self, body: &Body<'_>, purpose: Purpose) -> Option<Option<Block>> {
+        let block = self.memory.alloc(body.len(), purpose)?;
+        if let Some(block) = block {
+            body.write(self.memory.arena.bytes_mut(block));
+        }
+        Some(block)
     }
 
     pub(super) fn let_go(&mut self, body: outgoing::Body) {
-        if let outgoing::Body::Held(block) = body {
-            self.memory.arena.free(block);
-        }
+        self.memory.free_octets(body, None);
     }
 }
 

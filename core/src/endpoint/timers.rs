@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::scope::{Fault, Scope};
 use super::{Endpoint, draw_id};
-use crate::exchange::{News, Notices, Party, Stage as ExchangeStage};
+use crate::exchange::{Brief, News, Notices, Party, Stage as ExchangeStage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
@@ -278,7 +278,8 @@ impl Scope<'_, '_> {
 
     fn give_up_if_stalled(&mut self, index: u32, lane: Lane) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
-        if exchange.is_outgoing(lane) {
+        // What is brief has arrived whole.
+        if exchange.is_outgoing(lane) || exchange.brief != Brief::No {
             return Ok(());
         }
         let Some(flow) = exchange.flow(lane) else { return Ok(()) };
@@ -313,8 +314,9 @@ impl Scope<'_, '_> {
         while let (Some(index), ..ASK_COUNT_MAX) = (place, count) {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
             let exchange = self.memory.exchanges.at(index).sound()?;
-            let waits =
-                exchange.is_call() && exchange.stage == ExchangeStage::Open && exchange.flow(Lane::Forward).is_none();
+            let is_sent =
+                !matches!(exchange.brief, Brief::Queued | Brief::Carried) && exchange.flow(Lane::Forward).is_none();
+            let waits = exchange.is_call() && exchange.stage == ExchangeStage::Open && is_sent;
             if waits {
                 self.notice(index, Notices::ASK)?;
                 count += 1;

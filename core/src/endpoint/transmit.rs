@@ -1,5 +1,6 @@
 //! Datagrams of the data epoch: built when they are asked for, so that they carry the newest of everything.
 
+use super::brief::BRIEF_PRIORITY;
 use super::runs::FRAGMENT_LEN_MIN;
 use super::scope::Scope;
 use crate::config::DATAGRAM_LEN_MIN;
@@ -238,7 +239,7 @@ impl Scope<'_, '_> {
     }
 
     fn has_fresh(&self) -> bool {
-        self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
+        !self.peer.briefs.is_empty() || self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
     }
 
     /// Says whether there is something to send that counts against the window.
@@ -371,10 +372,11 @@ impl Scope<'_, '_> {
             return Ok(());
         }
         let mut added = Added::Yes;
-        let mut count = self.peer.noticed.len();
-        while let (Added::Yes, 1.., Some(index)) = (added, count, self.peer.noticed.front()) {
+        // Each once: what still has something to tell goes behind.
+        let mut last = self.peer.noticed.back();
+        while let (Added::Yes, Some(_), Some(index)) = (added, last, self.peer.noticed.front()) {
             added = self.write_exchange_notices(record, index, writer)?;
-            count -= 1;
+            last.take_if(|last| *last == index);
         }
         if added == Added::Blocked {
             // What was lost is booked already, and once it is acknowledged the others have room.
@@ -416,13 +418,21 @@ impl Scope<'_, '_> {
         writer: &mut Writer<'_>,
         may_cut: bool,
     ) -> Result<Added, Broken> {
+        let mut briefs = Added::Yes;
+        if priority == BRIEF_PRIORITY && !self.peer.briefs.is_empty() {
+            briefs = self.write_briefs(record, writer)?;
+            if briefs == Added::Full {
+                return Ok(Added::Full);
+            }
+        }
+        // One that was spelled out is behind later ones, and the window that these wait for moves on only once it is sent.
         while let Some(flow) = self.peer.queues[priority].front() {
             let added = self.write_fresh(record, flow, writer, may_cut)?;
             if added != Added::Yes {
                 return Ok(added);
             }
         }
-        Ok(Added::Yes)
+        Ok(briefs)
     }
 
     /// Writes more of flows that have begun, each once: those that have still more go behind the others.
@@ -433,8 +443,8 @@ impl Scope<'_, '_> {
         writer: &mut Writer<'_>,
         may_cut: bool,
     ) -> Result<Added, Broken> {
-        let mut count = self.peer.begun[priority].len();
-        while let (1.., Some(flow)) = (count, self.peer.begun[priority].front()) {
+        let mut last = self.peer.begun[priority].back();
+        while let (Some(_), Some(flow)) = (last, self.peer.begun[priority].front()) {
             match self.write_fresh(record, flow, writer, may_cut)? {
                 Added::Yes => {}
                 Added::Full => return Ok(Added::Full),
@@ -444,7 +454,7 @@ impl Scope<'_, '_> {
                     self.peer.begun[priority].push_back(&mut self.memory.outgoing, flow);
                 }
             }
-            count -= 1;
+            last.take_if(|last| *last == flow);
         }
         Ok(Added::Yes)
     }
@@ -508,6 +518,7 @@ pub(super) const fn new_record(number: u64, now: Instant) -> SentDatagram {
         low: 0,
         frames: List::new(),
         flows: List::new(),
+        briefs: List::new(),
         in_flight: Links::UNLINKED,
     }
 }

@@ -170,6 +170,7 @@ impl<'s> Arena<'s> {
     }
 
     /// As [`alloc`](Self::alloc), but leaves places vacant: `None` if fewer than `spare` would be left.
+    #[inline]
     #[must_use]
     pub fn alloc_beside(&mut self, len: usize, spare: Places) -> Option<Block> {
         let block = Block { start: 0, len: u32::try_from(len).ok()? };
@@ -177,6 +178,20 @@ impl<'s> Arena<'s> {
         if count == 0 {
             return Some(block);
         }
+        // Mostly a block of this size waits, and one vacant block holds all that is to be left.
+        if self.vacancies[1] >= vacancy(spare.whole_order)
+            && let Some(start) = self.waiting.pop(count)
+        {
+            self.used_unit_count += count;
+            return Some(Block { start, ..block });
+        }
+        self.take_beside(block, spare)
+    }
+
+    /// Takes a block that must be cut out of the tree, or leave places that are not in one piece.
+    #[inline(never)]
+    fn take_beside(&mut self, block: Block, spare: Places) -> Option<Block> {
+        let count = block.unit_count();
         let start = self.waiting.pop(count).or_else(|| self.take(count));
         let start = start.and_then(|start| self.leaving(spare, count, start)).or_else(|| {
             self.flush();
@@ -197,6 +212,16 @@ impl<'s> Arena<'s> {
         if !self.waiting.push(count, block.start) {
             self.mark(block.start, count, Use::Vacant);
         }
+    }
+
+    /// Makes a block hold `len` octets instead, of whatever content, if it takes as much room as before.
+    #[must_use]
+    pub const fn refit(&self, block: Block, len: usize) -> Option<Block> {
+        if len == 0 || len > u32::MAX as usize {
+            return None;
+        }
+        let refitted = Block { len: len as u32, ..block };
+        if refitted.unit_count() == block.unit_count() { Some(refitted) } else { None }
     }
 
     /// Returns the octets of a block.

@@ -15,7 +15,6 @@ use super::{DETACHED, NONE, Slots};
 pub struct List<L> {
     head: u32,
     tail: u32,
-    len: u32,
     marker: PhantomData<fn() -> L>,
 }
 
@@ -44,6 +43,13 @@ impl Links {
     pub const fn is_linked(self) -> bool {
         self.previous != DETACHED
     }
+
+    /// Takes the element off a list that is being dissolved, from its front; returns the index of the next one.
+    pub const fn dissolve(&mut self) -> Option<u32> {
+        let next = self.next;
+        *self = Self::UNLINKED;
+        some(next)
+    }
 }
 
 impl Default for Links {
@@ -55,7 +61,7 @@ impl Default for Links {
 // By hand, since the derived one would ask the marker to be `Debug` too.
 impl<L> core::fmt::Debug for List<L> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("List").field("head", &self.head).field("tail", &self.tail).field("len", &self.len).finish()
+        f.debug_struct("List").field("head", &self.head).field("tail", &self.tail).finish()
     }
 }
 
@@ -63,7 +69,7 @@ impl<L> List<L> {
     /// Makes an empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self { head: NONE, tail: NONE, len: 0, marker: PhantomData }
+        Self { head: NONE, tail: NONE, marker: PhantomData }
     }
 
     /// Appends the element in slot `index`, which must be on no list of this marker.
@@ -97,6 +103,38 @@ impl<L> List<L> {
         Some(index)
     }
 
+    /// Gives up all elements and returns the index of the first. They are linked until each has been taken off, in order, by
+    /// [`Links::dissolve`].
+    pub const fn dissolve(&mut self) -> Option<u32> {
+        let first = some(self.head);
+        *self = Self::new();
+        first
+    }
+
+    /// Takes the elements up to and with the one in slot `last`, which must be on this list, off it and returns them.
+    pub fn split_front<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, last: u32) -> Self {
+        let Some(links) = Self::links(slots, last) else { return Self::new() };
+        let front = Self { head: self.head, tail: last, marker: PhantomData };
+        self.set_previous(slots, links.next, NONE);
+        self.head = links.next;
+        if let Some(element) = slots.at_mut(last) {
+            element.links_mut().next = NONE;
+        }
+        front
+    }
+
+    /// Appends all elements of another list of the same kind.
+    pub fn append<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, other: Self) {
+        if other.is_empty() {
+            return;
+        }
+        self.set_next(slots, self.tail, other.head);
+        if let Some(element) = slots.at_mut(other.head) {
+            element.links_mut().previous = self.tail;
+        }
+        self.tail = other.tail;
+    }
+
     /// Takes the element in slot `index`, which must be on this list, off it.
     pub fn remove<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32) {
         let Some(element) = slots.at_mut(index).filter(|element| element.links().is_linked()) else {
@@ -104,10 +142,10 @@ impl<L> List<L> {
             return;
         };
         let Links { previous, next } = core::mem::take(element.links_mut());
+        debug_assert!(previous != NONE || self.head == index, "slot {index} is on another list");
+        debug_assert!(next != NONE || self.tail == index, "slot {index} is on another list");
         self.set_next(slots, previous, next);
         self.set_previous(slots, next, previous);
-        debug_assert!(self.len > 0, "slot {index} is on another list");
-        self.len = self.len.saturating_sub(1);
     }
 
     /// Returns the index of the first element.
@@ -139,16 +177,10 @@ impl<L> List<L> {
         core::iter::successors(self.front(), |index| self.next(slots, *index))
     }
 
-    /// Returns how many elements are on the list.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
     /// Says whether no element is on the list.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.head == NONE
     }
 
     fn link<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, links: Links) {
@@ -160,7 +192,6 @@ impl<L> List<L> {
         *element.links_mut() = links;
         self.set_next(slots, links.previous, index);
         self.set_previous(slots, links.next, index);
-        self.len += 1;
     }
 
     /// Makes `next` follow an element, or head the list if there is none.
@@ -278,7 +309,7 @@ mod tests {
             let index = random.below(9) as u32;
             let place = random.below(model.len() as u64) as usize;
             let position = model.iter().position(|linked| *linked == index);
-            match (random.below(5), position) {
+            match (random.below(7), position) {
                 (0, None) => {
                     list.push_back(&mut slots, index);
                     model.push_back(index);
@@ -300,10 +331,24 @@ mod tests {
                     model.remove(position);
                 }
                 (4, _) => assert_eq!(list.pop_front(&mut slots), model.pop_front()),
+                (6, _) => {
+                    let mut place = list.dissolve();
+                    while let Some(index) = place {
+                        assert_eq!(model.pop_front(), Some(index));
+                        place = slots.at_mut(index).unwrap().ready.dissolve();
+                    }
+                }
+                (5, Some(position)) => {
+                    // The front goes behind the rest.
+                    let front = list.split_front(&mut slots, index);
+                    assert!(front.iter(&slots).eq(model.iter().copied().take(position + 1)));
+                    list.append(&mut slots, front);
+                    model.rotate_left(position + 1);
+                }
                 _ => {}
             }
             assert!(list.iter(&slots).eq(model.iter().copied()));
-            assert_eq!(list.len() as usize, model.len());
+            assert_eq!(list.is_empty(), model.is_empty());
             assert_eq!(list.front(), model.front().copied());
             assert_eq!(list.back(), model.back().copied());
             for index in 0..9 {

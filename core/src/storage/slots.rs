@@ -11,6 +11,7 @@ pub struct Slots<'s, T> {
     slots: Store<'s, Slot<T>>,
     /// First of the chain of vacant slots, the one left last: its memory is the warmest.
     vacant_head: u32,
+    /// Elements and reserved slots.
     len: u32,
 }
 
@@ -73,6 +74,20 @@ impl<'s, T> Slots<'s, T> {
         slot.content = Content::Occupied(value);
         self.len += 1;
         Some(key)
+    }
+
+    /// Keeps a slot for an element to come, which from here on counts as one; says whether there was one.
+    #[must_use]
+    pub fn reserve(&mut self) -> bool {
+        let has_room = self.len < self.capacity();
+        self.len += u32::from(has_room);
+        has_room
+    }
+
+    /// Gives up a slot that was reserved: the next [`insert`](Self::insert) finds it.
+    pub fn unreserve(&mut self) {
+        debug_assert!(self.len > 0, "a slot was reserved");
+        self.len = self.len.saturating_sub(1);
     }
 
     /// Takes the element out; `None` if the key is stale.
@@ -138,6 +153,9 @@ impl<'s, T> Slots<'s, T> {
     /// Returns the key that the next [`insert`](Self::insert) will give; `None` if the table is full.
     #[must_use]
     pub fn vacancy(&self) -> Option<Key> {
+        if self.len >= self.capacity() {
+            return None;
+        }
         let slot = self.slots.get(self.vacant_head as usize)?;
         Some(Key { index: self.vacant_head, generation: slot.generation })
     }
@@ -150,7 +168,7 @@ impl<'s, T> Slots<'s, T> {
             .filter_map(|(slot, index)| Some((Key { index, generation: slot.generation }, slot.content.value_ref()?)))
     }
 
-    /// Returns how many elements are in the table.
+    /// Returns how many elements are in the table, those included that slots are reserved for.
     #[must_use]
     pub const fn len(&self) -> u32 {
         self.len

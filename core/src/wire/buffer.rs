@@ -190,12 +190,27 @@ impl<'a> Writer<'a> {
     /// [`NoRoom`] if it does not fit, or if a datagram that fills the buffer may have no more frames (protocol §5.1).
     #[inline]
     pub fn frame<T>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, NoRoom>) -> Result<T, NoRoom> {
+        let mut frame = self.begin_frame()?;
+        let written = write(&mut frame)?;
+        let len = frame.len;
+        self.end_frame(len);
+        Ok(written)
+    }
+
+    /// Returns a cursor for one frame more; what it writes counts from [`Self::end_frame`] on.
+    #[inline(always)]
+    pub(super) const fn begin_frame(&mut self) -> Result<Writer<'_>, NoRoom> {
         if self.frame_count >= self.out.len().div_ceil(8) {
             return Err(NoRoom);
         }
-        let written = self.whole(write)?;
+        Ok(Writer { out: self.out, len: self.len, frame_count: self.frame_count })
+    }
+
+    /// Takes over the frame that the cursor of [`Self::begin_frame`] has written, up to `len`.
+    #[inline(always)]
+    pub(super) const fn end_frame(&mut self, len: usize) {
+        self.len = len;
         self.frame_count += 1;
-        Ok(written)
     }
 
     /// Returns how many frames were written.

@@ -393,8 +393,11 @@ impl<'a> Data<'a> {
     /// [`NoRoom`] if it does not fit; nothing is written then.
     #[inline(always)]
     pub fn write_entire(flow: Flow<'_>, data: &[u8], writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        let frame = Data { flow, form: Form::Entire, extent: Extent::Counted, data };
-        writer.frame(|writer| frame.encode(writer))
+        let mut frame = writer.begin_frame()?;
+        Data { flow, form: Form::Entire, extent: Extent::Counted, data }.encode(&mut frame)?;
+        let len = frame.len();
+        writer.end_frame(len);
+        Ok(())
     }
 
     #[inline(always)]
@@ -468,7 +471,8 @@ impl<'a> Data<'a> {
 #[inline]
 const fn check_form(role: Role, form: Form) -> Result<(), Malformed> {
     let fits = match role {
-        Role::Message | Role::Ordered | Role::Request | Role::Reply => true,
+        Role::Message | Role::Ordered => true,
+        Role::Request | Role::Reply => matches!(form, Form::Entire | Form::Fragment { .. }),
         Role::Upward | Role::Downward => matches!(form, Form::Stream { .. } | Form::Last { .. }),
         Role::Unreliable | Role::Newest => matches!(form, Form::Entire),
     };

@@ -385,7 +385,7 @@ fn any_data() -> impl Strategy<Value = Owned> {
             let seq = Seq(a);
             let form = match (role, form) {
                 (6 | 7, _) | (0..=3, 0) => Form::Entire,
-                (0..=3, 1) => Form::Fragment { offset, total: VARINT_MAX - 100 + octets.len() as u64 },
+                (0..=3, 1) | (2 | 3, _) => Form::Fragment { offset, total: VARINT_MAX - 100 + octets.len() as u64 },
                 (_, 2) => Form::Stream { offset },
                 (_, _) => Form::Last { offset },
             };

@@ -101,12 +101,12 @@ impl Forger {
         self.theirs = from;
         self.ours.0[7] = self.ours.0[7].wrapping_add(1);
         (self.number, self.received, self.called) = (0, Vec::new(), Vec::new());
-        let answer = self.answer(number, parameters);
+        let answer = self.answer(number, parameters, &[9; 33]);
         self.deliver(victim, now, answer).is_ok()
     }
 
-    /// Makes the answer to a hello.
-    pub(crate) fn answer(&self, number: u64, parameters: &Parameters) -> Vec<u8> {
+    /// Makes the answer to a hello, with a ticket that may be none.
+    pub(crate) fn answer(&self, number: u64, parameters: &Parameters, ticket: &[u8]) -> Vec<u8> {
         let session = frame::Session {
             answers: number,
             outcome: SessionOutcome::Opened,
@@ -115,7 +115,7 @@ impl Forger {
             secret: SessionSecret([7; 16]),
             lease_millis: 600_000,
             reset_token: ResetToken([8; 16]),
-            ticket: &[9; 33],
+            ticket,
         };
         let header =
             LongHeader { epoch: Epoch::Hello, sender: Side::Server, to: self.theirs, from: self.ours, token: &[] };

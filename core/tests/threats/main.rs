@@ -5,9 +5,6 @@ mod acks;
 mod admission;
 #[path = "../support/forger.rs"]
 mod forger;
-#[path = "../support/heap.rs"]
-mod heap;
-mod leaks;
 mod lies;
 #[path = "../support/pair.rs"]
 mod pair;

@@ -6,9 +6,9 @@ use core::time::Duration;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, Message, Remote, SendError};
 use posthaste_core::wire::{Frame, Role, Seq};
+use posthaste_heap as heap;
 
 use crate::forger::FORGER;
-use crate::heap;
 use crate::lies::{call, damaged};
 use crate::{START, count_of, open};
 

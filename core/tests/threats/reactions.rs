@@ -347,6 +347,25 @@ const KINDS: &[Case] = &[
 
 /// What is said about calls.
 const CALLS: &[Case] = &[
+    // What a handler is given, and a reply that is kept, is whole.
+    (
+        "a call in stream form",
+        |forger| vec![forger.datagram(&[data(request(0), Form::Stream { offset: 0 }, &[7])])],
+        Closed(CloseCode::Malformed),
+    ),
+    (
+        "a call in stream form, in one frame",
+        |forger| vec![forger.datagram(&[data(request(0), Form::Last { offset: 0 }, &[7])])],
+        Closed(CloseCode::Malformed),
+    ),
+    (
+        "a reply in stream form",
+        |forger| {
+            let flow = Flow::Reply { seq: Seq(0), outcome: None };
+            vec![forger.datagram(&[data(flow, Form::Stream { offset: 0 }, &[7])])]
+        },
+        Closed(CloseCode::Malformed),
+    ),
     (
         "a call again, with other arguments",
         |forger| vec![call(forger, 0, &[1; 9]), call(forger, 0, &[2; 9])],

@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 
 use posthaste_core::endpoint::{Event, Rejected};
 use posthaste_core::wire::{Flow, Form, Frame, Role, Seq};
+use posthaste_heap as heap;
 
 use crate::forger::Forger;
-use crate::heap;
 use crate::lies::{data, fragment, message, retired};
 use crate::{START, count_of, generous, open};
 

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use posthaste_core::endpoint::{Answer, Event, StreamError, Streamed};
+use posthaste_core::endpoint::{Answer, Body, Event, StreamError, Streamed};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{Endpoint, IncomingCallId, Instant, MessageId, StreamId};
 use posthaste_sim::{Application, Rng, sometimes};
@@ -147,7 +147,11 @@ fn reply(now: Instant, endpoint: &mut Endpoint<'static>, call: IncomingCallId) {
         procedure::FAILS => Answer::HandlerFailed,
         _ => Answer::Ok,
     };
-    endpoint.reply(now, call, answer, &octets, &[]).expect("a call that runs can be answered");
+    #[cfg(not(feature = "bytes"))]
+    let body = Body::Copied(&octets);
+    #[cfg(feature = "bytes")]
+    let body = Body::Shared(octets.into());
+    endpoint.reply_body(now, call, answer, body, &[]).expect("a call that runs can be answered");
 }
 
 impl Application for Server {

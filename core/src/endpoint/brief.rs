@@ -1,0 +1,389 @@
+//! Brief calls: the short way of a call whose request and reply are one frame each and say nothing but their octets, and the way
+//! out of it.
+
+use core::time::Duration;
+
+use super::calls::{REPLY_PRIORITY, callee_timeout};
+use super::request::{Body, Request};
+use super::runs::QUIET_LEN_MAX;
+use super::scope::{Fault, Scope};
+use super::transmit::Added;
+use crate::exchange::{Brief, Exchange, News, Party, Stage};
+use crate::fingerprint::fingerprint;
+use crate::ids::MessageId;
+use crate::incoming::Incoming;
+use crate::lane::Lane;
+use crate::memory::{Broken, Purpose, Sound};
+use crate::outcome::Outcome;
+use crate::outgoing::{self, Kind, Outgoing};
+use crate::own_body::OwnBody;
+use crate::peer;
+use crate::sent::InDatagram;
+use crate::storage::{Block, Key, List};
+use crate::wire::{Data, Description, Flow, Form, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
+
+impl Scope<'_, '_> {
+    /// Begins a call of ours briefly; `None` if it is not one that may be brief, or there is no room.
+    pub(super) fn call_briefly(
+        &mut self,
+        request: &Request<'_>,
+        procedure: &Description,
+    ) -> Result<Option<Key>, Broken> {
+        let len = request.body.len();
+        let may_be_brief = may_be_brief(procedure.options)
+            && usize::from(request.priority) == BRIEF_PRIORITY
+            && request.metadata.is_empty()
+            && !request.body.is_shared()
+            && request.timeout == Some(Duration::ZERO)
+            && len <= BRIEF_LEN_MAX
+            && matches!(self.peer.stage, peer::Stage::Open)
+            && self.peer.conversation.aliases_out.known(procedure).is_some()
+            && self.is_brief_next();
+        if !may_be_brief || !self.memory.outgoing.reserve() {
+            return Ok(None);
+        }
+        let key = self.keep_copy(&request.body, Purpose::Begin).and_then(|body| {
+            let mut exchange = Exchange::new(self.index, Party::Us, None, Stage::Open, self.now);
+            exchange.procedure = Some(*procedure);
+            (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
+            exchange.set_timeout(self.now, Some(self.config.call_timeout));
+            let key = self.begin(exchange);
+            if let (None, Some(block)) = (key, body) {
+                self.memory.arena.free(block);
+            }
+            key
+        });
+        let Some(key) = key else {
+            self.memory.outgoing.unreserve();
+            return Ok(None);
+        };
+        self.queue_brief(key.index);
+        self.memory.add_deadline(key.index)?;
+        self.count_open_call();
+        Ok(Some(key))
+    }
+
+    /// Answers a call of the peer briefly; says whether it may be, and there is room. The reply lies where its request was, if it
+    /// is about as long.
+    pub(super) fn answer_briefly(&mut self, index: u32, reply: &Body<'_>) -> Result<bool, Broken> {
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let may_be_brief = exchange.brief == Brief::Arrived
+            && !exchange.is_retired
+            && exchange.reasons[Lane::Backward as usize] == 0
+            && !reply.is_shared()
+            && reply.len() <= BRIEF_LEN_MAX
+            && self.is_brief_next();
+        if !may_be_brief || !self.memory.outgoing.reserve() {
+            return Ok(false);
+        }
+        let request = self.exchange(index)?.body.take();
+        let charged = request.map_or(0, Block::len) as u64;
+        let body = match request {
+            Some(block) => self.memory.replace_arrived(block, reply.len(), Purpose::Finish),
+            None => self.memory.alloc(reply.len(), Purpose::Finish),
+        };
+        self.return_credit(charged);
+        let Some(body) = body else {
+            self.memory.outgoing.unreserve();
+            return Ok(false);
+        };
+        if let Some(block) = body {
+            reply.write(self.memory.arena.bytes_mut(block));
+        }
+        self.memory.incoming.unreserve();
+        self.peer.open_reply_count += 1;
+        let now = self.now;
+        let exchange = self.exchange(index)?;
+        exchange.enter(Stage::Over, now);
+        exchange.done |= 1 << Lane::Forward as u8;
+        (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, reply.len() as u32);
+        self.queue_brief(index);
+        Ok(true)
+    }
+
+    /// Says whether what is queued briefly goes out after all that was accepted before: flows of one priority begin in order.
+    fn is_brief_next(&self) -> bool {
+        self.peer.queues[BRIEF_PRIORITY].is_empty()
+    }
+
+    fn queue_brief(&mut self, index: u32) {
+        self.peer.briefs.push_back(&mut self.memory.exchanges, index);
+    }
+
+    /// Writes brief requests and replies, in order, until one may not be sent.
+    pub(super) fn write_briefs(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        let (mut added, mut carried) = (Ok(Added::Yes), None);
+        let mut place = self.peer.briefs.front();
+        while let (Ok(Added::Yes), Some(index)) = (added, place) {
+            place = self.peer.briefs.next(&self.memory.exchanges, index);
+            added = self.write_brief(record, index, writer);
+            if self.exchange(index)?.brief == Brief::Carried {
+                carried = Some(index);
+            }
+        }
+        // They leave the queue together.
+        if let Some(last) = carried {
+            let briefs = self.peer.briefs.split_front(&mut self.memory.exchanges, last);
+            self.memory.datagrams.at_mut(record).sound()?.briefs.append(&mut self.memory.exchanges, briefs);
+        }
+        added
+    }
+
+    /// Writes a brief request or reply. One that cannot be sent briefly is spelled out, and waits with those that have records.
+    fn write_brief(&mut self, record: u32, index: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
+        if !self.memory.has_frame_room() {
+            return Ok(Added::Full);
+        }
+        let exchange = self.memory.exchanges.at(index).sound()?;
+        let len = u64::from(exchange.len);
+        if !self.has_leave(exchange, len) {
+            return Ok(Added::Blocked);
+        }
+        let octets = exchange.body.map_or(&[][..], |block| self.memory.arena.bytes(block));
+        let seq = Seq(exchange.seq.sound()?);
+        let written = match exchange.begun_by {
+            Party::Them => Some(Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)),
+            Party::Us => self.brief_opening(exchange)?.map(|opening| {
+                let opening = Some(opening);
+                Data::write_entire(Flow::Request { seq, opening }, octets, writer)
+            }),
+        };
+        match written {
+            Some(Ok(())) => {}
+            // Any datagram that holds little else has room for it.
+            Some(Err(_)) if writer.len() > QUIET_LEN_MAX => return Ok(Added::Full),
+            Some(Err(_)) | None => {
+                self.spell_out(index)?;
+                return Ok(Added::Yes);
+            }
+        }
+        self.peer.session.charged_by_us += len;
+        let exchange = self.exchange(index)?;
+        (exchange.brief, exchange.datagram) = (Brief::Carried, record);
+        Ok(Added::Yes)
+    }
+
+    /// Returns what a request says before its octets, if no more than the short name of its procedure.
+    pub(super) fn brief_opening(&self, exchange: &Exchange) -> Result<Option<Opening<'static>>, Broken> {
+        if self.time_left(exchange)?.is_some() {
+            return Ok(None);
+        }
+        let alias = self.peer.conversation.aliases_out.known(&exchange.procedure.sound()?);
+        Ok(alias.map(|alias| Opening { procedure: Procedure::Alias(alias), metadata: None }))
+    }
+
+    /// Takes note that the peer has received a brief request or reply, whose list is dissolved; returns the next one.
+    pub(super) fn on_brief_acked(&mut self, index: u32) -> Result<Option<u32>, Broken> {
+        let exchange = self.exchange(index)?;
+        let next = exchange.briefly.dissolve();
+        exchange.brief = Brief::Settled;
+        let (begun_by, is_retired, body) = (exchange.begun_by, exchange.is_retired, exchange.body.take());
+        self.memory.outgoing.unreserve();
+        if let Some(block) = body {
+            self.memory.arena.free(block);
+        }
+        match begun_by {
+            // Its reply is still to come.
+            Party::Us => {}
+            Party::Them => {
+                self.peer.open_reply_count -= 1;
+                if is_retired {
+                    self.finish(index)?;
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    /// Takes the request of a brief call of the peer, or the reply to one of ours; says whether it was one.
+    #[inline]
+    pub(super) fn take_briefly(&mut self, data: &Data<'_>) -> Result<bool, Fault> {
+        if data.form != Form::Entire || OwnBody::suits(data.data.len(), self.config) {
+            return Ok(false);
+        }
+        if let Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) } = data.flow {
+            self.take_brief_request(seq.0, procedure, data.data)
+        } else if let Flow::Reply { seq, outcome: None } = data.flow {
+            self.take_brief_reply(seq.0, data.data)
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// Takes a request of which nothing was known, if its call may be brief.
+    fn take_brief_request(&mut self, seq: u64, procedure: Procedure, octets: &[u8]) -> Result<bool, Fault> {
+        let is_known = self.peer.session.is_retired(seq) || self.memory.find(self.index, Party::Them, seq).is_some();
+        if is_known || self.is_refusing() {
+            return Ok(false);
+        }
+        self.admit_theirs(seq)?;
+        let procedure = self.resolve(procedure)?;
+        if !may_be_brief(procedure.options) {
+            return Ok(false);
+        }
+        let body = self.take_octets(Lane::Forward, octets)?;
+        let is_reserved = self.memory.incoming.reserve();
+        debug_assert!(is_reserved, "octets are taken only where there is room for their flow");
+        let mut exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Queued, self.now);
+        (exchange.role, exchange.procedure) = (Some(Role::Request), Some(procedure));
+        (exchange.brief, exchange.body, exchange.len) = (Brief::Arrived, body, octets.len() as u32);
+        exchange.fingerprint = fingerprint(octets);
+        exchange.set_timeout(self.now, callee_timeout(&procedure, None));
+        let index = self.add_theirs(exchange).sound()?;
+        self.tell(index, News::CALL_RECEIVED)?;
+        Ok(true)
+    }
+
+    /// Takes the reply to a brief call of ours.
+    fn take_brief_reply(&mut self, seq: u64, octets: &[u8]) -> Result<bool, Fault> {
+        let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(false) };
+        let brief = self.exchange(index)?.brief;
+        if !matches!(brief, Brief::Carried | Brief::Settled) {
+            return Ok(false);
+        }
+        let body = self.take_octets(Lane::Backward, octets)?;
+        if brief == Brief::Carried {
+            // The reply says that the request has arrived.
+            self.drop_brief(index)?;
+        }
+        let is_reserved = self.memory.incoming.reserve();
+        debug_assert!(is_reserved, "octets are taken only where there is room for their flow");
+        self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
+        if self.exchange(index)?.deadline.is_some() {
+            self.memory.clear_deadline(index)?;
+        }
+        let message = MessageId::in_exchange(self.memory.exchanges.key_of(index).sound()?);
+        let now = self.now;
+        let exchange = self.exchange(index)?;
+        exchange.enter(Stage::Over, now);
+        (exchange.brief, exchange.body, exchange.len) = (Brief::Arrived, body, octets.len() as u32);
+        (exchange.outcome, exchange.deadline) = (Outcome::Ok(message), None);
+        self.tell(index, News::ENDED)?;
+        Ok(true)
+    }
+
+    /// Lets go of a brief reply that the application has done with.
+    pub(super) fn release_brief(&mut self, index: u32) -> Result<(), Broken> {
+        self.drop_brief(index)?;
+        self.finish(index)
+    }
+
+    /// Lets go of what a brief call holds, wherever it is; nothing of it is sent, and nobody waits for an acknowledgement.
+    pub(super) fn drop_brief(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchange(index)?;
+        let body = exchange.body.take();
+        let is_reply = exchange.brief_lane() == Lane::Backward;
+        match self.leave_place(index, Brief::Settled)? {
+            Brief::No | Brief::Settled => {}
+            Brief::Arrived => {
+                if let Some(block) = body {
+                    self.memory.free_arrived(block);
+                    self.return_credit(block.len() as u64);
+                }
+            }
+            Brief::Queued | Brief::Carried => {
+                self.peer.open_reply_count -= u32::from(is_reply);
+                if let Some(block) = body {
+                    self.memory.arena.free(block);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a brief call out of the queue or the datagram that it is in, gives up the slot reserved for a record of its flow, and
+    /// returns how far it was.
+    fn leave_place(&mut self, index: u32, next: Brief) -> Result<Brief, Broken> {
+        let exchange = self.exchange(index)?;
+        let datagram = exchange.datagram;
+        let brief = core::mem::replace(&mut exchange.brief, next);
+        match brief {
+            Brief::No | Brief::Settled => {}
+            Brief::Arrived => self.memory.incoming.unreserve(),
+            Brief::Queued => {
+                self.peer.briefs.remove(&mut self.memory.exchanges, index);
+                self.memory.outgoing.unreserve();
+            }
+            Brief::Carried => {
+                let datagram = self.memory.datagrams.at_mut(datagram).sound()?;
+                datagram.briefs.remove(&mut self.memory.exchanges, index);
+                self.memory.outgoing.unreserve();
+            }
+        }
+        Ok(brief)
+    }
+
+    /// Gives the flows of a brief call their records: from here on it is a call as any other.
+    #[inline(always)]
+    pub(super) fn spell_out(&mut self, index: u32) -> Result<(), Broken> {
+        if self.exchange(index)?.brief == Brief::No { Ok(()) } else { self.give_records(index) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_records(&mut self, index: u32) -> Result<(), Broken> {
+        let exchange = self.exchange(index)?;
+        let (lane, body, len) = (exchange.brief_lane(), exchange.body.take(), u64::from(exchange.len));
+        let datagram = exchange.datagram;
+        let brief = self.leave_place(index, Brief::No)?;
+        let flow = match brief {
+            Brief::No | Brief::Settled => return Ok(()),
+            Brief::Arrived => {
+                let mut incoming = Incoming::entire(index, len, body, self.now);
+                // The application may have taken the octets of a request.
+                incoming.returned = len - body.map_or(0, Block::len) as u64;
+                incoming.is_announced = lane == Lane::Forward;
+                self.memory.incoming.insert(incoming).sound()?.index
+            }
+            Brief::Queued | Brief::Carried => {
+                let role = if lane == Lane::Forward { Role::Request } else { Role::Reply };
+                let body = body.map_or(outgoing::Body::Empty, outgoing::Body::Held);
+                let mut outgoing =
+                    Outgoing { body, len, ..Outgoing::new(index, role, Kind::Whole, BRIEF_PRIORITY as u8) };
+                if brief == Brief::Carried {
+                    (outgoing.sent, outgoing.charged, outgoing.is_end_sent) = (len, len, true);
+                    outgoing.datagram = datagram;
+                }
+                self.memory.outgoing.insert(outgoing).sound()?.index
+            }
+        };
+        self.exchange(index)?.flows[lane as usize] = Some(flow);
+        match brief {
+            Brief::Queued => self.queue(flow),
+            Brief::Carried => {
+                let datagram = self.memory.datagrams.at_mut(datagram).sound()?;
+                <List<InDatagram>>::push_back(&mut datagram.flows, &mut self.memory.outgoing, flow);
+                Ok(())
+            }
+            Brief::No | Brief::Settled | Brief::Arrived => Ok(()),
+        }
+    }
+
+    /// Spells out the calls that a datagram carries.
+    pub(super) fn spell_out_carried(&mut self, datagram: u32) -> Result<(), Broken> {
+        while let Some(index) = self.memory.datagrams.at(datagram).sound()?.briefs.front() {
+            self.give_records(index)?;
+        }
+        Ok(())
+    }
+
+    /// Spells out the calls that wait to be sent.
+    pub(super) fn spell_out_queued(&mut self) -> Result<(), Broken> {
+        while let Some(index) = self.peer.briefs.front() {
+            self.give_records(index)?;
+        }
+        Ok(())
+    }
+}
+
+/// Says whether a call has a reply that must arrive, and nothing beside it.
+fn may_be_brief(options: Options) -> bool {
+    let has_stream = options.has_upward() || options.has_downward();
+    !has_stream && !options.is_one_way() && options.semantics() != Semantics::Maybe
+}
+
+/// A request or reply of so many octets fits into any datagram; a number we chose.
+const BRIEF_LEN_MAX: usize = 1024;
+
+/// The queue that brief calls and replies belong into.
+pub(super) const BRIEF_PRIORITY: usize = REPLY_PRIORITY as usize;
