@@ -21,7 +21,7 @@
 //! let call = client.poll_transmit(now).unwrap().datagram.to_vec();
 //! let Ok(Arrival::Call(incoming, _)) = server.handle_datagram(now, here, &call) else { panic!("it is a call") };
 //! let reply = server.reply(now, incoming, Ok(&[])).unwrap();
-//! client.handle_datagram(there, reply).unwrap();
+//! client.handle_datagram(now, there, reply).unwrap();
 //! assert_eq!(client.poll_outcome(), Some((id, Ok(vec![]))));
 //! ```
 //!

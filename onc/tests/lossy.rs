@@ -102,7 +102,7 @@ impl Network {
             {
                 let (_, (side, datagram)) = self.arrivals.pop_first().expect("it was there");
                 match side {
-                    Side::Client => drop(self.client.handle_datagram(SERVER, &datagram)),
+                    Side::Client => drop(self.client.handle_datagram(self.now, SERVER, &datagram)),
                     Side::Server => self.answer(&datagram, &mut executions),
                 }
             }

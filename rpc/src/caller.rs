@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use posthaste_xdr::{Decode, EncodeError, Message};
 
-use crate::outcome::{AsyncCallError, AsyncUnresolved, CallError, Unresolved};
+use crate::outcome::{AsyncCallError, AsyncUnresolved, CallError, NotExecuted, Unresolved};
 use crate::procedure::{Procedure, Signature, Timeout};
 
 /// Makes calls and waits for them: what a generated `Client` needs.
@@ -20,6 +20,22 @@ pub trait Caller {
     /// # Errors
     /// [`CallError`]; `read` has seen nothing then.
     fn call(&self, request: &Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError>;
+
+    /// As [`Caller::call`], and shows `progress` how far the handler is, each time that it is heard of (`@progress`).
+    ///
+    /// A transport that does not hear of it shows nothing.
+    ///
+    /// # Errors
+    /// As [`Caller::call`].
+    fn call_with_progress(
+        &self,
+        request: &Request<'_>,
+        progress: &mut dyn FnMut(u64),
+        read: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), CallError> {
+        let _ = progress;
+        self.call(request, read)
+    }
 }
 
 /// Makes calls that are awaited: what a generated `AsyncClient` needs.
@@ -30,10 +46,21 @@ pub trait AsyncCaller {
         request: Request<'_>,
         read: impl FnOnce(&[u8]) -> T,
     ) -> impl Future<Output = Result<T, AsyncCallError>>;
+
+    /// As [`Caller::call_with_progress`]. Dropping the future cancels the call.
+    fn call_with_progress<T>(
+        &self,
+        request: Request<'_>,
+        progress: impl FnMut(u64),
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> impl Future<Output = Result<T, AsyncCallError>> {
+        drop(progress);
+        self.call(request, read)
+    }
 }
 
-/// Makes calls with streams beside them (`@stream`), as [`Caller`] makes others.
-pub trait StreamCaller: Caller {
+/// Makes calls that are waited for later: many at a time, or with streams beside them (`@stream`).
+pub trait StartCaller: Caller {
     /// A call that has begun: the client's own type, which has the streams.
     type Started: Started;
 
@@ -53,8 +80,8 @@ pub trait Started {
     fn wait(self, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError>;
 }
 
-/// As [`StreamCaller`], to be awaited.
-pub trait AsyncStreamCaller: AsyncCaller {
+/// As [`StartCaller`], to be awaited.
+pub trait AsyncStartCaller: AsyncCaller {
     /// A call that has begun: the client's own type, which has the streams.
     type Started: AsyncStarted;
 
@@ -77,6 +104,20 @@ pub struct Request<'a> {
     pub timeout: Timeout,
     /// What it is called with.
     pub arguments: Arguments<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Makes a request, to wait for as long as the interface file says.
+    ///
+    /// # Errors
+    /// [`NotExecuted::Unencodable`] or [`NotExecuted::TooLarge`] if the arguments break a bound of the interface file.
+    pub fn new(signature: &'a Signature, arguments: &'a (dyn Message + Sync)) -> Result<Self, NotExecuted> {
+        let arguments = Arguments::new(arguments).map_err(NotExecuted::Unencodable)?;
+        if arguments.len() > signature.arguments_len_max as usize {
+            return Err(NotExecuted::TooLarge { limit: Some(signature.arguments_len_max.into()) });
+        }
+        Ok(Self { signature, timeout: signature.timeout, arguments })
+    }
 }
 
 /// Arguments that are not written down yet.
@@ -176,27 +217,34 @@ macro_rules! forward {
             fn call(&self, request: &Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError> {
                 (**self).call(request, read)
             }
+
+            fn call_with_progress(
+                &self,
+                request: &Request<'_>,
+                progress: &mut dyn FnMut(u64),
+                read: &mut dyn FnMut(&[u8]),
+            ) -> Result<(), CallError> {
+                (**self).call_with_progress(request, progress, read)
+            }
         }
     )* };
 }
 
 forward!(&C, Box<C>, Arc<C>);
 
-impl<C: StreamCaller + ?Sized> StreamCaller for &C {
-    type Started = C::Started;
+macro_rules! forward_start {
+    ($($pointer:ty),*) => { $(
+        impl<C: StartCaller + ?Sized> StartCaller for $pointer {
+            type Started = C::Started;
 
-    fn start(&self, request: &Request<'_>) -> Result<C::Started, CallError> {
-        (**self).start(request)
-    }
+            fn start(&self, request: &Request<'_>) -> Result<C::Started, CallError> {
+                (**self).start(request)
+            }
+        }
+    )* };
 }
 
-impl<C: AsyncStreamCaller> AsyncStreamCaller for &C {
-    type Started = C::Started;
-
-    fn start(&self, request: Request<'_>) -> impl Future<Output = Result<C::Started, AsyncCallError>> {
-        (**self).start(request)
-    }
-}
+forward_start!(&C, Box<C>, Arc<C>);
 
 macro_rules! forward_async {
     ($($pointer:ty),*) => { $(
@@ -208,8 +256,31 @@ macro_rules! forward_async {
             ) -> impl Future<Output = Result<T, AsyncCallError>> {
                 (**self).call(request, read)
             }
+
+            fn call_with_progress<T>(
+                &self,
+                request: Request<'_>,
+                progress: impl FnMut(u64),
+                read: impl FnOnce(&[u8]) -> T,
+            ) -> impl Future<Output = Result<T, AsyncCallError>> {
+                (**self).call_with_progress(request, progress, read)
+            }
         }
     )* };
 }
 
 forward_async!(&C, Arc<C>);
+
+macro_rules! forward_async_start {
+    ($($pointer:ty),*) => { $(
+        impl<C: AsyncStartCaller> AsyncStartCaller for $pointer {
+            type Started = C::Started;
+
+            fn start(&self, request: Request<'_>) -> impl Future<Output = Result<C::Started, AsyncCallError>> {
+                (**self).start(request)
+            }
+        }
+    )* };
+}
+
+forward_async_start!(&C, Arc<C>);

@@ -18,13 +18,12 @@ extern crate std;
 /// Puts the stubs of an interface file into a module: `posthaste_rpc::interface!(pub mod calc)` for what a `build.rs` with
 /// `posthaste_compiler::Build` made of `calc.x`.
 ///
-/// Lints of style do not look into it: its names, comments and lists of arguments are those of the interface file.
+/// No lint looks into what is generated: its names, comments and lists of arguments are those of the interface file.
 #[macro_export]
 macro_rules! interface {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
         $(#[$attribute])*
-        #[allow(missing_docs, unreachable_pub, rustdoc::all)]
-        #[allow(clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
+        #[allow(missing_docs, unreachable_pub)]
         $visibility mod $name {
             include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
         }
@@ -34,22 +33,22 @@ macro_rules! interface {
 mod call;
 mod caller;
 mod dispatch;
+mod ongoing;
 mod outcome;
 #[cfg(feature = "posthaste")]
 mod posthaste;
 mod procedure;
-mod streaming;
 pub mod stub;
 
 #[cfg(feature = "std")]
 pub use call::WriteStream;
 pub use call::{Answer, Call, Failure, Target};
 pub use caller::{
-    Arguments, AsyncCaller, AsyncResolve, AsyncStarted, AsyncStreamCaller, Caller, Request, Resolve, Resolving,
-    Started, StreamCaller,
+    Arguments, AsyncCaller, AsyncResolve, AsyncStartCaller, AsyncStarted, Caller, Request, Resolve, Resolving,
+    StartCaller, Started,
 };
 pub use dispatch::{AsyncDispatch, Directory, Dispatch};
+pub use ongoing::Ongoing;
 pub use outcome::{ApplicationError, AsyncCallError, AsyncUnresolved, CallError, NotExecuted, Unknown, Unresolved};
 pub use posthaste_xdr as xdr;
 pub use procedure::{Procedure, ReplyMode, Semantics, Signature, Streams, Timeout};
-pub use streaming::Streaming;

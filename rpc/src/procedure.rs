@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use posthaste_xdr::{Decode, DecodeError, Limits};
+use posthaste_xdr::{Decode, DecodeError, Limits, Strictness};
 
 /// What an interface file says about a procedure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,36 @@ pub struct Signature {
     pub arguments_len_max: u32,
     /// The most octets that its result may take (`@max result`).
     pub result_len_max: u32,
+    /// The octets of memory that its arguments and its result may take for each of their own (`@memory`), and 256 besides.
+    pub memory_factor: u32,
+    /// Whether what means nothing is an error in its arguments and its result (`@lenient`).
+    pub strictness: Strictness,
+}
+
+impl Signature {
+    /// Returns what decoding its arguments may take.
+    #[must_use]
+    pub fn arguments_limits(&self) -> Limits {
+        self.limits(self.arguments_len_max)
+    }
+
+    /// Returns what decoding its result may take.
+    #[must_use]
+    pub fn result_limits(&self) -> Limits {
+        self.limits(self.result_len_max)
+    }
+
+    fn limits(&self, len_max: u32) -> Limits {
+        let limits = Limits::default();
+        Limits {
+            len_max: len_max as usize,
+            // Elements that take octets are paid for by these: no array is refused that an interface file has room for.
+            work_max: limits.work_max.max(len_max / 4),
+            memory_factor: self.memory_factor as usize,
+            strictness: self.strictness,
+            ..limits
+        }
+    }
 }
 
 /// How often a call is executed.
@@ -105,6 +135,8 @@ impl<R> Procedure<R> {
             streams: Streams::None,
             arguments_len_max: LEN_MAX,
             result_len_max: LEN_MAX,
+            memory_factor: MEMORY_FACTOR,
+            strictness: Strictness::Strict,
         };
         Self { signature, result: PhantomData }
     }
@@ -150,21 +182,30 @@ impl<R> Procedure<R> {
         self.signature.result_len_max = len_max;
         self
     }
+
+    /// Says how many octets of memory its arguments and its result may take for each of their own, and 256 besides.
+    #[must_use]
+    pub const fn with_memory_factor(mut self, factor: u32) -> Self {
+        self.signature.memory_factor = factor;
+        self
+    }
+
+    /// Says that what means nothing is no error in its arguments and its result: for peers that do not do better.
+    #[must_use]
+    pub const fn with_lenience(mut self) -> Self {
+        self.signature.strictness = Strictness::Lenient;
+        self
+    }
 }
 
 impl<R: for<'a> Decode<'a>> Procedure<R> {
     /// Reads the octets of its result.
     ///
     /// # Errors
-    /// If they are none.
+    /// If they are none; [`DecodeError::TooLong`] and the like if they take more than [`Signature::result_limits`].
     pub fn decode_result(&self, octets: &[u8]) -> Result<R, DecodeError> {
-        posthaste_xdr::from_octets(octets, &limits(self.signature.result_len_max))
+        posthaste_xdr::from_octets(octets, &self.signature.result_limits())
     }
-}
-
-/// Returns the limits of arguments or a result.
-pub(crate) fn limits(len_max: u32) -> Limits {
-    Limits { len_max: len_max as usize, memory_factor: MEMORY_FACTOR, ..Limits::default() }
 }
 
 /// As in a log: `add (536870913.1.2)`.
@@ -192,5 +233,5 @@ impl<R> fmt::Debug for Procedure<R> {
 /// [`Limits::default`](posthaste_xdr::Limits).
 const LEN_MAX: u32 = 16 << 20;
 
-/// Chosen: an empty `Vec` is 24 octets in memory where four say that it is empty, and what holds an empty one more.
-const MEMORY_FACTOR: usize = 16;
+/// Chosen, as that of [`Limits::default`](posthaste_xdr::Limits): whoever sends a megabyte takes no more than four.
+const MEMORY_FACTOR: u32 = 4;

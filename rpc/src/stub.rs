@@ -11,13 +11,11 @@ pub use posthaste_xdr::{
 };
 
 pub use crate::call::{Answer, Call, Failure, Target};
-pub use crate::caller::{Arguments, AsyncCaller, AsyncStreamCaller, Caller, Request, StreamCaller};
+pub use crate::caller::{Arguments, AsyncCaller, AsyncStartCaller, Caller, Request, StartCaller};
 pub use crate::dispatch::{AsyncDispatch, Directory, Dispatch};
+pub use crate::ongoing::Ongoing;
 pub use crate::outcome::{AsyncCallError, CallError, NotExecuted};
 pub use crate::procedure::{Procedure, ReplyMode, Semantics, Signature, Streams, Timeout};
-pub use crate::streaming::Streaming;
-
-use crate::procedure::limits;
 
 /// A caller, and for how long it waits: what is in every generated client.
 #[derive(Clone, Debug)]
@@ -43,13 +41,8 @@ impl<C> Stub<C> {
         signature: &'a Signature,
         arguments: &'a (dyn Message + Sync),
     ) -> Result<Request<'a>, CallError<U>> {
-        let arguments =
-            Arguments::new(arguments).map_err(|error| CallError::NotExecuted(NotExecuted::Unencodable(error)))?;
-        if arguments.len() > signature.arguments_len_max as usize {
-            let limit = Some(signature.arguments_len_max.into());
-            return Err(CallError::NotExecuted(NotExecuted::TooLarge { limit }));
-        }
-        Ok(Request { signature, timeout: self.timeout.unwrap_or(signature.timeout), arguments })
+        let request = Request::new(signature, arguments).map_err(CallError::NotExecuted)?;
+        Ok(Request { timeout: self.timeout.unwrap_or(request.timeout), ..request })
     }
 }
 
@@ -69,9 +62,41 @@ impl<C: Caller> Stub<C> {
         // A one-way call may show none.
         result.unwrap_or_else(|| procedure.decode_result(&[])).map_err(CallError::BadReply)
     }
+
+    /// As [`Stub::call`], and shows `progress` how far the handler is.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn call_with_progress<R: for<'a> Decode<'a>>(
+        &self,
+        procedure: &Procedure<R>,
+        arguments: &(dyn Message + Sync),
+        mut progress: impl FnMut(u64),
+    ) -> Result<R, CallError> {
+        let request = self.request(&procedure.signature, arguments)?;
+        let mut result = None;
+        let mut read = |octets: &[u8]| result = Some(procedure.decode_result(octets));
+        self.caller.call_with_progress(&request, &mut progress, &mut read)?;
+        result.unwrap_or_else(|| procedure.decode_result(&[])).map_err(CallError::BadReply)
+    }
 }
 
 impl<C: AsyncCaller> Stub<C> {
+    /// As [`Stub::call_async`], and shows `progress` how far the handler is.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call_async_with_progress<R: for<'a> Decode<'a>>(
+        &self,
+        procedure: &Procedure<R>,
+        arguments: &(dyn Message + Sync),
+        progress: impl FnMut(u64),
+    ) -> Result<R, AsyncCallError> {
+        let request = self.request(&procedure.signature, arguments)?;
+        let read = |octets: &[u8]| procedure.decode_result(octets);
+        self.caller.call_with_progress(request, progress, read).await?.map_err(CallError::BadReply)
+    }
+
     /// Makes a call, and reads its result.
     ///
     /// # Errors
@@ -87,8 +112,8 @@ impl<C: AsyncCaller> Stub<C> {
     }
 }
 
-impl<C: StreamCaller> Stub<C> {
-    /// Starts a call with streams.
+impl<C: StartCaller> Stub<C> {
+    /// Starts a call, and returns at once.
     ///
     /// # Errors
     /// [`CallError::NotExecuted`]: nothing was sent.
@@ -96,14 +121,14 @@ impl<C: StreamCaller> Stub<C> {
         &self,
         procedure: &Procedure<R>,
         arguments: &(dyn Message + Sync),
-    ) -> Result<Streaming<C::Started, R>, CallError> {
+    ) -> Result<Ongoing<C::Started, R>, CallError> {
         let request = self.request(&procedure.signature, arguments)?;
-        Ok(Streaming::new(self.caller.start(&request)?, *procedure))
+        Ok(Ongoing::new(self.caller.start(&request)?, *procedure))
     }
 }
 
-impl<C: AsyncStreamCaller> Stub<C> {
-    /// Starts a call with streams.
+impl<C: AsyncStartCaller> Stub<C> {
+    /// Starts a call: ready when it is accepted.
     ///
     /// # Errors
     /// [`CallError::NotExecuted`]: nothing was sent.
@@ -111,9 +136,9 @@ impl<C: AsyncStreamCaller> Stub<C> {
         &self,
         procedure: &Procedure<R>,
         arguments: &(dyn Message + Sync),
-    ) -> Result<Streaming<C::Started, R>, AsyncCallError> {
+    ) -> Result<Ongoing<C::Started, R>, AsyncCallError> {
         let request = self.request(&procedure.signature, arguments)?;
-        Ok(Streaming::new(self.caller.start(request).await?, *procedure))
+        Ok(Ongoing::new(self.caller.start(request).await?, *procedure))
     }
 }
 
@@ -134,7 +159,7 @@ pub fn answer<'a, A: Decode<'a>, R: Encode>(
 ) -> Answer {
     match decode_arguments(&procedure.signature, arguments) {
         Ok(arguments) => write(&procedure.signature, run(arguments), reply),
-        Err(_) => Answer::NotExecuted(NotExecuted::BadArguments),
+        Err(error) => Answer::NotExecuted(refusal(&procedure.signature, error)),
     }
 }
 
@@ -147,37 +172,89 @@ pub async fn answer_async<'a, A: Decode<'a>, R: Encode, F: Future<Output = Resul
 ) -> Answer {
     match decode_arguments(&procedure.signature, arguments) {
         Ok(arguments) => write(&procedure.signature, run(arguments).await, reply),
-        Err(_) => Answer::NotExecuted(NotExecuted::BadArguments),
+        Err(error) => Answer::NotExecuted(refusal(&procedure.signature, error)),
     }
 }
 
 fn decode_arguments<'a, A: Decode<'a>>(signature: &Signature, arguments: &'a [u8]) -> Result<A, DecodeError> {
-    posthaste_xdr::from_octets(arguments, &limits(signature.arguments_len_max))
+    posthaste_xdr::from_octets(arguments, &signature.arguments_limits())
+}
+
+/// Tells arguments that are too much for the limits here from those that are none.
+fn refusal(signature: &Signature, error: DecodeError) -> NotExecuted {
+    if error == DecodeError::TooLong {
+        NotExecuted::TooLarge { limit: Some(signature.arguments_len_max.into()) }
+    } else if matches!(error, DecodeError::TooDeep | DecodeError::TooMuchWork | DecodeError::TooMuchMemory) {
+        NotExecuted::TooLarge { limit: None }
+    } else {
+        NotExecuted::BadArguments
+    }
 }
 
 /// Writes what a handler came to over `reply`.
 fn write<R: Encode>(signature: &Signature, result: Result<R, Failure>, reply: &mut Vec<u8>) -> Answer {
-    reply.clear();
-    match result {
-        Ok(result) => encode_result(signature, &result, reply).unwrap_or(Answer::Failed),
+    let answer = match result {
+        // What is there already is written over, and not set to zero before.
+        Ok(result) if encode_result(signature, &result, reply).is_ok() => return Answer::Ok,
+        Ok(_) => Answer::Failed,
         Err(Failure::Application(error)) => {
+            reply.clear();
             reply.extend_from_slice(error.octets());
-            Answer::Application
+            return Answer::Application;
         }
         Err(Failure::Busy) => Answer::NotExecuted(NotExecuted::Busy),
         Err(Failure::BadArguments) => Answer::NotExecuted(NotExecuted::BadArguments),
-    }
+    };
+    reply.clear();
+    answer
 }
 
-fn encode_result<R: Encode>(signature: &Signature, result: &R, reply: &mut Vec<u8>) -> Result<Answer, EncodeError> {
+fn encode_result<R: Encode>(signature: &Signature, result: &R, reply: &mut Vec<u8>) -> Result<(), EncodeError> {
     let len = posthaste_xdr::encoded_len(result)?;
     if len > signature.result_len_max as usize {
-        return Ok(Answer::Failed);
+        return Err(EncodeError::NoRoom);
     }
     reply.resize(len, 0);
-    let written = posthaste_xdr::to_slice(result, reply);
-    if written.is_err() {
-        reply.clear();
+    posthaste_xdr::to_slice(result, reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_result_leaves_nothing_of_a_longer_one_before_it() {
+        let mut reply = vec![7; 100];
+        let answer = answer(&NUMBER, &[], &mut reply, |()| Ok(5));
+        assert_eq!((answer, reply.as_slice()), (Answer::Ok, &[0, 0, 0, 5][..]));
     }
-    written.map(|()| Answer::Ok)
+
+    #[test]
+    fn what_is_no_result_leaves_nothing_of_one_before_it() {
+        let failures = [
+            (Failure::Application("no".into()), Answer::Application, &b"no"[..]),
+            (Failure::Busy, Answer::NotExecuted(NotExecuted::Busy), b""),
+            (Failure::BadArguments, Answer::NotExecuted(NotExecuted::BadArguments), b""),
+        ];
+        for (failure, expected, octets) in failures {
+            let mut reply = vec![7; 100];
+            let answer = answer(&NUMBER, &[], &mut reply, |()| Err(failure));
+            assert_eq!((answer, reply.as_slice()), (expected, octets));
+        }
+    }
+
+    #[test]
+    fn a_result_that_breaks_a_bound_leaves_nothing_at_all() {
+        let two = Procedure::<Bounded<Vec<u8>, 2>>::new("two", 1, 1, 2);
+        let short = two.with_result_len_max(4);
+        for (procedure, octets) in [(two, vec![1, 2, 3]), (short, vec![1, 2])] {
+            let mut reply = vec![7; 100];
+            let answer = answer(&procedure, &[], &mut reply, |()| Ok(Bounded(octets)));
+            assert_eq!((answer, reply.as_slice()), (Answer::Failed, &[][..]));
+        }
+    }
+
+    const NUMBER: Procedure<i32> = Procedure::new("number", 1, 1, 1);
 }

@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use posthaste_core::endpoint::{
-    Answer, CallError, Counters, Delivery, IncomingCall, Message, OpenError, Remote, ReplyError, Request, SendError,
-    StreamError, Streamed,
+    Answer, Body, CallError, Counters, Delivery, IncomingCall, Message, OpenError, Remote, ReplyError, Request,
+    SendError, StreamError, Streamed,
 };
 use posthaste_core::wire;
 use posthaste_core::{CallId, Config, IncomingCallId, MessageId, PeerId, SendId, StaleId, StreamId};
@@ -149,7 +149,7 @@ impl Endpoint {
         self.core.forget(now, call)
     }
 
-    /// Returns the octets of a message, request or reply that arrived in one piece.
+    /// Returns the octets of a message or reply that arrived.
     ///
     /// # Errors
     /// [`StaleId`] if it was released.
@@ -236,9 +236,25 @@ impl Endpoint {
         body: &[u8],
         metadata: &[u8],
     ) -> Result<(), ReplyError> {
+        self.reply_body(call, status, Body::Copied(body), metadata)
+    }
+
+    /// As [`Endpoint::reply`], with octets that are to be written where they are kept, or read in place.
+    ///
+    /// Those read in place count against [`Config::payload_memory`] as if they were copied: how long they are held is up to the caller.
+    ///
+    /// # Errors
+    /// As [`Endpoint::reply`].
+    pub fn reply_body(
+        &mut self,
+        call: IncomingCallId,
+        status: Answer,
+        body: Body<'_>,
+        metadata: &[u8],
+    ) -> Result<(), ReplyError> {
         let now = self.moment();
         self.unsent_count += 1;
-        self.core.reply(now, call, status, body, metadata)
+        self.core.reply_body(now, call, status, body, metadata)
     }
 
     /// Refuses a call that has not begun: the caller learns that it never will.

@@ -71,8 +71,8 @@
 //!
 //! # `Bytes`
 //!
-//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged.
+//! With the feature `bytes`, a message, request or reply (`Endpoint::reply_body`) whose octets are `Body::Shared` is not copied: the
+//! endpoint reads the `Bytes` in place until all of it is acknowledged.
 //!
 //! What arrives can be looked at where it lies, or taken as `Bytes` by `Endpoint::take_payload` and
 //! `Endpoint::take_arguments`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in

@@ -6,7 +6,7 @@ use core::time::Duration;
 use posthaste_core::endpoint::{self, ReplyError};
 use posthaste_core::{CallId, IncomingCallId, Outcome, PeerId};
 use posthaste_rpc::xdr::{Decode, Message};
-use posthaste_rpc::{Arguments, Call, CallError, Dispatch, NotExecuted, Procedure, Request, Target, Unknown};
+use posthaste_rpc::{Call, CallError, Dispatch, NotExecuted, Procedure, Request, Target, Unknown};
 
 use crate::endpoint::Endpoint;
 
@@ -23,9 +23,7 @@ impl Endpoint {
         procedure: &Procedure<R>,
         arguments: &(dyn Message + Sync),
     ) -> Result<CallId, NotExecuted> {
-        let signature = &procedure.signature;
-        let arguments = Arguments::new(arguments).map_err(NotExecuted::Unencodable)?;
-        let request = Request { signature, timeout: signature.timeout, arguments };
+        let request = Request::new(&procedure.signature, arguments)?;
         Ok(self.call(peer, endpoint::Request::from(&request))?)
     }
 

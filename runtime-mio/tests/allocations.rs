@@ -1,42 +1,11 @@
 //! What a call costs in allocations: nothing, once its buffers are there.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::alloc::System;
-
 use mio::{Events, Interest, Poll, Token};
+use posthaste_heap as heap;
 use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, PeerId, Request, SocketOptions};
 use support::sleep;
 
 mod support;
-
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.realloc(pointer, layout, len) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Calls allocate nothing on either side, whether alone or with others in flight.
 fn main() {
@@ -44,9 +13,8 @@ fn main() {
         let mut turns = Turns::new();
         // Buffers grow.
         turns.call(2000, inflight);
-        let before = COUNT.load(Ordering::Relaxed);
-        turns.call(10_000, inflight);
-        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+        let ((), allocated) = heap::watch_all(|| turns.call(10_000, inflight));
+        assert_eq!(allocated.count, 0);
     }
 }
 

@@ -70,6 +70,35 @@ fn arguments_and_a_reply_are_taken_where_they_lie_if_they_are_long() {
     }
 }
 
+#[test]
+fn a_reply_is_read_in_place_until_it_is_acknowledged() {
+    let mut pair = Pair::open();
+    let octets = pattern(pair.client.config().message_len_max.min(1 << 20));
+    pair.client.call(pair.peer, Request::new(1, 1, 7, b"call")).unwrap();
+    let mut reply = None;
+    while reply.is_none() {
+        pair.turn();
+        while let Some(event) = pair.server.poll_event() {
+            if let Event::CallReceived { call } = event {
+                pair.server.begin(call).unwrap();
+                pair.server.reply_body(call, Answer::Ok, Body::Shared(octets.clone()), &[]).unwrap();
+                pair.server.transmit().unwrap();
+                assert!(!octets.is_unique());
+            }
+        }
+        while let Some(event) = pair.client.poll_event() {
+            if let Event::CallEnded { outcome, .. } = event {
+                let Outcome::Ok(message) = outcome else { panic!("{outcome:?}") };
+                reply = Some(pair.client.take_payload(message).unwrap());
+            }
+        }
+    }
+    assert_eq!(reply.unwrap(), octets);
+    while !octets.is_unique() {
+        pair.turn();
+    }
+}
+
 /// A client and a server in one loop.
 struct Pair {
     client: Endpoint,

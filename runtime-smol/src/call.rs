@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -158,6 +158,14 @@ impl Pending {
     /// Takes the stream from the callee; as [`Pending::take_upward`].
     pub const fn take_downward(&mut self) -> Option<StreamReader> {
         self.downward.take()
+    }
+
+    /// Waits until something is heard of how far the handler is ([`Incoming::set_progress`](crate::Incoming::set_progress)), and
+    /// resolves to that; to `None` once the call has ended.
+    ///
+    /// The client asks a second after the call began, and then ever more rarely.
+    pub fn next_progress(&mut self) -> impl Future<Output = Option<u64>> + '_ {
+        poll_fn(|cx| self.ending.poll_progress(cx))
     }
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use core::task::Poll;
 use std::time;
 
-use posthaste_core::endpoint::{Answer, ReplyError};
+use posthaste_core::endpoint::{Answer, Body, ReplyError};
 use posthaste_core::wire::{Description, NotExecuted};
 use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
@@ -155,7 +155,7 @@ impl Incoming {
     /// [`ReplyError`]: the caller is gone or has given up; or the result is too large, and the caller is told that the handler
     /// failed.
     pub fn reply(self, octets: &[u8]) -> Result<(), ReplyError> {
-        self.answer(Answer::Ok, octets)
+        self.answer(Answer::Ok, Body::Copied(octets))
     }
 
     /// Answers with an error of the application.
@@ -163,7 +163,7 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::reply`].
     pub fn reply_error(self, octets: &[u8]) -> Result<(), ReplyError> {
-        self.answer(Answer::Error, octets)
+        self.answer(Answer::Error, Body::Copied(octets))
     }
 
     /// Refuses the call, of which nothing was done: the caller learns that it was not executed.
@@ -171,18 +171,25 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::reply`].
     pub fn refuse(self, why: NotExecuted) -> Result<(), ReplyError> {
-        self.answer(Answer::Refused(why), &[])
+        self.answer(Answer::Refused(why), Body::Copied(&[]))
     }
 
-    fn answer(mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
-        self.end(answer, octets)
+    /// Answers with what the handler came to, and with octets that may be read in place.
+    ///
+    /// Those read in place count against [`Config::payload_memory`](posthaste_core::Config::payload_memory) as if they were copied: how
+    /// long they are held is up to the caller.
+    ///
+    /// # Errors
+    /// As [`Incoming::reply`].
+    pub fn answer(mut self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
+        self.end(answer, body)
     }
 
     /// Answers, and gives back what the call has held.
-    fn end(&mut self, answer: Answer, octets: &[u8]) -> Result<(), ReplyError> {
+    fn end(&mut self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
         self.is_over = true;
         self.node.command(|state, now| {
-            let replied = state.endpoint.reply(now, self.call, answer, octets, &[]);
+            let replied = state.endpoint.reply_body(now, self.call, answer, body, &[]);
             if matches!(replied, Err(ReplyError::TooLarge { .. })) {
                 // The handler ran, and its result cannot be told.
                 let _ = state.endpoint.reply(now, self.call, Answer::HandlerFailed, &[], &[]);
@@ -205,7 +212,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.is_over {
             // Stale if the caller is gone.
-            let _ = self.end(Answer::HandlerFailed, &[]);
+            let _ = self.end(Answer::HandlerFailed, Body::Copied(&[]));
         }
     }
 }

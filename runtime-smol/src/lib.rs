@@ -52,8 +52,8 @@
 //!
 //! # `Bytes`
 //!
-//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged.
+//! With the feature `bytes`, a message, request or reply (`Incoming::answer`) whose octets are `Body::Shared` is not copied: the
+//! endpoint reads the `Bytes` in place until all of it is acknowledged.
 //!
 //! What arrives can be looked at where it lies, or taken as `Bytes` by `Reply::into_bytes`, `Received::into_bytes` and
 //! `Incoming::take_arguments`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in
@@ -104,7 +104,7 @@ pub use options::Options;
 pub use outcome::{CallError, Reply, Unresolved};
 pub use peer::Peer;
 pub use posthaste_core::endpoint::{
-    Body, Counters, Delivery, Encode, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
+    Answer, Body, Counters, Delivery, Encode, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
 };
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, ConfigError, NotExecuted, Unknown};

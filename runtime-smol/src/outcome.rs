@@ -161,6 +161,23 @@ impl Ending {
     pub(crate) const fn call(&self) -> Option<CallId> {
         self.call
     }
+
+    /// Waits until something is heard of how far the handler is; `None` once the call has ended.
+    pub(crate) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<u64>> {
+        if self.call.is_none() {
+            return Poll::Ready(None);
+        }
+        let polled = self.node.poll(&mut self.waiter, cx, |state, waiter| match state.waiters.news(waiter.key) {
+            Some(News::Progress(progress)) => {
+                state.waiters.forget_news(waiter.key);
+                Poll::Ready(Some(progress))
+            }
+            Some(News::Ended(_)) => Poll::Ready(None),
+            _ => Poll::Pending,
+        });
+        // Or the socket came to its end, and with it the call.
+        polled.map(|heard| heard.unwrap_or(None))
+    }
 }
 
 impl Future for Ending {

@@ -10,7 +10,7 @@ use std::time;
 use futures_io::{AsyncRead, AsyncWrite};
 use posthaste_core::endpoint;
 use posthaste_rpc::{
-    self as rpc, Answer, AsyncCallError, AsyncCaller, AsyncDispatch, AsyncResolve, AsyncStarted, AsyncStreamCaller,
+    self as rpc, Answer, AsyncCallError, AsyncCaller, AsyncDispatch, AsyncResolve, AsyncStartCaller, AsyncStarted,
     AsyncUnresolved, Resolving, Target,
 };
 
@@ -30,6 +30,19 @@ impl AsyncCaller for Peer {
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn call_with_progress<T>(
+        &self,
+        request: rpc::Request<'_>,
+        mut progress: impl FnMut(u64),
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, AsyncCallError> {
+        let mut call = AsyncStartCaller::start(self, request).await?;
+        while let Some(heard) = call.next_progress().await {
+            progress(heard);
+        }
+        AsyncStarted::wait(call, read).await
+    }
 }
 
 impl AsyncCaller for Client {
@@ -40,9 +53,18 @@ impl AsyncCaller for Client {
     ) -> impl Future<Output = Result<T, AsyncCallError>> {
         AsyncCaller::call(&**self, request, read)
     }
+
+    fn call_with_progress<T>(
+        &self,
+        request: rpc::Request<'_>,
+        progress: impl FnMut(u64),
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> impl Future<Output = Result<T, AsyncCallError>> {
+        AsyncCaller::call_with_progress(&**self, request, progress, read)
+    }
 }
 
-impl AsyncStreamCaller for Peer {
+impl AsyncStartCaller for Peer {
     type Started = Pending;
 
     async fn start(&self, request: rpc::Request<'_>) -> Result<Pending, AsyncCallError> {
@@ -51,11 +73,11 @@ impl AsyncStreamCaller for Peer {
     }
 }
 
-impl AsyncStreamCaller for Client {
+impl AsyncStartCaller for Client {
     type Started = Pending;
 
     fn start(&self, request: rpc::Request<'_>) -> impl Future<Output = Result<Pending, AsyncCallError>> {
-        AsyncStreamCaller::start(&**self, request)
+        AsyncStartCaller::start(&**self, request)
     }
 }
 

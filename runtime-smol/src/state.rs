@@ -222,11 +222,12 @@ impl State {
                     self.flushed(peer, Err(()));
                     self.wake_streams();
                 }
+                Event::CallProgress { call, progress: Some(progress) } => self.tell_progress(call, progress),
                 // The others are for those who ask for them.
                 Event::Connected { .. }
                 | Event::Draining { .. }
                 | Event::Taken { .. }
-                | Event::CallProgress { .. }
+                | Event::CallProgress { progress: None, .. }
                 | _ => {}
             }
         }
@@ -347,6 +348,15 @@ impl State {
     fn tell(&mut self, exchange: Watched, news: News) {
         if let Some((_, waiter)) = self.watchers[exchange.index()].take_if(|(watched, _)| *watched == exchange) {
             self.waiters.tell(waiter, news);
+        }
+    }
+
+    /// Tells whoever waits for a call how far its handler is; its end is still to be told.
+    fn tell_progress(&mut self, call: CallId, progress: u64) {
+        if let Some((Watched::Call(watched), waiter)) = self.watchers[call.index()]
+            && watched == call
+        {
+            self.waiters.tell(waiter, News::Progress(progress));
         }
     }
 

@@ -59,6 +59,8 @@ impl Watched {
 pub(crate) enum News {
     /// Of a call of ours.
     Ended(Outcome),
+    /// Of a call of ours: how far its handler is.
+    Progress(u64),
     /// Of a message of ours.
     Acknowledged,
     /// Of a message of ours.

@@ -1,6 +1,11 @@
 //! Octets that are handed over and taken, and not copied.
 
-use posthaste_smol::{Body, Bytes, CallError, Client, Config, Delivery, Incoming, Message, Request, Server};
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use posthaste_smol::{Answer, Body, Bytes, CallError, Client, Config, Delivery, Incoming, Message, Request, Server};
 use smol::future;
 
 #[test]
@@ -75,6 +80,61 @@ fn what_arrives_is_taken_whole_and_where_it_lies_if_it_is_long() {
         })
         .await;
     });
+}
+
+#[test]
+fn a_reply_is_read_in_place_until_it_is_acknowledged() {
+    smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let len = (1 << 20).min(client.socket_report().recv_buffer.granted_len);
+        let octets = Bytes::from_iter((0..len).map(|at| at as u8));
+        let held_count = AtomicUsize::new(0);
+        let serving = server.serve(1, |call| {
+            let (octets, held_count) = (octets.clone(), &held_count);
+            async move {
+                let answer = if call.procedure().procedure == 8 { Answer::Error } else { Answer::Ok };
+                let is_held = Arc::new(AtomicBool::new(true));
+                let held = Held(octets, Arc::clone(&is_held));
+                call.answer(answer, Body::Shared(Bytes::from_owner(held))).unwrap();
+                // No other future of this thread has received, and acknowledged, anything meanwhile.
+                held_count.fetch_add(usize::from(is_held.load(Ordering::Relaxed)), Ordering::Relaxed);
+            }
+        });
+        let asking = async {
+            for _ in 0..4 {
+                assert_eq!(client.call(Request::new(1, 1, 7, b"call")).await.unwrap().into_bytes(), octets);
+                let Err(CallError::Application(error)) = client.call(Request::new(1, 1, 8, b"call")).await else {
+                    panic!("it is an error")
+                };
+                assert_eq!(error.into_bytes(), octets);
+            }
+            assert_eq!(held_count.load(Ordering::Relaxed), 8);
+            while !octets.is_unique() {
+                future::yield_now().await;
+            }
+        };
+        future::or(asking, async {
+            serving.await;
+            unreachable!("the socket works")
+        })
+        .await;
+    });
+}
+
+/// Octets that tell when they are let go of.
+struct Held(Bytes, Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.store(false, Ordering::Relaxed);
+    }
 }
 
 const LONG: usize = 16_384;

@@ -2,33 +2,9 @@
 //!
 //! All threads count, so this is a program without the threads of a test harness.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::alloc::System;
-
+use posthaste_heap as heap;
 use posthaste_smol::{Client, Config, Request, Server};
 use smol::future;
-
-struct Counting;
-
-static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Calls in the steady state allocate nothing but what the reactor does.
 fn main() {
@@ -48,9 +24,9 @@ fn main() {
                 }
             };
             call_many(1000).await;
-            let before = ALLOCATION_COUNT.load(Ordering::Relaxed);
+            let before = heap::allocated_by_all().count;
             call_many(CALL_COUNT).await;
-            ALLOCATION_COUNT.load(Ordering::Relaxed) - before
+            heap::allocated_by_all().count - before
         };
         future::or(calling, async {
             serving.await;
@@ -63,4 +39,4 @@ fn main() {
     assert!(counted < CALL_COUNT * 21 / 10, "{counted} allocations in {CALL_COUNT} calls");
 }
 
-const CALL_COUNT: u64 = 10_000;
+const CALL_COUNT: usize = 10_000;

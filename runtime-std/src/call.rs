@@ -93,6 +93,14 @@ impl Peer {
         Ok(Pending { node: Arc::clone(&self.node), call: Some(call), streams })
     }
 
+    /// As [`Peer::start`] for a call without streams, but where too much is under way, it waits for room first.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn start_with_room(&self, request: &Request<'_>) -> Result<Pending, SendError> {
+        let request = &Request { streams: Streams::None, ..request.clone() };
+        let call = self.wait_for_room(|state, now| self.begin(state, now, request))?;
+        Ok(Pending { node: Arc::clone(&self.node), call: Some(call), streams: None })
+    }
+
     /// Makes a call whose outcome nobody wants to know, and returns when it was accepted: mostly a one-way one. Where too much
     /// is under way, it waits for room first. [`Peer::flush`] waits for its arrival. It has no streams.
     ///
@@ -146,6 +154,20 @@ impl Pending {
             Some(streams) => streams.downward.take(),
             None => None,
         }
+    }
+
+    /// Waits until something is heard of how far the handler is ([`Incoming::set_progress`](crate::Incoming::set_progress)), and
+    /// returns that; `None` once the call has ended.
+    ///
+    /// The client asks a second after the call began, and then ever more rarely.
+    pub fn next_progress(&self) -> Option<u64> {
+        let call = self.call?;
+        let heard = self.node.wait(Interest::Call(call), None, |state, _| {
+            let progress = state.calls.take_progress(call);
+            (progress.is_some() || state.calls.has_ended(call)).then_some(progress)
+        });
+        // Where all is closed, every call has ended.
+        heard.ok()?
     }
 
     /// Waits for the reply.
@@ -205,6 +227,13 @@ impl Pending {
     }
 }
 
+/// For [`wait_any`].
+impl AsRef<Self> for Pending {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(call) = self.call {
@@ -260,15 +289,16 @@ impl fmt::Debug for Canceller {
 
 /// Waits until at least one of the calls has ended, and returns its index: waiting for that one takes no time.
 ///
-/// All calls must have been started through one client.
+/// All calls must have been started through one client. Those of generated stubs may be among them: calls of one procedure as they
+/// are, calls of several as `[&*one, &*another]`.
 ///
 /// # Panics
 /// If there are no calls.
 #[must_use]
-pub fn wait_any(calls: &[Pending]) -> usize {
+pub fn wait_any(calls: &[impl AsRef<Pending>]) -> usize {
     let first = calls.first().expect("there is a call to wait for");
-    let ended = first.node.wait(Interest::AnyCall, None, |state, _| {
-        calls.iter().position(|pending| pending.call.is_some_and(|call| state.calls.has_ended(call)))
+    let ended = first.as_ref().node.wait(Interest::AnyCall, None, |state, _| {
+        calls.iter().position(|pending| pending.as_ref().call.is_some_and(|call| state.calls.has_ended(call)))
     });
     // Where all is closed, every call has ended.
     ended.unwrap_or(0)

@@ -124,6 +124,15 @@ impl<'a> Incoming<'a> {
         self.desk.arguments_bytes()
     }
 
+    /// Answers with octets that are read in place until all of them are acknowledged, and not with what is written into `reply`.
+    ///
+    /// They count against [`Config::payload_memory`](posthaste_core::Config::payload_memory) as if they were copied: how long they are
+    /// held is up to the caller. Of several, the last are the answer.
+    #[cfg(feature = "bytes")]
+    pub fn reply_bytes(&self, octets: bytes::Bytes) {
+        self.desk.share_reply(octets);
+    }
+
     /// Returns the encoded metadata items that came with the call.
     #[must_use]
     pub const fn metadata(&self) -> &[u8] {

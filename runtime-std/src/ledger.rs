@@ -14,6 +14,8 @@ pub(crate) struct Ledger {
 struct Entry {
     call: Option<CallId>,
     outcome: Option<Outcome>,
+    /// What was heard of the handler and not asked for yet.
+    progress: Option<u64>,
 }
 
 impl Ledger {
@@ -23,7 +25,7 @@ impl Ledger {
         if self.entries.len() <= index {
             self.entries.resize(index + 1, Entry::default());
         }
-        self.entries[index] = Entry { call: Some(call), outcome: None };
+        self.entries[index] = Entry { call: Some(call), ..Entry::default() };
         self.open_count += 1;
     }
 
@@ -36,6 +38,18 @@ impl Ledger {
             self.untaken_count += 1;
         }
         true
+    }
+
+    /// Keeps how far the handler of a call is, until it is asked for.
+    pub(crate) fn tell_progress(&mut self, call: CallId, progress: u64) {
+        if let Some(entry) = self.entry_mut(call) {
+            entry.progress = Some(progress);
+        }
+    }
+
+    /// Takes how far the handler of a call is, if something was heard of it.
+    pub(crate) fn take_progress(&mut self, call: CallId) -> Option<u64> {
+        self.entry_mut(call)?.progress.take()
     }
 
     /// Takes the outcome of a call that has ended, and follows it no longer, unless the outcome is unknown: a definite one may come

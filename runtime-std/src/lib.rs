@@ -34,8 +34,8 @@
 //!
 //! # `Bytes`
 //!
-//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied: the endpoint reads the `Bytes` in
-//! place until all of it is acknowledged.
+//! With the feature `bytes`, a message or request whose octets are `Body::Shared` is not copied, nor a reply that a handler gives by
+//! `Incoming::reply_bytes`: the endpoint reads the `Bytes` in place until all of it is acknowledged.
 //!
 //! What arrives is taken as `Bytes` by `Peer::call_bytes`, `Pending::wait_bytes` and `Peer::receive_bytes`, and the arguments of a call
 //! are shared by `Incoming::arguments_bytes`. What has at least `Config::own_body_len_min` octets (16 KiB) was put together in

@@ -9,7 +9,7 @@ use std::time;
 
 use posthaste_core::endpoint::{self, Answer};
 use posthaste_core::wire::Description;
-use posthaste_rpc::{self as rpc, Caller, Dispatch, Resolve, Started, StreamCaller, Target, WriteStream};
+use posthaste_rpc::{self as rpc, Caller, Dispatch, Resolve, StartCaller, Started, Target, WriteStream};
 
 use crate::call::Pending;
 use crate::client::Client;
@@ -31,15 +31,38 @@ impl Caller for Peer {
         REPLY.with_borrow_mut(|buffer| *buffer = reply);
         called.map_err(rpc::CallError::from)
     }
+
+    fn call_with_progress(
+        &self,
+        request: &rpc::Request<'_>,
+        progress: &mut dyn FnMut(u64),
+        read: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), rpc::CallError> {
+        let started = self.start_with_room(&endpoint::Request::from(request));
+        let call = started.map_err(|why| rpc::CallError::NotExecuted(why.into()))?;
+        while let Some(heard) = call.next_progress() {
+            progress(heard);
+        }
+        Started::wait(call, read)
+    }
 }
 
 impl Caller for Client {
     fn call(&self, request: &rpc::Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), rpc::CallError> {
         Caller::call(&**self, request, read)
     }
+
+    fn call_with_progress(
+        &self,
+        request: &rpc::Request<'_>,
+        progress: &mut dyn FnMut(u64),
+        read: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), rpc::CallError> {
+        Caller::call_with_progress(&**self, request, progress, read)
+    }
 }
 
-impl StreamCaller for Peer {
+impl StartCaller for Peer {
     type Started = Pending;
 
     fn start(&self, request: &rpc::Request<'_>) -> Result<Pending, rpc::CallError> {
@@ -48,11 +71,11 @@ impl StreamCaller for Peer {
     }
 }
 
-impl StreamCaller for Client {
+impl StartCaller for Client {
     type Started = Pending;
 
     fn start(&self, request: &rpc::Request<'_>) -> Result<Pending, rpc::CallError> {
-        StreamCaller::start(&**self, request)
+        StartCaller::start(&**self, request)
     }
 }
 

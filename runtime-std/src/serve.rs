@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use posthaste_core::IncomingCallId;
-use posthaste_core::endpoint::{Answer, ReplyError};
+use posthaste_core::endpoint::{Answer, Body, ReplyError};
 use posthaste_udp::RecvBatch;
 
 use crate::handler::{Handler, Incoming};
@@ -170,7 +170,7 @@ impl<'t> Serving<'t> {
                 // It may have taken long.
                 self.node.read_clock(&mut state);
             }
-            give_reply(&mut state, call, answer.unwrap_or(Answer::HandlerFailed), &reply);
+            give_reply(&mut state, call, answer.unwrap_or(Answer::HandlerFailed), desk.take_body(&reply));
             if has_streams {
                 state.waiters.wake_streams();
             }
@@ -183,10 +183,10 @@ impl<'t> Serving<'t> {
     }
 }
 
-fn give_reply(state: &mut State, call: IncomingCallId, answer: Answer, octets: &[u8]) {
+fn give_reply(state: &mut State, call: IncomingCallId, answer: Answer, body: Body<'_>) {
     let now = state.now;
     state.unsent_count += 1;
-    let replied = state.endpoint.reply(now, call, answer, octets, &[]);
+    let replied = state.endpoint.reply_body(now, call, answer, body, &[]);
     if let Err(ReplyError::TooLarge { .. }) = replied {
         // The handler ran, and its reply cannot be told.
         let _ = state.endpoint.reply(now, call, Answer::HandlerFailed, &[], &[]);
@@ -204,10 +204,15 @@ const RECV_BUFFER_COUNT: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "bytes")]
+    use std::sync::{Barrier, Mutex};
+
     use posthaste_core::Config;
     use posthaste_core::endpoint::Delivery;
     use posthaste_udp::TryOffload;
 
+    #[cfg(feature = "bytes")]
+    use crate::{CallError, Inline, Request};
     use crate::{Client, Server};
 
     use super::*;
@@ -235,5 +240,50 @@ mod tests {
         let (received_count, sent_count) = (after.0 - before.0, after.1 - before.1);
         assert!(received_count >= 9, "{received_count}");
         assert!(3 * sent_count <= received_count, "{sent_count} for {received_count}");
+    }
+
+    #[cfg(feature = "bytes")]
+    #[test]
+    fn a_reply_is_read_in_place_until_it_is_acknowledged() {
+        let to_give = Arc::new(Mutex::new(None::<bytes::Bytes>));
+        let given = Arc::new(Barrier::new(2));
+        let (giving, waiting) = (Arc::clone(&to_give), Arc::clone(&given));
+        let handler = move |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+            reply.extend_from_slice(b"nobody gets this");
+            call.reply_bytes(b"nor this".as_slice().into());
+            call.reply_bytes(giving.lock().unwrap().take().unwrap());
+            waiting.wait();
+            if call.procedure().procedure == 8 { Answer::Error } else { Answer::Ok }
+        };
+        let inline = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(handler.clone())).unwrap();
+        let pooled = Server::serve_insecure("127.0.0.1:0", Config::lan(), handler).unwrap();
+        for server in [inline, pooled] {
+            let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+            let len = (1 << 20).min(client.socket_report().recv_buffer.granted_len);
+            for procedure in [7, 8] {
+                let octets = bytes::Bytes::from(vec![procedure as u8; len]);
+                *to_give.lock().unwrap() = Some(octets.clone());
+                let pending = client.start(&Request::new(1, 1, procedure, b"call")).unwrap();
+
+                // Who does not receive acknowledges nothing.
+                let state = client.node.lock();
+                given.wait();
+                while server.node().lock().endpoint.usage().payload_octets < len {
+                    thread::yield_now();
+                }
+                assert!(!octets.is_unique());
+                drop(state);
+
+                let reply = pending.wait_bytes();
+                match reply {
+                    Ok(reply) => assert!(procedure == 7 && reply == octets),
+                    Err(CallError::Application(error)) => assert!(procedure == 8 && error == octets),
+                    Err(error) => panic!("{error}"),
+                }
+                while !octets.is_unique() {
+                    thread::yield_now();
+                }
+            }
+        }
     }
 }

@@ -3,10 +3,13 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "bytes")]
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
 use posthaste_core::IncomingCallId;
 use posthaste_core::config::METADATA_LEN_MAX;
+use posthaste_core::endpoint::Body;
 use posthaste_core::wire::{Description, NotExecuted};
 
 /// Who runs a handler.
@@ -47,6 +50,9 @@ pub(crate) struct Desk {
     pub(crate) taken: Option<bytes::Bytes>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) reply: Vec<u8>,
+    /// What the handler answers with in place of what it writes.
+    #[cfg(feature = "bytes")]
+    shared: Mutex<Option<bytes::Bytes>>,
     pub(crate) cancelled: Arc<AtomicBool>,
 }
 
@@ -175,6 +181,8 @@ impl Desk {
             // Calls whose request was held up bring the time that is left to them, and others bring nothing.
             metadata: Vec::with_capacity(METADATA_LEN_MAX),
             reply: Vec::new(),
+            #[cfg(feature = "bytes")]
+            shared: Mutex::default(),
             cancelled: Arc::default(),
         }
     }
@@ -199,5 +207,19 @@ impl Desk {
     #[cfg(feature = "bytes")]
     pub(crate) fn arguments_bytes(&self) -> bytes::Bytes {
         self.taken.clone().unwrap_or_else(|| bytes::Bytes::copy_from_slice(&self.arguments))
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) fn share_reply(&self, octets: bytes::Bytes) {
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(octets);
+    }
+
+    /// Returns what a handler has answered with that wrote `reply`.
+    pub(crate) fn take_body<'r>(&mut self, reply: &'r [u8]) -> Body<'r> {
+        #[cfg(feature = "bytes")]
+        if let Some(octets) = self.shared.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            return Body::Shared(octets);
+        }
+        Body::Copied(reply)
     }
 }

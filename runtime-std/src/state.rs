@@ -327,8 +327,12 @@ impl State {
                     self.waiters.wake(Interest::Room);
                     self.waiters.wake_streams();
                 }
+                Event::CallProgress { call, progress: Some(progress) } => {
+                    self.calls.tell_progress(call, progress);
+                    self.waiters.wake(Interest::Call(call));
+                }
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
-                Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { .. } | _ => {}
+                Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { progress: None, .. } | _ => {}
             }
         }
     }

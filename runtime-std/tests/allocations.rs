@@ -5,43 +5,19 @@
 extern crate alloc;
 
 use alloc::collections::VecDeque;
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicU64, Ordering};
 
-use std::alloc::System;
-
+use posthaste_heap as heap;
 use posthaste_std::{Answer, Client, Config, Incoming, Inline, Pending, Request, Server};
+#[cfg(feature = "bytes")]
+use posthaste_std::{Body, Bytes, Delivery, Message};
 
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.realloc(pointer, layout, len) }
-    }
+fn main() {
+    calls_allocate_nothing_alone_or_with_others_in_flight();
+    #[cfg(feature = "bytes")]
+    long_messages_requests_and_replies_are_allocated_once_for_both_sides();
 }
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// A call in a row allocates nothing on either side, alone or with others in flight.
-fn main() {
+fn calls_allocate_nothing_alone_or_with_others_in_flight() {
     let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
         reply.extend_from_slice(call.arguments());
         Answer::Ok
@@ -59,9 +35,8 @@ fn main() {
         // Buffers grow.
         call(2000);
         await_threads();
-        let before = COUNT.load(Ordering::Relaxed);
-        call(10_000);
-        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+        let ((), allocated) = heap::watch_all(|| call(10_000));
+        assert_eq!(allocated.count, 0);
     }
     // Beside each other: how many workers run at a time, each at a desk of its own, is a matter of luck.
     let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
@@ -78,9 +53,42 @@ fn main() {
     };
     call_ahead(2000);
     await_threads();
-    let before = COUNT.load(Ordering::Relaxed);
-    call_ahead(10_000);
-    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+    let ((), allocated) = heap::watch_all(|| call_ahead(10_000));
+    assert_eq!(allocated.count, 0);
+}
+
+/// What is taken outlives the client and the server.
+#[cfg(feature = "bytes")]
+fn long_messages_requests_and_replies_are_allocated_once_for_both_sides() {
+    let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
+        if call.procedure().procedure == 8 {
+            call.reply_bytes(call.arguments_bytes());
+        } else {
+            reply.extend_from_slice(call.arguments());
+        }
+        Answer::Ok
+    };
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    let octets = Bytes::from(vec![7; LEN]);
+    let body = || Body::Shared(octets.clone());
+    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: body() };
+    let request = |procedure| Request { body: body(), ..Request::new(1, 1, procedure, &[]) };
+    // The buffer of the handler's reply grows.
+    client.call_bytes(&request(7)).unwrap();
+    let mut taken = Vec::with_capacity(30);
+    let ((), allocated) = heap::watch_all(|| {
+        for _ in 0..10 {
+            client.send_message(&message()).unwrap();
+            taken.push(server.receive_bytes(None).unwrap().1);
+            taken.push(client.call_bytes(&request(7)).unwrap());
+            taken.push(client.call_bytes(&request(8)).unwrap());
+        }
+    });
+    // A message, two requests and two replies; and what is small.
+    assert_eq!(allocated.octets / LEN, 50);
+    drop((client, server));
+    assert!(taken.iter().all(|taken| *taken == octets));
 }
 
 /// Waits until every thread has begun to run: nobody needs the helper here, and its start allocates.
@@ -97,3 +105,6 @@ fn await_threads() {
         std::thread::yield_now();
     }
 }
+
+#[cfg(feature = "bytes")]
+const LEN: usize = 150_000;

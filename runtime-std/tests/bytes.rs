@@ -3,9 +3,6 @@
 extern crate alloc;
 
 use alloc::sync::Arc;
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicUsize, Ordering};
-use std::alloc::System;
 use std::sync::Mutex;
 
 use posthaste_std::{
@@ -75,56 +72,4 @@ fn what_arrives_is_taken_whole_long_or_short() {
     }
 }
 
-/// What is taken outlives the client and the server.
-#[test]
-fn a_long_message_and_a_long_reply_are_allocated_once_for_both_sides() {
-    let echo = |call: &Incoming<'_>, reply: &mut Vec<u8>| {
-        reply.extend_from_slice(call.arguments());
-        Answer::Ok
-    };
-    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
-    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
-    let octets = Bytes::from(vec![7; 150_000]);
-    let body = || Body::Shared(octets.clone());
-    let message = || Message { delivery: Delivery::Reliable, priority: 1, body: body() };
-    let request = || Request { body: body(), ..Request::new(1, 1, 7, &[]) };
-    // The buffer of the handler's reply grows.
-    client.call_bytes(&request()).unwrap();
-
-    let before = LARGE_COUNT.load(Ordering::Relaxed);
-    let mut taken = Vec::new();
-    for _ in 0..10 {
-        client.send_message(&message()).unwrap();
-        taken.push(server.receive_bytes(None).unwrap().1);
-        taken.push(client.call_bytes(&request()).unwrap());
-    }
-    // Messages, requests and replies.
-    assert_eq!(LARGE_COUNT.load(Ordering::Relaxed) - before, 30);
-    drop((client, server));
-    assert!(taken.iter().all(|taken| *taken == octets));
-}
-
 const LONG: usize = 16_384;
-
-/// Allocations of the octets of the test that counts them.
-static LARGE_COUNT: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGE_COUNT.fetch_add(usize::from((150_000..160_000).contains(&layout.size())), Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}

@@ -49,6 +49,7 @@
 extern crate alloc;
 
 mod address;
+mod beside;
 mod clock;
 mod endpoint;
 mod error;
@@ -61,6 +62,7 @@ mod send;
 mod socket;
 mod wait;
 
+pub use beside::bind_with_listener;
 pub use clock::Clock;
 pub use endpoint::{BindError, bind_group_insecure, bind_insecure, draw_seed};
 pub use error::Loss;

@@ -1,11 +1,9 @@
 //! Once made, a socket and its batches allocate nothing.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::time::Duration;
-use std::alloc::System;
 
 use posthaste_core::ecn::Ecn;
+use posthaste_heap as heap;
 use posthaste_udp::{Options, RecvBatch, SendBatch, Socket, Waiting};
 
 #[test]
@@ -18,48 +16,25 @@ fn nothing_is_allocated_while_datagrams_come_and_go() {
         let mut outgoing = SendBatch::new(1200);
         let mut incoming = RecvBatch::new(4);
 
-        let before = ALLOCATION_COUNT.get();
-        for round in 0..10_000 {
-            // Single, joined and unreachable datagrams.
-            for _ in 0..round % 3 {
-                outgoing.commit(100, server.local_addr(), None, Ecn::Ect0);
+        // The thread that runs the tests prints and waits beside this one.
+        let ((), allocated) = heap::watch(|| {
+            for round in 0..10_000 {
+                // Single, joined and unreachable datagrams.
+                for _ in 0..round % 3 {
+                    outgoing.commit(100, server.local_addr(), None, Ecn::Ect0);
+                }
+                outgoing.commit(40, server.local_addr(), None, Ecn::Ect0);
+                outgoing.commit(100, "127.0.0.1:0".parse().unwrap(), None, Ecn::Ect0);
+                client.send(&mut outgoing).unwrap();
+
+                let mut count = 0;
+                while count < 1 + round % 3 {
+                    count += server.recv_timeout(&mut incoming, Some(Duration::from_secs(10))).unwrap();
+                    while incoming.next_datagram().is_some() {}
+                }
+                assert!(server.recv(&mut incoming).is_err());
             }
-            outgoing.commit(40, server.local_addr(), None, Ecn::Ect0);
-            outgoing.commit(100, "127.0.0.1:0".parse().unwrap(), None, Ecn::Ect0);
-            client.send(&mut outgoing).unwrap();
-
-            let mut count = 0;
-            while count < 1 + round % 3 {
-                count += server.recv_timeout(&mut incoming, Some(Duration::from_secs(10))).unwrap();
-                while incoming.next_datagram().is_some() {}
-            }
-            assert!(server.recv(&mut incoming).is_err());
-        }
-
-        assert_eq!(ALLOCATION_COUNT.get() - before, 0);
+        });
+        assert_eq!(allocated.count, 0);
     }
 }
-
-thread_local! {
-    /// What this thread allocates: the one that runs the tests prints and waits beside it.
-    static ALLOCATION_COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct CountingAllocator;
-
-// SAFETY: every call is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATION_COUNT.set(ALLOCATION_COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and `pointer` came from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -21,9 +21,12 @@ pub trait Decode<'a>: Layout + Sized {
 #[inline]
 pub fn from_octets<'a, T: Decode<'a>>(octets: &'a [u8], limits: &Limits) -> Result<T, DecodeError> {
     let mut decoder = Decoder::new(octets, limits)?;
-    let value = T::decode(&mut decoder)?;
-    decoder.finish()?;
-    Ok(value)
+    let value = T::decode(&mut decoder);
+    // Looked at where it lies: taken out of its `Result` and put into another, it would be moved twice.
+    if value.is_ok() {
+        decoder.finish()?;
+    }
+    value
 }
 
 /// What decoding may take.
@@ -320,10 +323,12 @@ impl fmt::Display for DecodeError {
             Self::OutOfRange => "a number is out of range",
             Self::NotUtf8 => "a string is not UTF-8",
             Self::BoundExceeded => "more elements than declared",
-            Self::TooLong => "more octets than allowed",
+            Self::TooLong => "more octets than allowed (in an interface file, `@max` says how many)",
             Self::TooDeep => "nested deeper than allowed",
             Self::TooMuchWork => "more elements than allowed",
-            Self::TooMuchMemory => "more memory than allowed for so few octets",
+            Self::TooMuchMemory => {
+                "more memory than so few octets are allowed (in an interface file, `@memory` allows more)"
+            }
         })
     }
 }

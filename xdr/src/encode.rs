@@ -283,7 +283,8 @@ pub enum EncodeError {
     BoundExceeded,
     /// More than [`Encoder::DEPTH_MAX`] levels hold each other.
     TooDeep,
-    /// The default arm of a union carries the discriminant of another arm.
+    /// The default arm of a union carries the discriminant of another arm, or what an enum has for undeclared values a declared
+    /// one.
     WrongArm,
     /// The octets lent are fewer than [`encoded_len`].
     NoRoom,
@@ -296,7 +297,7 @@ impl fmt::Display for EncodeError {
         f.write_str(match self {
             Self::BoundExceeded => "more elements than declared",
             Self::TooDeep => "nested too deep",
-            Self::WrongArm => "the discriminant belongs to another arm of the union",
+            Self::WrongArm => "a declared value stands in the place of undeclared ones",
             Self::NoRoom => "fewer octets lent than the value takes",
             Self::RoomLeft => "more octets lent than the value takes",
         })

@@ -4,8 +4,6 @@
 
 #[path = "support/everything.rs"]
 mod everything;
-#[path = "support/heap.rs"]
-mod heap;
 #[path = "support/random.rs"]
 mod random;
 #[path = "support/types.rs"]
@@ -14,6 +12,7 @@ mod types;
 use std::env;
 
 use everything::Everything;
+use posthaste_heap as heap;
 use posthaste_xdr::{Bounded, Decode, Encode, Limits, List, Strictness, XdrString, encoded_len, from_octets, to_vec};
 use random::Random;
 use types::{File, Node, Number, Pair, Tree};

@@ -32,7 +32,8 @@ pub struct ClientConfig {
     pub message_len_max: usize,
     /// Octets that may wait for a TCP connection to take them when a call is begun.
     pub outgoing_len_max: usize,
-    /// How long after its first datagram a call is sent again, if it is not answered.
+    /// How long after its first datagram a call is sent again, if it is not answered: at least so long, and longer where the server
+    /// is known to take longer (RFC 6298).
     pub retransmit_timeout: Duration,
     /// Each time it is sent again, it waits twice as long for the next time, up to this. Chance adds up to a half.
     pub retransmit_timeout_max: Duration,

@@ -13,7 +13,7 @@ fn a_reply_ends_its_call() {
     let mut client = datagrams();
     let id = client.call(at(0), SERVER, &request()).unwrap();
     let call = sent(&mut client, 0);
-    client.handle_datagram(SERVER, &reply(call, Ok(b"good"))).unwrap();
+    client.handle_datagram(at(0), SERVER, &reply(call, Ok(b"good"))).unwrap();
     assert_eq!(client.poll_outcome(), Some((id, Ok(b"good".to_vec()))));
     assert_eq!((client.poll_outcome(), client.poll_timeout()), (None, None));
     assert_eq!(client.poll_transmit(at(9000)), None);
@@ -25,7 +25,7 @@ fn a_refusal_is_told_as_it_is() {
         let mut client = datagrams();
         let id = client.call(at(0), SERVER, &request()).unwrap();
         let call = sent(&mut client, 0);
-        client.handle_datagram(SERVER, &reply(call, Err(refusal))).unwrap();
+        client.handle_datagram(at(0), SERVER, &reply(call, Err(refusal))).unwrap();
         let failure = Failure::Refused(refusal);
         assert_eq!((client.poll_outcome(), failure.is_not_executed()), (Some((id, Err(failure))), true));
     }
@@ -52,6 +52,41 @@ fn a_call_is_sent_again_after_longer_and_longer_waits_until_its_time_is_up() {
     assert!(waits.iter().any(|wait| wait % 1000 != 0), "chance adds to them: {waits:?}");
     assert!((6..=8).contains(&sent_at.len()), "{sent_at:?}");
     assert_eq!(client.poll_outcome(), Some((id, Err(Failure::Unknown(Unknown::Deadline)))));
+}
+
+#[test]
+fn a_call_waits_as_long_as_its_server_is_known_to_take() {
+    let mut client = datagrams();
+    // Nothing is known, and the first call is sent again before the reply comes.
+    let (begin, waits) = answered(&mut client, 0, 3000);
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    // That long it took at most, so the next one waits for it: a sample, from which the others have their margin.
+    let mut now = begin;
+    for _ in 0..20 {
+        let waits;
+        (now, waits) = answered(&mut client, now, 3000);
+        assert_eq!(waits, [], "at {now} ms");
+    }
+    // The first wait follows the server both ways, but never below what is configured.
+    for _ in 0..40 {
+        (now, _) = answered(&mut client, now, 1);
+    }
+    let id = client.call(at(now), SERVER, &request()).unwrap();
+    sent(&mut client, now);
+    let wait = client.poll_timeout().unwrap().saturating_since(at(now));
+    assert!((1000..=1500).contains(&wait.as_millis()), "{wait:?}");
+    client.cancel(id);
+}
+
+#[test]
+fn what_one_server_takes_says_nothing_of_another() {
+    let mut client = datagrams();
+    answered(&mut client, 0, 8000);
+    let other = "192.0.2.9:111".parse().unwrap();
+    client.call(at(20_000), other, &request()).unwrap();
+    sent(&mut client, 20_000);
+    let wait = client.poll_timeout().unwrap().saturating_since(at(20_000));
+    assert!((1000..=1500).contains(&wait.as_millis()), "{wait:?}");
 }
 
 #[test]
@@ -95,10 +130,10 @@ fn a_reply_counts_only_from_where_the_call_went() {
     let call = sent(&mut client, 0);
     let reply = reply(call, Ok(b"evil"));
     for from in ["192.0.2.1:112", "192.0.2.2:111", "[::1]:111"] {
-        assert_eq!(client.handle_datagram(from.parse().unwrap(), &reply), Err(Rejected::WrongAddress), "{from}");
+        assert_eq!(client.handle_datagram(at(0), from.parse().unwrap(), &reply), Err(Rejected::WrongAddress), "{from}");
     }
     assert_eq!(client.poll_outcome(), None);
-    client.handle_datagram("[::ffff:192.0.2.1]:111".parse().unwrap(), &reply).unwrap();
+    client.handle_datagram(at(0), "[::ffff:192.0.2.1]:111".parse().unwrap(), &reply).unwrap();
 }
 
 #[test]
@@ -108,7 +143,7 @@ fn a_guess_at_the_xid_is_rejected_and_changes_nothing() {
     let call = sent(&mut client, 0);
     let timeout = client.poll_timeout();
     for guess in (0..1000_u32).map(|step| call.wrapping_add(1 + step * 4_294_967)) {
-        assert_eq!(client.handle_datagram(SERVER, &reply(guess, Ok(b""))), Err(Rejected::NotAwaited));
+        assert_eq!(client.handle_datagram(at(0), SERVER, &reply(guess, Ok(b""))), Err(Rejected::NotAwaited));
     }
     assert_eq!((client.poll_outcome(), client.poll_timeout()), (None, timeout));
 }
@@ -119,7 +154,7 @@ fn a_call_that_was_not_sent_yet_has_no_reply() {
     client.call(at(0), SERVER, &request()).unwrap();
     twin.call(at(0), SERVER, &request()).unwrap();
     let call = sent(&mut twin, 0);
-    assert_eq!(client.handle_datagram(SERVER, &reply(call, Ok(b""))), Err(Rejected::NotAwaited));
+    assert_eq!(client.handle_datagram(at(0), SERVER, &reply(call, Ok(b""))), Err(Rejected::NotAwaited));
     assert_eq!(sent(&mut client, 0), call);
 }
 
@@ -128,8 +163,8 @@ fn a_reply_that_comes_twice_ends_one_call() {
     let mut client = datagrams();
     client.call(at(0), SERVER, &request()).unwrap();
     let reply = reply(sent(&mut client, 0), Ok(b""));
-    client.handle_datagram(SERVER, &reply).unwrap();
-    assert_eq!(client.handle_datagram(SERVER, &reply), Err(Rejected::NotAwaited));
+    client.handle_datagram(at(0), SERVER, &reply).unwrap();
+    assert_eq!(client.handle_datagram(at(0), SERVER, &reply), Err(Rejected::NotAwaited));
     assert!(client.poll_outcome().is_some() && client.poll_outcome().is_none());
 }
 
@@ -159,7 +194,7 @@ fn the_table_of_calls_has_a_limit_that_outcomes_count_towards() {
     client.call(at(0), SERVER, &request()).unwrap();
     assert_eq!(client.call(at(0), SERVER, &request()), Err(NotSent::Full));
     let call = sent(&mut client, 0);
-    client.handle_datagram(SERVER, &reply(call, Ok(b""))).unwrap();
+    client.handle_datagram(at(0), SERVER, &reply(call, Ok(b""))).unwrap();
     assert_eq!(client.call(at(0), SERVER, &request()), Err(NotSent::Full));
     assert_eq!(client.poll_outcome(), Some((first, Ok(vec![]))));
     assert!(client.call(at(0), SERVER, &request()).is_ok());
@@ -261,6 +296,22 @@ fn datagrams() -> DatagramClient {
 
 fn request() -> Request<'static> {
     Request::new(TARGET, b"four")
+}
+
+/// Makes a call that the server answers after so long, all in milliseconds; returns when that was, and when it was sent again.
+fn answered(client: &mut DatagramClient, begin: u64, pace: u64) -> (u64, Vec<u64>) {
+    client.call(at(begin), SERVER, &request()).unwrap();
+    let call = sent(client, begin);
+    let (end, mut again) = (begin + pace, Vec::new());
+    while let Some(due) = client.poll_timeout().filter(|due| *due < at(end)) {
+        client.handle_timeout(due);
+        if client.poll_transmit(due).is_some() {
+            again.push(due.as_nanos() / 1_000_000);
+        }
+    }
+    client.handle_datagram(at(end), SERVER, &reply(call, Ok(b""))).unwrap();
+    assert!(client.poll_outcome().is_some());
+    (end, again)
 }
 
 /// Sends the next datagram and returns its xid.

@@ -47,7 +47,8 @@ fn outcome(answer: Answer) -> Result<(), Refusal> {
         Answer::NotExecuted(NotExecuted::NoSuchProgram) => Err(Refusal::NoSuchProgram),
         Answer::NotExecuted(NotExecuted::NoSuchVersion { low, high }) => Err(Refusal::NoSuchVersion { low, high }),
         Answer::NotExecuted(NotExecuted::NoSuchProcedure) => Err(Refusal::NoSuchProcedure),
-        Answer::NotExecuted(NotExecuted::BadArguments) => Err(Refusal::GarbageArguments),
+        // To ONC RPC, what is too much is no better than what means nothing.
+        Answer::NotExecuted(NotExecuted::BadArguments | NotExecuted::TooLarge { .. }) => Err(Refusal::GarbageArguments),
         Answer::NotExecuted(_) | Answer::Application | Answer::Failed => Err(Refusal::SystemError),
     }
 }
@@ -67,6 +68,7 @@ mod tests {
             ),
             (Answer::NotExecuted(NotExecuted::NoSuchProcedure), Err(Refusal::NoSuchProcedure)),
             (Answer::NotExecuted(NotExecuted::BadArguments), Err(Refusal::GarbageArguments)),
+            (Answer::NotExecuted(NotExecuted::TooLarge { limit: None }), Err(Refusal::GarbageArguments)),
             (Answer::NotExecuted(NotExecuted::Busy), Err(Refusal::SystemError)),
             (Answer::Application, Err(Refusal::SystemError)),
             (Answer::Failed, Err(Refusal::SystemError)),

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token, event};
+use posthaste_core::Instant;
 use posthaste_onc::client::{CallId, ClientConfig, DatagramClient, NotSent, Outcome, Request, StreamClient};
 use posthaste_onc::server::Transport;
 use posthaste_rpc::xdr::{Decode, Message};
@@ -132,7 +133,7 @@ impl Client {
         let now = self.clock.now();
         if self.is_readable && !self.is_closed {
             self.is_readable = false;
-            let received = self.receive();
+            let received = self.receive(now);
             self.settle(received);
         }
         match &mut self.line {
@@ -167,12 +168,12 @@ impl Client {
         timeout(self.clock.now(), deadline)
     }
 
-    fn receive(&mut self) -> io::Result<()> {
+    fn receive(&mut self, now: Instant) -> io::Result<()> {
         loop {
             match &mut self.line {
                 Line::Udp { socket, server, client } => match socket.recv(&mut self.buffer) {
                     // Whatever else arrives is of no use to anybody.
-                    Ok(len) => drop(client.handle_datagram(*server, &self.buffer[..len])),
+                    Ok(len) => drop(client.handle_datagram(now, *server, &self.buffer[..len])),
                     Err(error) if error.kind() == WouldBlock => return Ok(()),
                     // A socket error is that of one datagram.
                     Err(_) => (),

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::ErrorKind::{AddrInUse, Interrupted, TimedOut, UnexpectedEof, WouldBlock};
+use std::io::ErrorKind::{Interrupted, TimedOut, UnexpectedEof, WouldBlock};
 use std::io::{self, Read, Write};
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
@@ -11,7 +11,7 @@ use mio::{Interest, Registry, Token, event};
 use posthaste_core::Instant;
 use posthaste_onc::message::Refusal;
 use posthaste_onc::server::{Arrival, Connection, DatagramServer, Incoming, ServerConfig, Service};
-use posthaste_udp::{Clock, draw_seed};
+use posthaste_udp::{Clock, bind_with_listener, draw_seed};
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, timeout};
 
@@ -64,7 +64,10 @@ impl Server {
     /// What the operating system says.
     pub fn bind(address: SocketAddr, options: ServerOptions) -> io::Result<Self> {
         let ServerOptions { config, connection_count_max } = options;
-        let (listener, datagrams) = bind(address)?;
+        let (listener, datagrams) = bind_with_listener(address)?;
+        listener.set_nonblocking(true)?;
+        datagrams.set_nonblocking(true)?;
+        let (listener, datagrams) = (TcpListener::from_std(listener), UdpSocket::from_std(datagrams));
         Ok(Self {
             local_addr: listener.local_addr()?,
             clock: Clock::start(),
@@ -297,26 +300,8 @@ fn answer<'r>(service: &impl Service, call: &Incoming<'_>, results: &'r mut Vec<
     service.answer(call, results).map(|()| &results[..])
 }
 
-/// Opens a listener and a UDP socket on one port.
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let listener = TcpListener::bind(address)?;
-        match UdpSocket::bind(listener.local_addr()?) {
-            Ok(datagrams) => return Ok((listener, datagrams)),
-            // A port that is free for TCP may be taken for UDP, and the next one not.
-            Err(error) if error.kind() == AddrInUse && address.port() == 0 && attempt < BIND_ATTEMPT_COUNT_MAX => (),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Those of the UDP socket and of the listener.
 const OWN_TOKEN_COUNT: usize = 2;
 
 /// Calls of one socket that are answered before the others get their turn; our choice.
 const TURN_CALL_COUNT_MAX: usize = 32;
-
-/// How many free ports are tried; our choice.
-const BIND_ATTEMPT_COUNT_MAX: usize = 16;

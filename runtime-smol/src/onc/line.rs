@@ -183,7 +183,7 @@ impl Machine for Datagrams {
         loop {
             match socket.recv(&mut self.buffer) {
                 // Whatever else arrives is of no use to anybody.
-                Ok(len) => drop(self.client.handle_datagram(self.server, &self.buffer[..len])),
+                Ok(len) => drop(self.client.handle_datagram(now, self.server, &self.buffer[..len])),
                 Err(error) if error.kind() == WouldBlock => break,
                 // A socket error is that of one datagram.
                 Err(_) => (),

@@ -7,7 +7,7 @@ use core::future::Future;
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::io::ErrorKind::{AddrInUse, TimedOut};
+use std::io::ErrorKind::TimedOut;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -18,7 +18,7 @@ use posthaste_onc::message::{Auth, Flavor, Refusal, Target};
 use posthaste_onc::server::{
     Arrival, AsyncService, Connection, DatagramServer, Incoming, IncomingId, ServerConfig, Transport,
 };
-use posthaste_udp::{Clock, draw_seed};
+use posthaste_udp::{Clock, bind_with_listener, draw_seed};
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
@@ -47,17 +47,8 @@ impl Server {
     /// # Errors
     /// What the operating system says.
     pub fn bind(address: SocketAddr, options: ServerOptions) -> io::Result<Self> {
-        let mut attempt = 0;
-        let (listener, datagrams) = loop {
-            attempt += 1;
-            let listener = Async::<TcpListener>::bind(address)?;
-            match Async::<UdpSocket>::bind(listener.get_ref().local_addr()?) {
-                Ok(datagrams) => break (listener, datagrams),
-                // A port that is free for TCP may be taken for UDP, and the next one not.
-                Err(error) if error.kind() == AddrInUse && address.port() == 0 && attempt < BIND_ATTEMPT_COUNT_MAX => {}
-                Err(error) => return Err(error),
-            }
-        };
+        let (listener, datagrams) = bind_with_listener(address)?;
+        let (listener, datagrams) = (Async::new(listener)?, Async::new(datagrams)?);
         let local_addr = listener.get_ref().local_addr()?;
         Ok(Self { local_addr, clock: Clock::start(), options, listener, datagrams, seed: draw_seed()? })
     }
@@ -250,6 +241,3 @@ impl fmt::Debug for Server {
 
 /// How long nothing is accepted after that failed; our choice.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many free ports are tried; our choice.
-const BIND_ATTEMPT_COUNT_MAX: usize = 16;

@@ -135,7 +135,7 @@ impl Datagrams {
             let _ = self.socket.set_read_timeout(self.client.poll_timeout().map(|until| time_left(now, until)));
             if let Ok(len) = self.socket.recv(&mut self.buffer) {
                 // Whatever else arrives is of no use to anybody.
-                let _ = self.client.handle_datagram(server, &self.buffer[..len]);
+                let _ = self.client.handle_datagram(self.clock.now(), server, &self.buffer[..len]);
             }
         }
     }

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::io::ErrorKind::{AddrInUse, Interrupted, TimedOut, WouldBlock};
+use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::panic::catch_unwind;
@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 
 use posthaste_onc::message::Refusal;
 use posthaste_onc::server::{Arrival, Connection, DatagramServer, Incoming, ServerConfig, Service};
-use posthaste_udp::{Clock, draw_seed};
+use posthaste_udp::{Clock, bind_with_listener, draw_seed};
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN};
 
@@ -65,7 +65,7 @@ impl Server {
         let mut last = io::ErrorKind::NotFound.into();
         let mut bound = None;
         for address in address.to_socket_addrs()? {
-            match bind(address) {
+            match bind_with_listener(address) {
                 Ok(sockets) => {
                     bound = Some(sockets);
                     break;
@@ -281,21 +281,6 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Opens a listener and a UDP socket on one port.
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let listener = TcpListener::bind(address)?;
-        match UdpSocket::bind(listener.local_addr()?) {
-            Ok(datagrams) => return Ok((listener, datagrams)),
-            // A port that is free for TCP may be taken for UDP, and the next one not.
-            Err(error) if error.kind() == AddrInUse && address.port() == 0 && attempt < BIND_ATTEMPT_COUNT_MAX => (),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Whatever a thread was doing when it panicked: the state machines are never left half-way by a handler.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -306,6 +291,3 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long it is tried to wake who accepts: where that takes long, so many knock that he is awake. Our choice.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How many free ports are tried; our choice.
-const BIND_ATTEMPT_COUNT_MAX: usize = 16;

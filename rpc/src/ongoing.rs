@@ -1,4 +1,4 @@
-//! Calls with streams beside them, whose result comes at the end.
+//! Calls that have begun, whose result comes at the end.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -10,19 +10,20 @@ use crate::outcome::{AsyncCallError, CallError};
 use crate::procedure::Procedure;
 
 /// A call that has begun, with the type of its result. What it points to is the call of the client that made it, which has the
-/// streams.
-pub struct Streaming<P, R> {
+/// streams, and what else that client can do with a call: cancel it, wait for any of several.
+#[must_use = "a call that nobody waits for is given up"]
+pub struct Ongoing<P, R> {
     call: P,
     procedure: Procedure<R>,
 }
 
-impl<P, R> Streaming<P, R> {
+impl<P, R> Ongoing<P, R> {
     pub(crate) const fn new(call: P, procedure: Procedure<R>) -> Self {
         Self { call, procedure }
     }
 }
 
-impl<P: Started, R: for<'a> Decode<'a>> Streaming<P, R> {
+impl<P: Started, R: for<'a> Decode<'a>> Ongoing<P, R> {
     /// Waits for the result. Streams that were not taken are given up.
     ///
     /// # Errors
@@ -35,8 +36,8 @@ impl<P: Started, R: for<'a> Decode<'a>> Streaming<P, R> {
     }
 }
 
-impl<P: AsyncStarted, R: for<'a> Decode<'a>> Streaming<P, R> {
-    /// Waits for the result; as [`Streaming::wait`].
+impl<P: AsyncStarted, R: for<'a> Decode<'a>> Ongoing<P, R> {
+    /// Waits for the result; as [`Ongoing::wait`].
     ///
     /// # Errors
     /// [`CallError`].
@@ -47,7 +48,7 @@ impl<P: AsyncStarted, R: for<'a> Decode<'a>> Streaming<P, R> {
     }
 }
 
-impl<P, R> Deref for Streaming<P, R> {
+impl<P, R> Deref for Ongoing<P, R> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -55,14 +56,21 @@ impl<P, R> Deref for Streaming<P, R> {
     }
 }
 
-impl<P, R> DerefMut for Streaming<P, R> {
+impl<P, R> DerefMut for Ongoing<P, R> {
     fn deref_mut(&mut self) -> &mut P {
         &mut self.call
     }
 }
 
-impl<P: fmt::Debug, R> fmt::Debug for Streaming<P, R> {
+/// For what takes calls of any type.
+impl<P, R> AsRef<P> for Ongoing<P, R> {
+    fn as_ref(&self) -> &P {
+        &self.call
+    }
+}
+
+impl<P: fmt::Debug, R> fmt::Debug for Ongoing<P, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streaming").field("call", &self.call).field("procedure", &self.procedure).finish()
+        f.debug_struct("Ongoing").field("call", &self.call).field("procedure", &self.procedure).finish()
     }
 }
