@@ -62,7 +62,7 @@ fn dialect(path: &Path, prefix: &str) -> Dialect {
 
 /// Writes an element for each type of a model, in its order, which is that of the definitions in the generated text.
 fn subjects(module: &str, model: &Model, text: &str) -> String {
-    let starts = ["pub struct ", "pub enum ", "pub type "];
+    let starts = ["    pub struct ", "    pub enum ", "    pub type "];
     let names = text.lines().filter_map(|line| starts.iter().find_map(|start| line.strip_prefix(start)));
     let names: Vec<&str> = names.filter_map(|rest| rest.split([' ', '{', ';']).next()).collect();
     assert_eq!(names.len(), model.types.len(), "each type of {module} is defined once");

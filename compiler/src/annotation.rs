@@ -142,7 +142,8 @@ fn annotation(line: &str) -> Read {
         ("deadline", _) => return wrong("wants a duration", "write for example 5s, 250ms, 2m, 1h or none"),
         ("oneway", []) => AnnotationKind::Oneway,
         ("progress", []) => AnnotationKind::Progress,
-        ("oneway" | "progress", _) => {
+        ("lenient", []) => AnnotationKind::Lenient,
+        ("oneway" | "progress" | "lenient", _) => {
             return wrong("takes no value", "put what is meant for the reader on a line of its own");
         }
         ("stream", []) => AnnotationKind::Stream(Stream::Both),
@@ -155,6 +156,11 @@ fn annotation(line: &str) -> Read {
             (Some(max), ["result"]) => AnnotationKind::MaxResult(max),
             _ => return wrong("wants a number of at most 32 bits", MAX_HELP),
         },
+        ("memory", [value]) => match quantity(value) {
+            Some(factor) if factor > 0 => AnnotationKind::Memory(factor),
+            _ => return wrong("wants a number of at least 1", MEMORY_HELP),
+        },
+        ("memory", _) => return wrong("wants a number of at least 1", MEMORY_HELP),
         ("max", []) => return wrong("wants a number of at most 32 bits", MAX_HELP),
         ("program" | "version", [value]) => match (quantity(value), word) {
             (Some(number), "program") => AnnotationKind::Program(number),
@@ -169,7 +175,10 @@ fn annotation(line: &str) -> Read {
 
 const MAX_HELP: &str = "write for example 255, 64K or 1M; for a procedure, args or result before it";
 
-const WORDS: [&str; 6] = ["semantics", "deadline", "oneway", "stream", "progress", "max"];
+const MEMORY_HELP: &str =
+    "write how many octets of memory each octet of an encoding may take: 4 unless told otherwise, 16 is much";
+
+const WORDS: [&str; 8] = ["semantics", "deadline", "oneway", "stream", "progress", "max", "memory", "lenient"];
 
 /// Reads a duration: an integer and one of the units ms, s, m, h.
 fn duration(text: &str) -> Option<Duration> {
@@ -254,6 +263,9 @@ mod tests {
             "/* @deadline 0s */",
             "/* @max 5G */",
             "/* @oneway maybe */",
+            "/* @memory 0 */",
+            "/* @memory */",
+            "/* @lenient yes */",
         ] {
             assert_eq!(told(text), 1, "{text}");
         }

@@ -236,6 +236,10 @@ pub(crate) enum AnnotationKind {
     MaxArguments(u32),
     /// `@max result 64K`
     MaxResult(u32),
+    /// `@memory 16`
+    Memory(u32),
+    /// `@lenient`
+    Lenient,
     /// `@program 0x20000001`: the number of an interface.
     Program(u32),
     /// `@version 2`: the version of an interface.

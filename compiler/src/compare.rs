@@ -119,6 +119,17 @@ impl Place {
     }
 }
 
+/// Returns what has the number of a program in another model: of several, the one of its name.
+fn counterpart<'m>(program: &Program, model: &'m Model) -> Option<&'m Program> {
+    let mut of_number = model.programs.iter().filter(|other| other.number == program.number);
+    of_number.clone().find(|other| other.name.text == program.name.text).or_else(|| of_number.next())
+}
+
+/// Returns the versions with the number of a program, which may be in several programs.
+fn versions(model: &Model, number: u32) -> impl Iterator<Item = &Version> {
+    model.programs.iter().filter(move |program| program.number == number).flat_map(|program| &program.versions)
+}
+
 impl Comparer<'_> {
     fn tell(&mut self, verdict: Verdict, place: &Place, what: String, why: &'static str) {
         self.changes.push(Change { verdict, place: place.name.clone(), what, why, old: place.old, new: place.new });
@@ -127,14 +138,16 @@ impl Comparer<'_> {
     fn programs(&mut self) {
         let (old, new) = (self.old, self.new);
         for program in &old.programs {
-            match new.programs.iter().find(|other| other.number == program.number) {
+            match counterpart(program, new) {
                 Some(other) => self.program(program, other),
                 None => self.program_gone(program),
             }
         }
-        for program in
-            new.programs.iter().filter(|program| old.programs.iter().all(|other| other.number != program.number))
-        {
+        for program in &new.programs {
+            if old.programs.iter().any(|other| other.number == program.number) {
+                self.versions_added(program);
+                continue;
+            }
             let place = Place { name: program.name.text.clone(), old: None, new: Some(program.name.span) };
             self.tell(
                 Verdict::Safe,
@@ -172,9 +185,10 @@ impl Comparer<'_> {
     fn program(&mut self, old: &Program, new: &Program) {
         let place = Place::new(old.name.text.clone(), &old.name, &new.name);
         self.renamed(&place, &old.name, &new.name);
+        let new_model = self.new;
         for version in &old.versions {
             let name = format!("{}.{}", old.name.text, version.name.text);
-            match new.versions.iter().find(|other| other.number == version.number) {
+            match versions(new_model, old.number).find(|other| other.number == version.number) {
                 Some(other) => self.version(&Place::new(name, &version.name, &other.name), version, other),
                 None => {
                     let place = Place { name, old: Some(version.name.span), new: None };
@@ -183,10 +197,15 @@ impl Comparer<'_> {
                 }
             }
         }
-        for version in
-            new.versions.iter().filter(|version| old.versions.iter().all(|other| other.number != version.number))
-        {
-            let name = format!("{}.{}", old.name.text, version.name.text);
+    }
+
+    fn versions_added(&mut self, program: &Program) {
+        let old = self.old;
+        for version in &program.versions {
+            if versions(old, program.number).any(|other| other.number == version.number) {
+                continue;
+            }
+            let name = format!("{}.{}", program.name.text, version.name.text);
             let place = Place { name, old: None, new: Some(version.name.span) };
             let what = format!("version {} is added", version.number);
             self.tell(
@@ -294,6 +313,14 @@ impl Comparer<'_> {
         if old.arguments_len_max != new.arguments_len_max || old.result_len_max != new.result_len_max {
             let what = "the greatest lengths of its arguments or its result differ".into();
             self.tell(Verdict::Limits, place, what, "what is longer than one side takes is refused by it");
+        }
+        if old.memory_factor != new.memory_factor {
+            let what = "the memory that its arguments and its result may take differs".into();
+            self.tell(Verdict::Limits, place, what, "what takes more than one side allows is refused by it");
+        }
+        if old.strictness != new.strictness {
+            let what = format!("it was {:?} and is {:?}", old.strictness, new.strictness).to_lowercase();
+            self.tell(Verdict::Limits, place, what, "what means nothing is refused by the side that is strict");
         }
         if old.deadline != new.deadline {
             let what = format!("its deadline was {:?} and is {:?}", old.deadline, new.deadline);

@@ -196,6 +196,18 @@ pub enum Definition {
 pub struct Enum {
     /// The members, at least one, in the order of the source.
     pub members: Vec<Member>,
+    /// What becomes of a value that is none of theirs.
+    pub undeclared: Undeclared,
+}
+
+/// What becomes of a value of an [`Enum`] that was not declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Undeclared {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// It is kept: an argument or the result of a procedure with `@lenient` may hold one.
+    Kept,
 }
 
 /// A member of an [`Enum`].
@@ -561,6 +573,10 @@ pub struct Terms {
     pub arguments_len_max: Option<u32>,
     /// `@max result N`: the most octets that the encoded result may take.
     pub result_len_max: Option<u32>,
+    /// `@memory N`: the octets of memory that each octet of arguments or result may take.
+    pub memory_factor: Option<u32>,
+    /// `@lenient`.
+    pub strictness: Strictness,
 }
 
 /// How often a call may run.
@@ -611,6 +627,16 @@ pub enum Stream {
     Result,
     /// `@stream`: both.
     Both,
+}
+
+/// Whether arguments and results that mean nothing are errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strictness {
+    /// They are.
+    #[default]
+    Strict,
+    /// `@lenient`: padding and what follows are ignored, and an enum may have a value that was not declared.
+    Lenient,
 }
 
 /// Whether a handler reports its progress.

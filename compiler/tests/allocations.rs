@@ -6,36 +6,10 @@ mod calculator {
     include!("../fixtures/calculator.rs");
 }
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicU64, Ordering};
-
-use std::alloc::System;
-
 use calculator::{Quotient, calculator_v1};
+use posthaste_heap as heap;
 use posthaste_rpc::{Call, Failure};
 use posthaste_std::{Client, Config, Inline, Rpc, Server};
-
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe by nature; this one only counts")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[derive(Clone, Copy)]
 struct Calculator;
@@ -65,8 +39,7 @@ fn main() {
         };
         // Buffers grow.
         call(1000);
-        let before = COUNT.load(Ordering::Relaxed);
-        call(5000);
-        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0);
+        let ((), allocated) = heap::watch_all(|| call(5000));
+        assert_eq!(allocated.count, 0);
     }
 }

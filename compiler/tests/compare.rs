@@ -21,6 +21,17 @@ fn what_does_not_travel_may_change() {
 }
 
 #[test]
+fn versions_may_be_in_several_programs_of_one_number() {
+    let program = |name: &str, version: u32| {
+        format!("program {name} {{ version V{version} {{ int F(int) = 1; }} = {version}; }} = 9; ")
+    };
+    let [a, b, c] = [program("A", 1), program("B", 2), program("C", 3)];
+    is(&[&*a, &b].concat(), &[&*b, &a].concat(), Verdict::Safe, "");
+    is(&[&*a, &b].concat(), &[&*a, &b, &c].concat(), Verdict::Safe, "C.V3: version 3 is added");
+    is(&[&*a, &b].concat(), &a, Verdict::Breaks, "B.V2: version 2 is gone");
+}
+
+#[test]
 fn what_one_side_refuses_limits() {
     is(
         "struct s { opaque a<4>; };",

@@ -1,23 +1,30 @@
-//! What is generated compiles with every warning denied, without unsafe code, and without what the standard library has
-//! everywhere.
+//! What is generated compiles with every warning denied, Clippy's of any group among them, without unsafe code, and without what the
+//! standard library has everywhere; as a file that anybody includes, with no word about lints around it.
 #![no_std]
-#![deny(warnings)]
+#![deny(warnings, missing_docs, clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::arbitrary_source_item_ordering,
+    clippy::blanket_clippy_restriction_lints,
+    clippy::min_ident_chars,
+    clippy::tests_outside_test_module,
+    reason = "about this file, and not about what is included"
+)]
 
 extern crate std;
 
 macro_rules! fixtures {
     ($($name:ident),* $(,)?) => { $(
-        #[allow(clippy::use_self, clippy::wildcard_enum_match_arm, reason = "generated for everybody, not for our taste")]
-        mod $name {
+        /// As it is.
+        pub mod $name {
             include!(concat!("../fixtures/", stringify!($name), ".rs"));
         }
     )* };
 }
 
 fixtures!(
-    arrays, calculator, enums, interface, list, many, names, nested, opaque, optional, recursive, scalars, streams,
-    sun, terms, unions
+    arrays, c, calculator, enums, interface, limits, list, many, names, nested, opaque, optional, progress, recursive,
+    scalars, streams, sun, terms, unions, zero
 );
 
 #[test]

@@ -2,10 +2,7 @@
 //!
 //! In a debug build the inputs have 1 MiB, and time is not looked at; in a release build they have 10 MiB.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::fmt::Write;
-use std::alloc::System;
 use std::fs;
 
 use posthaste_compiler::{Dialect, Options, Paint, load_text, render_all};
@@ -146,14 +143,11 @@ fn noise_is_answered_in_time_and_space() {
 fn check<const COUNT: usize>(name: &str, input: impl AsRef<[u8]>, dialects: [Dialect; COUNT]) {
     for dialect in dialects {
         let options = Options { dialect, ..Options::default() };
-        let before = HEAP_NOW.get();
-        HEAP_PEAK.set(before);
         let nanos = cpu_nanos();
-        match load_text("hostile.x", &input, &options) {
+        let ((), heap) = posthaste_heap::growth(|| match load_text("hostile.x", &input, &options) {
             Ok(interface) => drop(render_all(&interface.warnings, &interface.sources, Paint::Plain)),
             Err(report) => drop(report.to_string()),
-        }
-        let heap = HEAP_PEAK.get().saturating_sub(before) as usize;
+        });
         assert!(heap <= HEAP_MAX, "{name} in {dialect}: {heap} octets of memory");
         if let (Some(before), Some(after), false) = (nanos, cpu_nanos(), cfg!(debug_assertions)) {
             assert!(after - before <= NANOS_MAX, "{name} in {dialect}: {} ns of processor time", after - before);
@@ -200,32 +194,5 @@ impl Random {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
-    }
-}
-
-#[global_allocator]
-static HEAP: Heap = Heap;
-
-/// An allocator that knows how much each thread has, and has had at most.
-struct Heap;
-
-thread_local! {
-    static HEAP_NOW: Cell<isize> = const { Cell::new(0) };
-    static HEAP_PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HEAP_NOW.set(HEAP_NOW.get() + layout.size() as isize);
-        HEAP_PEAK.set(HEAP_PEAK.get().max(HEAP_NOW.get()));
-        // SAFETY: the caller keeps to the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HEAP_NOW.set(HEAP_NOW.get() - layout.size() as isize);
-        // SAFETY: the caller keeps to the contract of `dealloc`, and `pointer` came from the same allocator.
-        unsafe { System.dealloc(pointer, layout) }
     }
 }

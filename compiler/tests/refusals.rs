@@ -131,7 +131,7 @@ fn several_versions_and_programs_answer_beside_each_other() {
     let terms = terms_v1::Client::new(&caller);
     assert_eq!(terms.at_most_once(1).unwrap(), 1);
     assert_eq!(terms.at_least_once(2).unwrap(), 2);
-    assert_eq!(terms.progress(3).unwrap(), 3);
+    assert_eq!(terms.progress(3, |_| {}).unwrap(), 3);
     terms.oneway(4).unwrap();
     assert_eq!(terms.bounded(&[5; 60]).unwrap(), 60);
     let refused = terms.bounded(&[5; 61]);

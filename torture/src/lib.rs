@@ -10,6 +10,7 @@ use std::path::Path;
 
 use posthaste_compiler::model::Model;
 use posthaste_compiler::{Options, load};
+use posthaste_rpc::Procedure;
 use posthaste_rpc::xdr::{Decode, DecodeError, Encode, Limits, List, from_octets, to_vec};
 
 include!(concat!(env!("OUT_DIR"), "/interfaces.rs"));
@@ -62,6 +63,12 @@ impl Subject {
             },
         }
     }
+}
+
+/// Returns what stubs allow to be decoded, unless the interface file says something else.
+#[must_use]
+pub fn stub_limits() -> Limits {
+    Procedure::<()>::new("", 0, 0, 0).signature.result_limits()
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! `POSTHASTE_HOSTILE_COUNT` says how many octet strings: 100 000, or with `POSTHASTE_NIGHTLY` ten million, which take a minute and a
 //! half. `POSTHASTE_SEED` replays a run.
 
-#[path = "../../xdr/tests/support/heap.rs"]
-mod heap;
 #[path = "../../compiler/tests/random/values.rs"]
 #[expect(dead_code, reason = "the tests of the compiler draw whole files, too")]
 mod values;
@@ -13,8 +11,9 @@ use core::fmt::Write as _;
 use std::env;
 
 use posthaste_compiler::model::{Model, Type, TypeId};
+use posthaste_heap as heap;
 use posthaste_rpc::xdr::{Limits, Strictness};
-use posthaste_torture::{INTERFACES, Subject};
+use posthaste_torture::{INTERFACES, Subject, stub_limits};
 
 use values::{Random, random_value};
 
@@ -54,7 +53,7 @@ fn octets_of_chance_take_no_more_than_four_times_their_length() {
 
 /// Decodes octets, looks at what that took, and returns whether they were a value.
 fn probe(subject: &Subject, octets: &[u8], strictness: Strictness) -> bool {
-    let limits = Limits { strictness, ..Limits::default() };
+    let limits = Limits { strictness, ..stub_limits() };
     let (result, growth) = heap::growth(|| (subject.probe)(octets, &limits));
     if growth > 4 * octets.len() + 256 {
         panic!("{growth} octets for {} of {}: {}", octets.len(), subject.name, hex(octets));

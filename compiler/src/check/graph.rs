@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Checker;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Definition, Model, Origin, Size, Type, TypeDefinition, TypeId};
+use crate::model::{Definition, Model, Origin, Size, Strictness, Type, TypeDefinition, TypeId, Undeclared};
 
 /// How deep types may hold each other; chosen by us.
 ///
@@ -13,6 +13,27 @@ use crate::model::{Definition, Model, Origin, Size, Type, TypeDefinition, TypeId
 pub const TYPE_DEPTH_MAX: usize = 64;
 
 impl Checker<'_, '_> {
+    /// Has the enums keep undeclared values that lenient procedures take or return, at whatever depth.
+    pub(super) fn keep_undeclared(&mut self) {
+        let versions = self.model.programs.iter().flat_map(|program| &program.versions);
+        let lenient = versions
+            .flat_map(|version| &version.procedures)
+            .filter(|procedure| procedure.terms.strictness == Strictness::Lenient);
+        let used = lenient.flat_map(|it| it.arguments.iter().map(|argument| &argument.ty).chain([&it.result]));
+        let mut found: Vec<TypeId> = used.filter_map(edge).map(|edge| edge.to).collect();
+        let mut seen = HashSet::new();
+        while let Some(id) = found.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let definition = &mut self.model.types[id.0 as usize];
+            if let Definition::Enum(declared) = &mut definition.definition {
+                declared.undeclared = Undeclared::Kept;
+            }
+            found.extend(edges(definition).map(|edge| edge.to));
+        }
+    }
+
     /// Finds cycles and depths, and measures the types.
     pub(super) fn measure(&mut self) {
         let components = components(&self.model);

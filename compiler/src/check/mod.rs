@@ -5,7 +5,7 @@
 //! 2. `constants`: what the constants and members of enums are worth;
 //! 3. `types`: what the types consist of;
 //! 4. `graph`: which types hold which, how deep, how long on the wire;
-//! 5. `programs`: numbers, arguments, annotations;
+//! 5. `programs`: numbers, arguments, annotations, and what these say of types;
 //! 6. `lints`: what is allowed and unwise.
 
 mod builtin;
@@ -57,6 +57,7 @@ pub(crate) fn check(parsed: Parsed, options: &Options, sources: &Sources, diagno
     for definition in &specification.definitions {
         checker.program(definition);
     }
+    checker.keep_undeclared();
     checker.finish_constants(&specification.definitions);
     // Of what is wrong, there is no use in saying that it is unwise.
     if !checker.diagnostics.has_errors() {
@@ -80,9 +81,9 @@ struct Checker<'a, 't> {
     bodies: HashMap<*const Specifier, TypeId>,
     /// What the types of the model are made from, by index.
     work: Vec<Work<'t>>,
-    /// Where the programs are, by name with namespaces and by number.
+    /// Where the programs are, by name with namespaces, and by their number and that of each version.
     program_names: HashMap<String, Name>,
-    program_numbers: HashMap<u32, Span>,
+    program_numbers: HashMap<(u32, u32), Span>,
     /// The names that were told to be unknown: once is enough.
     unknown: HashSet<String>,
 }

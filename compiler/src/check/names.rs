@@ -1,21 +1,36 @@
 //! Who is called what.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::constants::Source;
 use super::{Checker, Work, builtin, is_type};
 use crate::ast::{
-    Declaration, Definition, DefinitionKind, Member, Procedure, Shape, Specification, Specifier, UnionBody,
+    Declaration, Definition, DefinitionKind, Member, Namespace, Procedure, Shape, Specification, Specifier, UnionBody,
+    Value,
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::{Definition as Meaning, Docs, Name, Origin, Size, Type, TypeDefinition, TypeId};
 use crate::options::Dialect;
 
-/// Drops `typedef struct name name;`, by which C makes a name of a tag; here the tag is one.
+/// Drops typedefs that say nothing: `typedef struct name name;`, by which C makes a name of a tag, where here the tag is one; and
+/// those that are there again, word for word.
 pub(super) fn drop_idle_typedefs(specification: &mut Specification, dialect: Dialect) {
     if dialect.is_strict() {
         return;
     }
+    let mut firsts: HashMap<(Namespace, String), Declaration> = HashMap::new();
+    specification.definitions.retain(|definition| {
+        let DefinitionKind::Typedef(declaration) = &definition.kind else { return true };
+        let Some(name) = &declaration.name else { return true };
+        match firsts.entry((definition.namespace.clone(), name.text.clone())) {
+            Entry::Occupied(first) => !is_same(first.get(), declaration),
+            Entry::Vacant(place) => {
+                place.insert((**declaration).clone());
+                true
+            }
+        }
+    });
     let is_idle = |definition: &Definition| {
         let DefinitionKind::Typedef(declaration) = &definition.kind else { return false };
         let (Specifier::Name(of), Shape::Plain) = (&declaration.specifier, &declaration.shape) else { return false };
@@ -31,6 +46,31 @@ pub(super) fn drop_idle_typedefs(specification: &mut Specification, dialect: Dia
     specification.definitions.retain(|definition| {
         !(is_idle(definition) && definition.name.as_ref().is_some_and(|name| is_known(&name.text)))
     });
+}
+
+/// Whether two declarations of one name are the same, word for word.
+fn is_same(one: &Declaration, two: &Declaration) -> bool {
+    let same_value = |one: &Value, two: &Value| match (one, two) {
+        (Value::Integer(one, _), Value::Integer(two, _)) => one == two,
+        (Value::Name(one), Value::Name(two)) => one.text == two.text,
+        _ => false,
+    };
+    let same_specifier = match (&one.specifier, &two.specifier) {
+        (Specifier::Opaque, Specifier::Opaque) | (Specifier::String, Specifier::String) => true,
+        (Specifier::Primitive(one), Specifier::Primitive(two)) => one == two,
+        (Specifier::Name(one), Specifier::Name(two)) => one.text == two.text,
+        _ => false,
+    };
+    let same_shape = match (&one.shape, &two.shape) {
+        (Shape::Plain, Shape::Plain)
+        | (Shape::Optional, Shape::Optional)
+        | (Shape::Variable(None), Shape::Variable(None)) => true,
+        (Shape::Fixed(one), Shape::Fixed(two)) | (Shape::Variable(Some(one)), Shape::Variable(Some(two))) => {
+            same_value(one, two)
+        }
+        _ => false,
+    };
+    same_specifier && same_shape && one.notes.annotations.is_empty() && two.notes.annotations.is_empty()
 }
 
 /// Where a name is looked for: the namespaces, outermost first.

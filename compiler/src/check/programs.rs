@@ -8,8 +8,8 @@ use super::types::Place;
 use crate::ast::{self, Annotation, AnnotationKind, DefinitionKind, Notes, Value};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Argument, Deadline, Docs, Name, Origin, Procedure, Program, ProgramForm, Progress, Reply, Semantics, Stream, Terms,
-    Type, Version, interface_number,
+    Argument, Deadline, Docs, Name, Origin, Procedure, Program, ProgramForm, Progress, Reply, Semantics, Stream,
+    Strictness, Terms, Type, Version, interface_number,
 };
 use crate::source::{FileId, Span};
 
@@ -33,7 +33,13 @@ impl Checker<'_, '_> {
         if let Some(earlier) = self.program_names.insert(path(&program.namespace, &name.text), name.clone()) {
             self.twice(name, "program", &earlier);
         }
-        if let Some(earlier) = self.program_numbers.insert(program.number, name.span) {
+        // The versions of a program may be in several, as those of the portmapper are (RFC 1833 §2.1, §3.2); none twice.
+        let taken = program.versions.iter().filter_map(|version| {
+            self.program_numbers
+                .insert((program.number, version.number), name.span)
+                .filter(|earlier| *earlier != name.span)
+        });
+        if let Some(earlier) = taken.last() {
             self.same_number("program", name, program.number, earlier);
         }
         self.model.programs.push(program);
@@ -43,7 +49,7 @@ impl Checker<'_, '_> {
         let scope = &definition.namespace[..];
         let name = definition.name.clone().expect("programs have names");
         let number = self.protocol_number(scope, &body.number, "program");
-        let outer = self.terms(&definition.notes, &Terms::default(), Level::Program);
+        let outer = self.terms(&definition.notes, &Said::default(), Level::Program);
         let mut versions: Vec<Version> = Vec::with_capacity(body.versions.len());
         let mut names = HashMap::new();
         let mut numbers = HashMap::new();
@@ -85,7 +91,7 @@ impl Checker<'_, '_> {
                 version = given;
             }
         }
-        let terms = self.terms(&definition.notes, &Terms::default(), Level::Interface);
+        let terms = self.terms(&definition.notes, &Said::default(), Level::Interface);
         let version_name = Name { text: format!("V{version}"), span: name.span };
         let numbered = procedures.iter().zip(1..).map(|(procedure, position)| (procedure, Number::Position(position)));
         let procedures = self.procedures(scope, numbered, &terms, &name);
@@ -107,7 +113,7 @@ impl Checker<'_, '_> {
         &mut self,
         scope: Scope<'_>,
         procedures: impl Iterator<Item = (&'p ast::Procedure, Number<'p>)>,
-        outer: &Terms,
+        outer: &Said,
         holder: &Name,
     ) -> Vec<Procedure> {
         let mut lowered: Vec<Procedure> = Vec::new();
@@ -127,11 +133,17 @@ impl Checker<'_, '_> {
             }
             let arguments = self.arguments(scope, procedure);
             let result = self.lower(&procedure.result, scope, Place::Result);
-            let terms = self.terms(&procedure.notes, outer, Level::Procedure);
+            let terms = self.terms(&procedure.notes, outer, Level::Procedure).terms;
             if terms.reply == Reply::Oneway && result != Type::Void {
                 let diagnostic =
                     Diagnostic::error(name.span, format!("`{}` is one-way and returns something", name.text))
                         .help("without a reply there is no result: make it void, or remove `@oneway`");
+                self.report(diagnostic);
+            }
+            if terms.reply == Reply::Oneway && terms.progress == Progress::Reported {
+                let diagnostic =
+                    Diagnostic::error(name.span, format!("`{}` is one-way and reports progress", name.text))
+                        .help("nobody waits for it: remove `@oneway` or `@progress`");
                 self.report(diagnostic);
             }
             if number == 0 && (!arguments.is_empty() || result != Type::Void) {
@@ -187,8 +199,8 @@ impl Checker<'_, '_> {
     }
 
     /// Reads annotations; what they do not say is as `outer` has it.
-    fn terms(&mut self, notes: &Notes, outer: &Terms, level: Level) -> Terms {
-        let mut terms = outer.clone();
+    fn terms(&mut self, notes: &Notes, outer: &Said, level: Level) -> Said {
+        let Said { mut terms, semantics: mut semantics_at } = outer.clone();
         let mut seen: Vec<&Annotation> = Vec::new();
         for annotation in &notes.annotations {
             let same = |earlier: &&&Annotation| {
@@ -201,7 +213,10 @@ impl Checker<'_, '_> {
             }
             seen.push(annotation);
             match (annotation.kind, level) {
-                (AnnotationKind::Semantics(semantics), _) => terms.semantics = semantics,
+                (AnnotationKind::Semantics(semantics), _) => {
+                    terms.semantics = semantics;
+                    semantics_at = Some(annotation.span);
+                }
                 (AnnotationKind::Deadline(deadline), _) => {
                     terms.deadline = deadline.map_or(Deadline::None, Deadline::After)
                 }
@@ -214,6 +229,8 @@ impl Checker<'_, '_> {
                 }
                 (AnnotationKind::MaxArguments(max), _) => terms.arguments_len_max = Some(max),
                 (AnnotationKind::MaxResult(max), _) => terms.result_len_max = Some(max),
+                (AnnotationKind::Memory(factor), _) => terms.memory_factor = Some(factor),
+                (AnnotationKind::Lenient, _) => terms.strictness = Strictness::Lenient,
                 (AnnotationKind::Program(_) | AnnotationKind::Version(_), Level::Interface) => {}
                 (AnnotationKind::Program(_) | AnnotationKind::Version(_), _) => {
                     self.refuse_annotations(
@@ -229,19 +246,19 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        self.refuse_contradictions(&terms, &seen);
-        terms
+        let said = Said { terms, semantics: semantics_at };
+        if let Some(stream) = seen.iter().find(|annotation| matches!(annotation.kind, AnnotationKind::Stream(_))) {
+            self.refuse_contradictions(&said, stream);
+        }
+        said
     }
 
-    /// Tells of annotations that cannot be kept together.
-    fn refuse_contradictions(&mut self, terms: &Terms, seen: &[&Annotation]) {
-        let Some(stream) = seen.iter().find(|annotation| matches!(annotation.kind, AnnotationKind::Stream(_))) else {
-            return;
-        };
-        let semantics = seen.iter().find(|annotation| matches!(annotation.kind, AnnotationKind::Semantics(_)));
-        if let (Some(semantics), Semantics::AtMostOnce | Semantics::ExactlyOnce) = (semantics, terms.semantics) {
+    /// Tells of annotations that a stream cannot be kept together with, wherever they were said.
+    fn refuse_contradictions(&mut self, said: &Said, stream: &Annotation) {
+        let terms = &said.terms;
+        if let (Some(semantics), Semantics::AtMostOnce | Semantics::ExactlyOnce) = (said.semantics, terms.semantics) {
             let diagnostic = Diagnostic::error(stream.span, "a stream with at-most-once or exactly-once semantics")
-                .related(semantics.span, "promised here")
+                .related(semantics, "promised here")
                 .help(
                     "these need whole arguments and a whole reply; remove `@stream`, or choose at-least-once or maybe",
                 );
@@ -253,6 +270,14 @@ impl Checker<'_, '_> {
             self.report(diagnostic);
         }
     }
+}
+
+/// Terms, and where those were said that do not go with all others.
+#[derive(Clone, Default)]
+struct Said {
+    terms: Terms,
+    /// `None` where nobody said anything: the default promises less than `@semantics at-most-once`, and so goes with streams.
+    semantics: Option<Span>,
 }
 
 /// What says the number of a procedure.

@@ -8,7 +8,7 @@ use crate::ast::{self, AnnotationKind, Declaration, Label, Shape, Specifier, Uni
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     Arm, Bound, BoundBy, Case, DefaultArm, Definition, Docs, Enum, Field, List, Member, Name, Origin, Primitive, Size,
-    Struct, Type, TypeDefinition, TypeId, Union,
+    Struct, Type, TypeDefinition, TypeId, Undeclared, Union,
 };
 use crate::source::Span;
 
@@ -72,7 +72,8 @@ impl<'t> Checker<'_, 't> {
             first_of.entry(value).or_insert(lowered.len());
             lowered.push(Member { name: member.name.clone(), value, alias_of, docs: member.notes.docs.clone() });
         }
-        self.model.types[index].definition = Definition::Enum(Enum { members: lowered });
+        self.model.types[index].definition =
+            Definition::Enum(Enum { members: lowered, undeclared: Undeclared::Refused });
     }
 
     fn lower_typedef(&mut self, index: usize, declaration: &Declaration) {
@@ -358,7 +359,7 @@ impl<'t> Checker<'_, 't> {
             return Type::Named(id);
         }
         if !self.is_strict() {
-            if let Some(primitive) = builtin::primitive(&name.text) {
+            if let Some(primitive) = self.encoded_in_c(&name.text).or_else(|| builtin::primitive(&name.text)) {
                 return Type::Primitive(primitive);
             }
             let unbounded = Bound { max: self.options.unbounded_max, by: BoundBy::Compiler };
@@ -373,11 +374,25 @@ impl<'t> Checker<'_, 't> {
                 "this type belongs to another dialect: --dialect sun".to_owned()
             } else {
                 self.near_type(&name.text)
-                    .map_or("define it, or include the file that does".into(), |near| format!("did you mean `{near}`?"))
+                    .map_or_else(|| self.how_to_define(&name.text), |near| format!("did you mean `{near}`?"))
             };
             self.report(Diagnostic::error(name.span, format!("there is no type `{}`", name.text)).help(help));
         }
         POISON
+    }
+
+    fn how_to_define(&self, name: &str) -> String {
+        let help = "define it, or include the file that does";
+        if self.is_strict() {
+            return help.to_owned();
+        }
+        format!("{help}; for what a C header defines: -D {name}=TYPE, or HEADER.x in a folder of -I")
+    }
+
+    /// Returns the type that values have on the wire by `%#define xdr_NAME xdr_…`, with which a file tells the C that is made of it.
+    fn encoded_in_c(&self, name: &str) -> Option<Primitive> {
+        let span = *self.c_macros.get(&format!("xdr_{name}"))?;
+        builtin::encoded_by(self.sources.text(span).split_whitespace().next()?)
     }
 
     /// Returns a type whose name differs in the case of its letters only.

@@ -9,10 +9,20 @@ use super::{
     BOOL_NAMES, DEPTH_MAX, HEX, JsonError, VALUE_COUNT_MAX, case_name, chosen, discriminant_enum,
     discriminant_primitive, item_fields, list_fields,
 };
-use crate::model::{Definition, Enum, Field, Model, Primitive, Type, TypeId, Union};
+use crate::model::{Definition, Enum, Field, Model, Primitive, Strictness, Type, TypeId, Undeclared, Union};
 
-pub(super) fn decode(model: &Model, ty: &Type, octets: &[u8]) -> Result<Value, JsonError> {
-    let limits = Limits { len_max: usize::MAX, work_max: VALUE_COUNT_MAX, ..Limits::default() };
+pub(super) fn decode(
+    model: &Model,
+    ty: &Type,
+    octets: &[u8],
+    len_max: usize,
+    strictness: Strictness,
+) -> Result<Value, JsonError> {
+    let strictness = match strictness {
+        Strictness::Strict => posthaste_xdr::Strictness::Strict,
+        Strictness::Lenient => posthaste_xdr::Strictness::Lenient,
+    };
+    let limits = Limits { len_max, work_max: VALUE_COUNT_MAX, strictness, ..Limits::default() };
     let mut reader = Reader { model, decoder: Decoder::new(octets, &limits)?, depth_left: DEPTH_MAX };
     let value = reader.value(ty)?;
     reader.decoder.finish()?;
@@ -101,8 +111,11 @@ impl<'m, 'a> Reader<'m, 'a> {
             Definition::Alias(target) => self.value(target),
             Definition::Enum(declared) => {
                 let value = i32::decode(&mut self.decoder)?;
-                let unknown = || JsonError::new(format_args!("{value} is no member of {}", definition.path()));
-                Ok(name_of(declared, value.into()).ok_or_else(unknown)?.into())
+                match name_of(declared, value.into()) {
+                    Some(name) => Ok(name.into()),
+                    None if self.is_kept(declared) => Ok(value.into()),
+                    None => Err(JsonError::new(format_args!("{value} is no member of {}", definition.path()))),
+                }
             }
             Definition::Struct(declared) => self.fields(&declared.fields),
             Definition::Union(union) => self.union(union),
@@ -155,7 +168,7 @@ impl<'m, 'a> Reader<'m, 'a> {
         let label = match (declared.and_then(|declared| name_of(declared, value)), case) {
             (Some(member), _) => Some(member.to_owned()),
             (None, Some(case)) => Some(case_name(case).into_owned()),
-            (None, None) if declared.is_some() => None,
+            (None, None) if declared.is_some_and(|declared| !self.is_kept(declared)) => None,
             (None, None) if primitive == Primitive::Bool => Some(BOOL_NAMES[usize::from(value != 0)].to_owned()),
             (None, None) => Some(value.to_string()),
         };
@@ -166,6 +179,11 @@ impl<'m, 'a> Reader<'m, 'a> {
             }
             _ => Err(JsonError::new(format_args!("{value} is no case of the union"))),
         }
+    }
+
+    /// Says whether an enum may have a value here that was not declared.
+    fn is_kept(&self, declared: &Enum) -> bool {
+        declared.undeclared == Undeclared::Kept && self.decoder.unknown_enum(0).is_ok()
     }
 
     fn opaque(&mut self, max: u32) -> Result<&'a [u8], JsonError> {

@@ -8,7 +8,7 @@ use super::{
     BOOL_NAMES, DEPTH_MAX, HEX, JsonError, case_name, chosen, discriminant_enum, discriminant_primitive, item_fields,
     list_fields,
 };
-use crate::model::{Definition, Enum, Field, Model, Primitive, Type, TypeId, Union};
+use crate::model::{Definition, Enum, Field, Model, Primitive, Type, TypeId, Undeclared, Union};
 
 pub(super) fn encode(model: &Model, ty: &Type, value: &Value) -> Result<Vec<u8>, JsonError> {
     let mut writer = Writer::new(model);
@@ -143,7 +143,7 @@ impl<'m> Writer<'m> {
             Definition::Alias(target) => self.value(target, value),
             Definition::Enum(declared) => {
                 let member = value.as_str().and_then(|name| member(declared, name));
-                let member = member.ok_or_else(|| {
+                let member = member.or_else(|| undeclared(declared, value.as_i64()?)).ok_or_else(|| {
                     expected(format_args!("a member of {}: {}", definition.path(), names(declared)), value)
                 })?;
                 self.put(&member.to_be_bytes());
@@ -228,8 +228,8 @@ impl<'m> Writer<'m> {
             return Some(case.value);
         }
         let primitive = discriminant_primitive(self.model, union);
-        if declared.is_some() {
-            None
+        if let Some(declared) = declared {
+            undeclared(declared, label.parse().ok()?).map(i64::from)
         } else if primitive == Primitive::Bool {
             BOOL_NAMES.iter().position(|name| *name == label).map(|value| value as i64)
         } else {
@@ -301,6 +301,13 @@ fn hex(value: &Value) -> Option<Vec<u8>> {
 
 fn member(declared: &Enum, name: &str) -> Option<i32> {
     declared.members.iter().find(|member| member.name.text == name).map(|member| member.value)
+}
+
+/// Returns a value that an enum keeps though it was not declared.
+fn undeclared(declared: &Enum, value: i64) -> Option<i32> {
+    let value = i32::try_from(value).ok()?;
+    let is_member = declared.members.iter().any(|member| member.value == value);
+    (declared.undeclared == Undeclared::Kept && !is_member).then_some(value)
 }
 
 fn names(declared: &Enum) -> String {

@@ -7,7 +7,7 @@
 //! | `float`, `double` | a number; `"NaN"`, `"Infinity"`, `"-Infinity"`. What a NaN carries is lost |
 //! | `quadruple`, `opaque` | a string of two hexadecimal digits for each octet |
 //! | `string` | a string; `{"hex": "ff00"}` where the octets are not UTF-8 |
-//! | `enum` | the name of a member, as a string |
+//! | `enum` | the name of a member, as a string; where a lenient procedure keeps a value that was not declared, its number |
 //! | arrays | an array |
 //! | `struct` | an object of all fields |
 //! | `union` | an object of one entry: the case, named as in the source (a number without a name: `"3"`), and its value, `null` for void |
@@ -46,7 +46,7 @@ use core::fmt;
 use posthaste_xdr::DecodeError;
 use serde_json::Value;
 
-use crate::model::{Case, Definition, Enum, Field, List, Model, Primitive, Procedure, Struct, Type, Union};
+use crate::model::{Case, Definition, Enum, Field, List, Model, Primitive, Procedure, Strictness, Struct, Type, Union};
 
 /// Encodes the arguments of a call.
 ///
@@ -63,12 +63,14 @@ pub fn encode_arguments(model: &Model, procedure: &Procedure, arguments: &Value)
     }
 }
 
-/// Decodes the result of a call: `null` if it is void.
+/// Decodes the result of a call, as its annotations have it (`@max result`, `@lenient`): `null` if it is void.
 ///
 /// # Errors
-/// If the octets are none of its type.
+/// If the octets are none of its type, or too many.
 pub fn decode_result(model: &Model, procedure: &Procedure, octets: &[u8]) -> Result<Value, JsonError> {
-    decode(model, &procedure.result, octets)
+    let terms = &procedure.terms;
+    let len_max = terms.result_len_max.map_or(usize::MAX, |len_max| len_max as usize);
+    decode::decode(model, &procedure.result, octets, len_max, terms.strictness)
 }
 
 /// Encodes a value of a type of the model.
@@ -86,7 +88,7 @@ pub fn encode(model: &Model, ty: &Type, value: &Value) -> Result<Vec<u8>, JsonEr
 /// # Errors
 /// If they are none of the type.
 pub fn decode(model: &Model, ty: &Type, octets: &[u8]) -> Result<Value, JsonError> {
-    decode::decode(model, ty, octets)
+    decode::decode(model, ty, octets, usize::MAX, Strictness::Strict)
 }
 
 /// The levels of values within values; chosen, because readers of JSON stop at 128.

@@ -53,6 +53,27 @@ fn octets_are_those_of_rfc_4506() {
 }
 
 #[test]
+fn a_lenient_result_keeps_what_was_not_declared_and_no_result_is_longer_than_its_bound() {
+    let model = model(
+        "enum color { RED = 1 };
+         union painted switch (color c) { case RED: int shade; default: color other; };
+         interface strict { painted one(void); /* @max result 4 */ hyper two(void); };
+         /* @lenient */ interface lenient { painted one(void); };",
+    );
+    let [strict, lenient] = [0, 1].map(|program| &model.programs[program].versions[0].procedures);
+    let octets = [7, 9, 5].map(u32::to_be_bytes).concat();
+    let value = json!({ "7": 9 });
+    assert_eq!(decode_result(&model, &lenient[0], &octets), Ok(value.clone()));
+    assert_eq!(encode(&model, &lenient[0].result, &value).unwrap(), octets[..8]);
+    assert!(decode_result(&model, &strict[0], &octets[..8]).is_err());
+    // What was declared has a name.
+    assert!(encode(&model, &lenient[0].result, &json!({ "7": 1 })).is_err());
+
+    let error = decode_result(&model, &strict[1], &[0; 8]).unwrap_err();
+    assert!(error.to_string().starts_with("$: more octets than allowed"), "{error}");
+}
+
+#[test]
 fn integers_are_exact_to_both_ends() {
     let model = model("struct s { hyper a; unsigned hyper b; int c; unsigned d; };");
     for (a, b, c, d) in [(i64::MIN, u64::MAX, i32::MIN, u32::MAX), (i64::MAX, (1 << 53) + 1, i32::MAX, 0)] {

@@ -4,7 +4,9 @@ use alloc::rc::Rc;
 
 use super::specifier::Naming;
 use super::{Completeness, Failed, NESTING_MAX, Parser, Rule};
-use crate::ast::{Arm, Declaration, Definition, DefinitionKind, Label, Member, Notes, UnionBody, Value};
+use crate::ast::{
+    Arm, Declaration, Definition, DefinitionKind, Label, Member, Notes, Shape, Specifier, UnionBody, Value,
+};
 use crate::diagnostic::Diagnostic;
 use crate::lex::TokenKind;
 use crate::model::Name;
@@ -137,12 +139,29 @@ impl Parser<'_> {
     fn struct_definition(&mut self, mut comments: Vec<Span>) -> Rule<()> {
         let start = self.token.span;
         self.bump();
+        // Before it had typedefs for that, the language had `struct *NAME { … }` (RFC 1094 §A.5, RFC 1833 §3.1).
+        let shape = if !self.is_strict() && self.eat(b'*') { Shape::Optional } else { Shape::Plain };
         let name = self.name("a struct")?;
         if self.forward_declaration() {
             return Ok(());
         }
         let fields = self.struct_body(&mut comments)?;
-        self.define(DefinitionKind::Struct(fields), Some(name), start, comments)
+        let kind = match shape {
+            Shape::Optional => {
+                let specifier = Specifier::Struct(None, fields);
+                let span = start.to(self.previous);
+                let notes = Notes::default();
+                DefinitionKind::Typedef(Box::new(Declaration {
+                    specifier,
+                    name: Some(name.clone()),
+                    shape,
+                    span,
+                    notes,
+                }))
+            }
+            Shape::Plain | Shape::Fixed(_) | Shape::Variable(_) => DefinitionKind::Struct(fields),
+        };
+        self.define(kind, Some(name), start, comments)
     }
 
     fn union_definition(&mut self, mut comments: Vec<Span>) -> Rule<()> {

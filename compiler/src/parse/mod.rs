@@ -102,8 +102,9 @@ impl<'a> Parser<'a> {
     /// Tells an error, with the way out if that is another dialect.
     fn refuse_in_strict(&mut self, span: Span, what: &str) {
         if self.is_strict() {
-            let diagnostic = Diagnostic::error(span, format!("{what} in the strict dialect"))
-                .help("write it as RFC 4506 has it, or choose the dialect it is written in: --dialect sun");
+            let diagnostic = Diagnostic::error(span, format!("{what} in the strict dialect")).help(
+                "write it as RFC 4506 and RFC 5531 have it, or choose the dialect it is written in: --dialect sun",
+            );
             self.input.report(diagnostic);
         }
     }

@@ -7,10 +7,10 @@ use quote::quote;
 
 use super::docs;
 use super::names::{Case, Renaming, Scope, ident};
-use super::types::{Place, Types, open_bound};
+use super::types::{Place, Types, UNDECLARED, open_bound};
 use crate::model::{
     Arm, Case as Label, ConstantValue, Definition, Enum, Field, List, Model, Name, Primitive, Struct, Type, TypeId,
-    Union,
+    Undeclared, Union,
 };
 
 /// Writes the constants.
@@ -20,10 +20,10 @@ pub(super) fn constants(types: &Types<'_>, model: &Model) -> Vec<TokenStream> {
         match &constant.value {
             ConstantValue::Integer(value) => {
                 let (ty, value) = integer(*value);
-                quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub const #name: #ty = #value;)
+                quote!(#docs pub const #name: #ty = #value;)
             }
             ConstantValue::Text(text) => {
-                quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub const #name: &str = #text;)
+                quote!(#docs pub const #name: &str = #text;)
             }
         }
     };
@@ -40,7 +40,7 @@ pub(super) fn definition(types: &Types<'_>, index: usize, renamings: &mut Vec<Re
         Definition::Alias(target) => {
             let (docs, name) = (type_docs(types, id), types.name(id));
             let target = types.rust(target, Place::Closed, &TokenStream::new(), Some(id));
-            vec![quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] pub type #name = #target;)]
+            vec![quote!(#docs pub type #name = #target;)]
         }
     }
 }
@@ -53,13 +53,16 @@ fn type_docs(types: &Types<'_>, id: TypeId) -> TokenStream {
 fn enumeration(types: &Types<'_>, id: TypeId, it: &Enum) -> Vec<TokenStream> {
     let (docs, name) = (type_docs(types, id), types.name(id));
     let members = || it.members.iter().zip(types.members(id));
-    let variants = members().filter(|(member, _)| member.alias_of.is_none());
-    let (mut declared, mut read) = (Vec::new(), Vec::new());
-    for (member, variant) in variants {
+    let (mut declared, mut variants, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, variant) in members().filter(|(member, _)| member.alias_of.is_none()) {
         let docs = super::docs(&member.docs, &format!("`{}`.", member.name.text));
         let value = Literal::i32_unsuffixed(member.value);
-        declared.push(quote!(#docs #variant = #value));
-        read.push(quote!(#value => Ok(Self::#variant)));
+        declared.push(match it.undeclared {
+            Undeclared::Refused => quote!(#docs #variant = #value),
+            Undeclared::Kept => quote!(#docs #variant),
+        });
+        variants.push(variant);
+        values.push(value);
     }
     let aliases: Vec<_> = members()
         .filter_map(|(member, constant)| {
@@ -68,23 +71,40 @@ fn enumeration(types: &Types<'_>, id: TypeId, it: &Enum) -> Vec<TokenStream> {
             Some(quote!(#docs pub const #constant: Self = Self::#original;))
         })
         .collect();
+    let undeclared = ident(UNDECLARED);
+    let (representation, encode, otherwise) = match it.undeclared {
+        Undeclared::Refused => {
+            (quote!(#[repr(i32)]), quote!((*self as i32).encode(sink)), quote!(_ => Err(DecodeError::UnknownEnum)))
+        }
+        Undeclared::Kept => {
+            declared.push(quote!(#[doc = " A value that was not declared."] #undeclared(i32)));
+            let encode = quote! {
+                let value = match *self {
+                    #(Self::#variants => #values,)*
+                    // What was declared would be read as its member.
+                    Self::#undeclared(#(#values)|*) => return Err(EncodeError::WrongArm),
+                    Self::#undeclared(value) => value,
+                };
+                value.encode(sink)
+            };
+            let otherwise = quote!(value => decoder.unknown_enum(value).map(Self::#undeclared));
+            (TokenStream::new(), encode, otherwise)
+        }
+    };
     let mut items = vec![quote! {
         #docs
-        #[allow(dead_code, unreachable_pub, clippy::all)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(i32)]
+        #representation
         pub enum #name { #(#declared),* }
     }];
     if !aliases.is_empty() {
-        items.push(quote!(#[allow(dead_code, unreachable_pub, clippy::all)] impl #name { #(#aliases)* }));
+        items.push(quote!(impl #name { #(#aliases)* }));
     }
     items.push(layout(name, 4, true));
     items.push(quote! {
         impl Encode for #name {
             #[inline]
-            fn encode<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
-                (*self as i32).encode(sink)
-            }
+            fn encode<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> { #encode }
         }
     });
     items.push(quote! {
@@ -92,8 +112,8 @@ fn enumeration(types: &Types<'_>, id: TypeId, it: &Enum) -> Vec<TokenStream> {
             #[inline]
             fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 match i32::decode(decoder)? {
-                    #(#read,)*
-                    _ => Err(DecodeError::UnknownEnum),
+                    #(#values => Ok(Self::#variants),)*
+                    #otherwise,
                 }
             }
         }
@@ -134,7 +154,7 @@ fn structure(types: &Types<'_>, id: TypeId, it: &Struct, renamings: &mut Vec<Ren
     };
     let inline = if is_fixed { quote!(#[inline]) } else { TokenStream::new() };
     vec![
-        quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] #derives pub struct #name { #(#declared),* }),
+        quote!(#docs #derives pub struct #name { #(#declared),* }),
         layout(name, len_min, is_fixed),
         quote! {
             impl Encode for #name {
@@ -253,10 +273,9 @@ fn union(types: &Types<'_>, id: TypeId, it: &Union, renamings: &mut Vec<Renaming
         }
     });
     vec![
-        quote!(#docs #[allow(dead_code, unreachable_pub, clippy::all)] #derives pub enum #name { #(#declared),* }),
+        quote!(#docs #derives pub enum #name { #(#declared),* }),
         quote! {
-            #[allow(dead_code, unreachable_pub, clippy::all)]
-            impl #name {
+                impl #name {
                 /// Returns what says which arm it is.
                 #[must_use]
                 pub const fn discriminant(&self) -> #discriminant {
@@ -370,7 +389,8 @@ fn is_covered(types: &Types<'_>, it: &Union) -> bool {
     if let Some(id) = choosing_enum(types, it)
         && let Definition::Enum(enumeration) = &types.model[id].definition
     {
-        return enumeration.members.iter().all(|member| cases.contains(&member.value.into()));
+        return enumeration.undeclared == Undeclared::Refused
+            && enumeration.members.iter().all(|member| cases.contains(&member.value.into()));
     }
     matches!(resolved, Type::Primitive(Primitive::Bool)) && cases.len() == 2
 }

@@ -2,7 +2,7 @@
 //!
 //! [`write()`] gives the text of one file: types at its top, and a module for each version of each program with a client, an async
 //! client, server traits and dispatch. The text is the same whenever the model is, has no inner attributes (so that it can be
-//! `include!`d), and needs nothing but `posthaste-rpc`.
+//! `include!`d), is no business of anybody's lints, and needs nothing but `posthaste-rpc`.
 
 mod definitions;
 mod names;
@@ -37,19 +37,35 @@ pub fn write(model: &Model, source: &str) -> Output {
         items.extend(definitions::definition(&types, index, &mut renamings));
     }
     items.extend(programs::programs(&types, model, source, &mut renamings));
-    if !items.is_empty() {
-        items.insert(
-            0,
-            quote!(
-                #[allow(unused_imports)]
-                use ::posthaste_rpc::stub::*;
-            ),
-        );
-    }
     // Whatever a file name may hold: it stays on its line.
     let source: String = source.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let head = format!("// Generated from {source} by the Posthaste compiler: edit that file, not this one.\n");
+    let items = if items.is_empty() { items } else { enclosed(items, &programs::enclosure_name(&source)) };
     Output { text: head + &tidy::format(items), renamings }
+}
+
+/// Puts all into one module, into which no lint looks, and takes it out again: a file that is included has no place for attributes
+/// of its own.
+fn enclosed(items: Vec<TokenStream>, name: &str) -> Vec<TokenStream> {
+    let name = names::ident(name);
+    let reason = "names, comments and lists of arguments are those of the interface file";
+    vec![
+        quote! {
+            #[allow(clippy::restriction, unreachable_pub, unused_imports, reason = "not every program needs all of it")]
+            pub use self::#name::*;
+        },
+        quote! {
+            #[allow(
+                clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction, dead_code, missing_docs, rustdoc::all,
+                unreachable_pub,
+                unused_imports, reason = #reason
+            )]
+            mod #name {
+                use ::posthaste_rpc::stub::*;
+                #(#items)*
+            }
+        },
+    ]
 }
 
 /// Returns comments as documentation; `otherwise` where there are none.

@@ -55,6 +55,11 @@ impl Scope {
         Self { reserved, taken: BTreeSet::new(), next: BTreeMap::new() }
     }
 
+    /// Lets nobody have a name.
+    pub(super) fn reserve(&mut self, name: String) {
+        self.taken.insert(name);
+    }
+
     /// Takes a name: the one wanted, or the next that is free.
     pub(super) fn take(&mut self, case: Case, name: &Name, renamings: &mut Vec<Renaming>) -> Ident {
         let wanted = case.of(&name.text);
@@ -203,6 +208,9 @@ pub(super) const METHODS: &[&str] = &["clone", "fmt", "new", "null", "with_timeo
 
 /// What a method has beside the arguments of its procedure.
 pub(super) const ARGUMENTS: &[&str] = &["call"];
+
+/// The same where the handler tells how far it is.
+pub(super) const ARGUMENTS_WITH_PROGRESS: &[&str] = &["call", "progress"];
 
 #[cfg(test)]
 mod tests {

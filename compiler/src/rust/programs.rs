@@ -9,7 +9,8 @@ use super::docs;
 use super::names::{self, Case, Renaming, Scope};
 use super::types::{Place, Types, open_bound};
 use crate::model::{
-    Deadline, Definition, Model, Name, Procedure, Program, ProgramForm, Reply, Semantics, Stream, Type, Version,
+    Deadline, Definition, Model, Name, Procedure, Program, ProgramForm, Progress, Reply, Semantics, Stream, Strictness,
+    Type, Version,
 };
 
 /// Writes a module for each version of each program.
@@ -21,8 +22,10 @@ pub(super) fn programs(
     source: &str,
     renamings: &mut Vec<Renaming>,
 ) -> Vec<TokenStream> {
-    let file = Case::Snake.of(source.split('.').next().unwrap_or_default());
+    let file = file_name(source);
     let mut scope = Scope::new(&[]);
+    // Beside it, another of the same name would not be found from without.
+    scope.reserve(enclosure_name(source));
     let mut modules = Vec::new();
     let mut counts = BTreeMap::new();
     for version in model.programs.iter().flat_map(|program| &program.versions) {
@@ -38,12 +41,21 @@ pub(super) fn programs(
             modules.push(module_of(types, program, version, &module, renamings));
             if program.form == ProgramForm::Interface && module == file {
                 let names = MODULE_TYPES.iter().filter(|name| !types.has(name)).map(|name| names::ident(name));
-                let lints = quote!(#[allow(unused_imports, unreachable_pub)]);
-                modules.push(quote!(#lints pub use self::#module::{#(#names),*};));
+                modules.push(quote!(pub use self::#module::{#(#names),*};));
             }
         }
     }
     modules
+}
+
+/// Returns the name of an interface file as Rust would write that of a module.
+fn file_name(source: &str) -> String {
+    Case::Snake.of(source.split('.').next().unwrap_or_default())
+}
+
+/// Returns what the module is called in which all others lie.
+pub(super) fn enclosure_name(source: &str) -> String {
+    file_name(source) + "_x"
 }
 
 /// Returns what the module of a version is called: after the version, or, where that says little, after its program too.
@@ -62,6 +74,8 @@ fn module_name(program: &Program, version: &Version, counts: &BTreeMap<String, u
 struct Stub<'m> {
     procedure: &'m Procedure,
     method: Ident,
+    /// The method that starts the call and returns at once.
+    start: Ident,
     constant: Ident,
     arguments: Vec<Ident>,
     result: TokenStream,
@@ -84,7 +98,6 @@ fn module_of(
     let service = service(types, &stubs);
     quote! {
         #docs
-        #[allow(dead_code, unreachable_pub, clippy::all)]
         pub mod #module {
             use ::posthaste_rpc::stub::*;
             #constants
@@ -100,7 +113,10 @@ fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renami
     let mut constants = Scope::new(names::VERSION_CONSTANTS);
     let mut stubs = Vec::new();
     for procedure in &version.procedures {
-        let mut scope = Scope::new(names::ARGUMENTS);
+        let mut scope = Scope::new(match procedure.terms.progress {
+            Progress::Silent => names::ARGUMENTS,
+            Progress::Reported => names::ARGUMENTS_WITH_PROGRESS,
+        });
         let count = procedure.arguments.len();
         let arguments = procedure.arguments.iter().enumerate().map(|(index, argument)| match &argument.name {
             Some(name) => scope.take(Case::Snake, name, renamings),
@@ -114,7 +130,14 @@ fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renami
         let method = methods.take(Case::Snake, &procedure.name, renamings);
         let constant = constants.take(Case::Screaming, &procedure.name, renamings);
         let result = types.rust(&procedure.result, Place::Closed, &quote!(super::), None);
-        stubs.push(Stub { procedure, method, constant, arguments, result });
+        let start = method.clone();
+        stubs.push(Stub { procedure, method, start, constant, arguments, result });
+    }
+    // Once all have the names of their own: these are made up.
+    for stub in stubs.iter_mut().filter(|stub| stub.procedure.terms.stream == Stream::No) {
+        let name = &stub.procedure.name;
+        let wanted = format!("start_{}", Case::Snake.of(&name.text));
+        stub.start = methods.take_as(Case::Snake, wanted, name, renamings);
     }
     stubs.sort_by_key(|stub| stub.procedure.number);
     stubs
@@ -152,6 +175,12 @@ fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>]) -> TokenS
 
 fn has_null(stubs: &[Stub<'_>]) -> bool {
     stubs.first().is_some_and(|stub| stub.procedure.number == 0)
+}
+
+/// Says whether a procedure is the one that does nothing, and so needs no handler.
+fn is_null(stub: &Stub<'_>) -> bool {
+    let Procedure { number, arguments, result, .. } = stub.procedure;
+    *number == 0 && arguments.is_empty() && *result == Type::Void
 }
 
 /// Returns what the annotations of a procedure say, as calls on its description.
@@ -196,6 +225,13 @@ fn terms(procedure: &Procedure) -> TokenStream {
         let len_max = Literal::u32_unsuffixed(len_max);
         out.extend(quote!(.with_result_len_max(#len_max)));
     }
+    if let Some(factor) = terms.memory_factor {
+        let factor = Literal::u32_unsuffixed(factor);
+        out.extend(quote!(.with_memory_factor(#factor)));
+    }
+    if terms.strictness == Strictness::Lenient {
+        out.extend(quote!(.with_lenience()));
+    }
     out
 }
 
@@ -204,49 +240,45 @@ fn method_docs(procedure: &Procedure) -> TokenStream {
 }
 
 fn client(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let null = (!has_null(stubs)).then_some(());
-    let null_blocking = null.map(|()| {
-        quote! {
-            /// Calls procedure 0, which does nothing: to see whether the server is there.
-            pub fn null(&self) -> Result<(), CallError> {
-                self.stub.call(&NULL, &())
-            }
-        }
-    });
-    let null_async = null.map(|()| {
-        quote! {
-            /// Calls procedure 0, which does nothing: to see whether the server is there.
-            pub async fn null(&self) -> Result<(), AsyncCallError> {
-                self.stub.call_async(&NULL, &()).await
-            }
-        }
-    });
     let plain = || stubs.iter().filter(|stub| stub.procedure.terms.stream == Stream::No);
-    let streaming = streaming(types, stubs);
     let blocking = plain().map(|stub| {
-        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
-        let (parameters, values) = client_arguments(types, stub);
-        let lifetime = lifetime(types, stub);
+        let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
         let (result, unwrap) = client_result(types, stub);
+        let (docs_more, parameter, called) = match stub.procedure.terms.progress {
+            Progress::Silent => (None, None, quote!(call(&#constant, &#values))),
+            Progress::Reported => {
+                let (docs, parameter) = progress();
+                (Some(docs), Some(parameter), quote!(call_with_progress(&#constant, &#values, progress)))
+            }
+        };
         quote! {
             #docs
-            pub fn #method #lifetime(&self, #(#parameters),*) -> Result<#result, CallError> {
-                self.stub.call(&#constant, &#values) #unwrap
+            #docs_more
+            pub fn #name #lifetime(&self, #(#parameters,)* #parameter) -> Result<#result, CallError> {
+                self.stub.#called #unwrap
             }
         }
     });
     let awaited = plain().map(|stub| {
-        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
-        let (parameters, values) = client_arguments(types, stub);
-        let lifetime = lifetime(types, stub);
+        let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
         let (result, unwrap) = client_result(types, stub);
+        let (docs_more, parameter, called) = match stub.procedure.terms.progress {
+            Progress::Silent => (None, None, quote!(call_async(&#constant, &#values))),
+            Progress::Reported => {
+                let (docs, parameter) = progress();
+                (Some(docs), Some(parameter), quote!(call_async_with_progress(&#constant, &#values, progress)))
+            }
+        };
         quote! {
             #docs
-            pub async fn #method #lifetime(&self, #(#parameters),*) -> Result<#result, AsyncCallError> {
-                self.stub.call_async(&#constant, &#values).await #unwrap
+            #docs_more
+            pub async fn #name #lifetime(&self, #(#parameters,)* #parameter) -> Result<#result, AsyncCallError> {
+                self.stub.#called.await #unwrap
             }
         }
     });
+    let (null_blocking, null_async) = if has_null(stubs) { (None, None) } else { null_methods() };
+    let starting = starting(types, stubs);
     let (blocking_client, async_client) = (client_type("Client"), client_type("AsyncClient"));
     quote! {
         /// Calls the procedures, and waits for their results.
@@ -265,46 +297,106 @@ fn client(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
             #(#awaited)*
         }
 
-        #streaming
+        #starting
     }
 }
 
-/// Returns the methods of clients for procedures with streams; nothing if there is none.
-fn streaming(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let of_both = stubs.iter().filter(|stub| stub.procedure.terms.stream != Stream::No).map(|stub| {
-        let (docs, method, constant) = (method_docs(stub.procedure), &stub.method, &stub.constant);
-        let (parameters, values) = client_arguments(types, stub);
-        let (lifetime, result) = (lifetime(types, stub), &stub.result);
-        let blocking = quote! {
-            #docs
-            pub fn #method #lifetime(&self, #(#parameters),*) -> Result<Streaming<C::Started, #result>, CallError> {
-                self.stub.start(&#constant, &#values)
-            }
-        };
-        let awaited = quote! {
-            #docs
-            pub async fn #method #lifetime(
-                &self,
-                #(#parameters),*
-            ) -> Result<Streaming<C::Started, #result>, AsyncCallError> {
-                self.stub.start_async(&#constant, &#values).await
-            }
-        };
-        (blocking, awaited)
-    });
-    let (blocking, awaited): (Vec<_>, Vec<_>) = of_both.unzip();
-    if blocking.is_empty() {
-        return TokenStream::new();
-    }
-    quote! {
-        impl<C: StreamCaller> Client<C> {
-            #(#blocking)*
+/// Returns the methods of both clients for a procedure 0 that the source does not have.
+fn null_methods() -> (Option<TokenStream>, Option<TokenStream>) {
+    let blocking = quote! {
+        /// Calls procedure 0, which does nothing: to see whether the server is there.
+        pub fn null(&self) -> Result<(), CallError> {
+            self.stub.call(&NULL, &())
         }
+    };
+    let awaited = quote! {
+        /// Calls procedure 0, which does nothing: to see whether the server is there.
+        pub async fn null(&self) -> Result<(), AsyncCallError> {
+            self.stub.call_async(&NULL, &()).await
+        }
+    };
+    (Some(blocking), Some(awaited))
+}
 
-        impl<C: AsyncStreamCaller> AsyncClient<C> {
-            #(#awaited)*
+/// Returns the parameter of a method that is shown how far the handler is, and a paragraph about it.
+fn progress() -> (TokenStream, TokenStream) {
+    let docs = quote! {
+        #[doc = ""]
+        #[doc = " `progress` is shown how far the handler is, each time that the transport hears of it."]
+    };
+    (docs, quote!(progress: impl FnMut(u64)))
+}
+
+/// What the methods of both clients have in common.
+struct Method<'s> {
+    docs: TokenStream,
+    name: &'s Ident,
+    constant: &'s Ident,
+    lifetime: Option<TokenStream>,
+    parameters: Vec<TokenStream>,
+    /// The tuple that is encoded.
+    values: TokenStream,
+}
+
+impl<'s> Method<'s> {
+    fn of(types: &Types<'_>, stub: &'s Stub<'_>) -> Self {
+        let (parameters, values) = client_arguments(types, stub);
+        Self {
+            docs: method_docs(stub.procedure),
+            name: &stub.method,
+            constant: &stub.constant,
+            lifetime: lifetime(types, stub),
+            parameters,
+            values,
         }
     }
+}
+
+/// Returns the methods that start a call and return at once: for each procedure of a client that waits, and for those with streams
+/// of one that awaits, where all others are futures anyway.
+fn starting(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+    let blocking: Vec<_> = stubs
+        .iter()
+        .map(|stub| {
+            let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
+            let result = &stub.result;
+            let (docs, name) = match stub.procedure.terms.stream {
+                Stream::No => {
+                    let docs = format!(" As [`Self::{name}`], but returns at once.");
+                    (quote!(#[doc = #docs]), &stub.start)
+                }
+                Stream::Arguments | Stream::Result | Stream::Both => (docs, name),
+            };
+            quote! {
+                #docs
+                pub fn #name #lifetime(&self, #(#parameters),*) -> Result<Ongoing<C::Started, #result>, CallError> {
+                    self.stub.start(&#constant, &#values)
+                }
+            }
+        })
+        .collect();
+    let streaming = stubs.iter().filter(|stub| stub.procedure.terms.stream != Stream::No);
+    let awaited: Vec<_> = streaming
+        .map(|stub| {
+            let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
+            let result = &stub.result;
+            quote! {
+                #docs
+                pub async fn #name #lifetime(
+                    &self,
+                    #(#parameters),*
+                ) -> Result<Ongoing<C::Started, #result>, AsyncCallError> {
+                    self.stub.start_async(&#constant, &#values).await
+                }
+            }
+        })
+        .collect();
+    let methods = |bound: TokenStream, methods: Vec<TokenStream>| {
+        (!methods.is_empty()).then(|| quote!(impl #bound { #(#methods)* }))
+    };
+    let blocking = methods(quote!(<C: StartCaller> Client<C>), blocking);
+    let awaited = methods(quote!(<C: AsyncStartCaller> AsyncClient<C>), awaited);
+    quote!(#blocking #awaited)
 }
 
 fn client_type(name: &str) -> TokenStream {
@@ -386,7 +478,7 @@ fn client_result(types: &Types<'_>, stub: &Stub<'_>) -> (TokenStream, TokenStrea
 }
 
 fn servers(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let of_both = stubs.iter().filter(|stub| stub.procedure.number != 0).map(|stub| {
+    let of_both = stubs.iter().filter(|stub| !is_null(stub)).map(|stub| {
         let (docs, method) = (method_docs(stub.procedure), &stub.method);
         let parameters = server_arguments(types, stub).into_iter().zip(&stub.arguments);
         let parameters: Vec<_> = parameters
@@ -457,19 +549,29 @@ fn server_result(types: &Types<'_>, stub: &Stub<'_>) -> TokenStream {
 }
 
 fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let null = if has_null(stubs) { stubs[0].constant.clone() } else { names::ident("NULL") };
-    let known = stubs.iter().filter(|stub| stub.procedure.number != 0);
-    let signatures: Vec<_> = core::iter::once(&null).chain(known.clone().map(|stub| &stub.constant)).collect();
-    let blocking = known.clone().map(|stub| {
-        let (number, constant, run) =
-            (Literal::u32_unsuffixed(stub.procedure.number), &stub.constant, handler(types, stub, Style::Blocking));
-        quote!(Ok(#number) => answer(&#constant, arguments, reply, #run))
-    });
-    let awaited = known.map(|stub| {
-        let (number, constant, run) =
-            (Literal::u32_unsuffixed(stub.procedure.number), &stub.constant, handler(types, stub, Style::Awaited));
-        quote!(Ok(#number) => answer_async(&#constant, arguments, reply, #run).await)
-    });
+    let (zero, others) = if has_null(stubs) { (stubs.first(), &stubs[1..]) } else { (None, stubs) };
+    let constant_of_zero = zero.map_or_else(|| names::ident("NULL"), |stub| stub.constant.clone());
+    let signatures = core::iter::once(&constant_of_zero).chain(others.iter().map(|stub| &stub.constant));
+    let arm = |stub: &Stub<'_>, style| {
+        let (constant, run) = (&stub.constant, handler(types, stub, style));
+        match style {
+            Style::Blocking => quote!(answer(&#constant, arguments, reply, #run)),
+            Style::Awaited => quote!(answer_async(&#constant, arguments, reply, #run).await),
+        }
+    };
+    let arms = |style| {
+        others.iter().map(move |stub| {
+            let (number, run) = (Literal::u32_unsuffixed(stub.procedure.number), arm(stub, style));
+            quote!(Ok(#number) => #run)
+        })
+    };
+    // Procedure 0 does nothing, unless the file has it do something.
+    let arm_of_zero = |style| match zero.filter(|stub| !is_null(stub)) {
+        Some(stub) => arm(stub, style),
+        None => quote!(answer(&#constant_of_zero, arguments, reply, |()| Ok(()))),
+    };
+    let (blocking, blocking_zero) = (arms(Style::Blocking), arm_of_zero(Style::Blocking));
+    let (awaited, awaited_zero) = (arms(Style::Awaited), arm_of_zero(Style::Awaited));
     quote! {
         /// Leads calls to a [`Server`] or an [`AsyncServer`], once their arguments are decoded.
         #[derive(Clone, Copy, Debug)]
@@ -490,7 +592,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
             fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
                 match check(self, call) {
                     #(#blocking,)*
-                    Ok(_) => answer(&#null, arguments, reply, |()| Ok(())),
+                    Ok(_) => #blocking_zero,
                     Err(answer) => answer,
                 }
             }
@@ -500,7 +602,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
             async fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
                 match check(self, call) {
                     #(#awaited,)*
-                    Ok(_) => answer(&#null, arguments, reply, |()| Ok(())),
+                    Ok(_) => #awaited_zero,
                     Err(answer) => answer,
                 }
             }

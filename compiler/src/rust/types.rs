@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::names::{self, Case, Renaming, Scope, ident};
-use crate::model::{Bound, Definition, List, Member, Model, Primitive, Type, TypeId};
+use crate::model::{Bound, Definition, Enum, List, Member, Model, Primitive, Type, TypeId, Undeclared};
 
 /// The types of a model, with their Rust names.
 pub(super) struct Types<'m> {
@@ -40,7 +40,7 @@ impl<'m> Types<'m> {
             model.constants.iter().map(|constant| scope.take(Case::Screaming, &constant.name, renamings)).collect();
         let named = model.types.iter().map(|definition| scope.take(Case::Camel, &definition.name, renamings)).collect();
         let members = model.types.iter().map(|definition| match &definition.definition {
-            Definition::Enum(enumeration) => members(&definition.name.text, &enumeration.members, renamings),
+            Definition::Enum(enumeration) => members(&definition.name.text, enumeration, renamings),
             Definition::Struct(_) | Definition::Union(_) | Definition::Alias(_) => Vec::new(),
         });
         let members = members.collect();
@@ -202,8 +202,8 @@ impl<'m> Types<'m> {
         }
         let model = self.model;
         let parts: Vec<&Type> = match &model.types[index].definition {
-            Definition::Enum(_) => {
-                self.memory[index] = 4;
+            Definition::Enum(it) => {
+                self.memory[index] = if it.undeclared == Undeclared::Kept { 8 } else { 4 };
                 return;
             }
             Definition::Struct(it) => it.fields.iter().map(|field| &field.ty).collect(),
@@ -259,9 +259,9 @@ pub(super) fn open_bound(ty: &Type) -> Option<Literal> {
 }
 
 /// Returns the variants for the members of an enum: without its own name before theirs.
-fn members(enumeration: &str, members: &[Member], renamings: &mut Vec<Renaming>) -> Vec<Ident> {
-    let prefix = Case::Screaming.of(enumeration) + "_";
-    let mut scope = Scope::new(&[]);
+fn members(name: &str, declared: &Enum, renamings: &mut Vec<Renaming>) -> Vec<Ident> {
+    let prefix = Case::Screaming.of(name) + "_";
+    let mut scope = Scope::new(if declared.undeclared == Undeclared::Kept { &[UNDECLARED] } else { &[] });
     let mut constants = Scope::new(&[]);
     let name = |member: &Member| {
         if member.alias_of.is_some() {
@@ -272,7 +272,7 @@ fn members(enumeration: &str, members: &[Member], renamings: &mut Vec<Renaming>)
         let wanted = Case::Camel.of(rest.unwrap_or(&member.name.text));
         scope.take_as(Case::Camel, wanted, &member.name, renamings)
     };
-    members.iter().map(name).collect()
+    declared.members.iter().map(name).collect()
 }
 
 pub(super) fn rust_primitive(primitive: Primitive) -> TokenStream {
@@ -314,13 +314,16 @@ fn named_as(ty: &Type) -> Option<TypeId> {
     if let Type::Named(id) = ty { Some(*id) } else { None }
 }
 
-/// The longest array that lies where its owner does, in octets (`threats.md` §5.2: no frame of the stack is to be that of an
-/// interface file's choice).
+/// The longest array that lies where its owner does, in octets: a frame of the stack is not to be as large as an interface file
+/// likes.
 const ARRAY_LEN_MAX: u64 = 4096;
 
-/// The longest value that lies within an option or union: with it, those take at most 16 times their shortest encoding, as much as
-/// stubs allow.
-const INLINE_LEN_MAX: u64 = 56;
+/// What an enum has for values that were not declared.
+pub(super) const UNDECLARED: &str = "Undeclared";
+
+/// The longest value that lies within an option or union: a vector and a number or two. With it, those take at most ten times
+/// their shortest encoding, and are not far beyond what stubs allow for all of an encoding.
+const INLINE_LEN_MAX: u64 = VEC_LEN + 8;
 
 const POINTER_LEN: u64 = 8;
 const VEC_LEN: u64 = 24;

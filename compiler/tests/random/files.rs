@@ -215,9 +215,10 @@ impl File<'_> {
         let names = self.members(count);
         let arguments: Vec<String> = names.iter().map(|name| self.argument(name)).collect();
         let arguments = if arguments.is_empty() { "void".to_owned() } else { arguments.join(", ") };
-        let (comment, result) = match self.random.below(6) {
+        let (comment, result) = match self.random.below(7) {
             0 => ("/* @oneway */ ", "void".to_owned()),
             1 => ("/* @deadline 3s */ ", "void".to_owned()),
+            2 => ("/* @lenient */ ", self.argument_type()),
             _ => ("", self.argument_type()),
         };
         format!("{comment}{result} {name}({arguments}) = {number};")

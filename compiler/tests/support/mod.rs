@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use posthaste_compiler::model::{
     Argument, Bound, BoundBy, ConstantValue, Definition, Docs, List, Model, Name, Terms, Type, TypeDefinition,
+    Undeclared,
 };
 
 pub(crate) fn describe(model: &Model) -> String {
@@ -63,7 +64,8 @@ fn describe_type(out: &mut String, model: &Model, definition: &TypeDefinition) {
     match &definition.definition {
         Definition::Alias(target) => line(out, format!("typedef {path} = {}{tail}", ty(model, target))),
         Definition::Enum(definition) => {
-            line(out, format!("enum {path}{tail}"));
+            let kept = if definition.undeclared == Undeclared::Kept { " and whatever else" } else { "" };
+            line(out, format!("enum {path}{kept}{tail}"));
             for member in &definition.members {
                 docs(out, "  ", &member.docs);
                 let alias = member.alias_of.map(|index| format!(" (as {})", definition.members[index].name.text));
