@@ -17,6 +17,7 @@ mod interrupts;
 mod output;
 mod ping;
 mod plain;
+mod portmapper;
 mod relay;
 mod rpcinfo;
 mod runtime;

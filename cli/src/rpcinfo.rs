@@ -11,13 +11,14 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Args;
-use posthaste_std::onc::portmap::{self, QueryError, Registration, Version, from_universal};
-use posthaste_std::onc::{Client, ClientConfig, Failure as CallFailure, Refusal, Request, Target, Transport};
+use posthaste_std::onc::portmap::{self, Registration, from_universal};
+use posthaste_std::onc::{Client, ClientConfig, Request, Target, Transport};
 use serde_json::json;
 
 use crate::escape::{Escaped, EscapedJson};
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::portmapper;
 use crate::value::{HostAddress, TimeSpan};
 
 /// List the programs of ONC RPC that a host's portmapper knows, and call procedure 0 of each.
@@ -67,15 +68,7 @@ fn ask_any(addresses: &[SocketAddr], args: &RpcinfoArgs) -> Result<(SocketAddr, 
 /// Asks a portmapper for all that it knows, in the newest version that it has.
 fn ask(address: SocketAddr, transport: Transport, timeout: Duration) -> Result<Vec<Registration>, String> {
     let client = Client::connect(address, transport, config(timeout)).map_err(|error| error.to_string())?;
-    let mut asked = Err(QueryError::Malformed);
-    for version in Version::ALL.into_iter().rev() {
-        asked = client.query(&portmap::dump(version));
-        match asked {
-            Err(QueryError::Call(CallFailure::Refused(Refusal::NoSuchVersion { .. } | Refusal::NoSuchProcedure))) => (),
-            Ok(_) | Err(_) => break,
-        }
-    }
-    asked.map_err(|error| error.to_string())
+    portmapper::ask(&client, |version| Ok(portmap::dump(version))).map_err(|error| error.to_string())
 }
 
 /// Calls procedure 0 of all programs that can be reached at the portmapper's address, several at a time.

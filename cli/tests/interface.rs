@@ -34,6 +34,17 @@ fn procedures_are_called_by_name_or_number_in_both_protocols() {
 }
 
 #[test]
+fn a_number_of_several_programs_means_the_one_with_the_version() {
+    let servers = Servers::start();
+    let source = "typedef hyper longs<10>; program NEWER { version TWO { void F(void) = 3; } = 2; } = 0x20000010;
+        program OLDER { version ONE { hyper SUM(longs) = 3; } = 1; } = 0x20000010;";
+    let file = interface_file("numbers", source);
+    let address = servers.onc.local_addr().to_string();
+    let output = run(&address, &file, &["0x20000010.1.3", "[1, 2]", "--onc", "tcp"]);
+    assert_eq!((output.status, output.reply()), (0, json!(3)), "{}", output.errors);
+}
+
+#[test]
 fn a_negative_number_is_an_argument() {
     let servers = Servers::start();
     let file = interface_file("negative", &program("int ADD(hyper) = 1", 1, 0x2000_0010));
@@ -144,12 +155,16 @@ fn wrong_usage_is_status_2_and_tells_the_place() {
         assert!(output.status == 2 && output.errors.contains(reason), "{args:?}: {}", output.errors);
         assert_eq!(output.errors.lines().count(), 2, "{}", output.errors);
     }
-    for (address, file, reason) in [
-        ("127.0.0.1", CALCULATOR, "the port is missing"),
-        ("192.0.2.1:9", CALCULATOR, "nothing protects what is said"),
-        ("127.0.0.1:9", "calculator", "neither a subcommand nor an interface file"),
+    for (address, file, options, reason) in [
+        ("127.0.0.1", CALCULATOR, &[][..], "the port is missing"),
+        ("127.0.0.1:9", CALCULATOR, &["--auth-sys", "0:0"], "--onc"),
+        ("127.0.0.1:", CALCULATOR, &["--onc", "udp"], "is no port"),
+        ("127.0.0.1:9", CALCULATOR, &["--onc", "udp", "--auth-sys", "root"], "UID:GID"),
+        ("192.0.2.1:9", CALCULATOR, &["--onc", "udp"], "nothing protects what is said"),
+        ("192.0.2.1", CALCULATOR, &["--onc", "udp"], "nothing protects what is said"),
+        ("127.0.0.1:9", "calculator", &["--onc", "udp"], "neither a subcommand nor an interface file"),
     ] {
-        let output = run(address, file, &["--dialect", "xdrpp", "CALCULATOR.1.0", "--onc", "udp"]);
+        let output = run(address, file, &[&["--dialect", "xdrpp", "CALCULATOR.1.0"], options].concat());
         assert!(output.status == 2 && output.errors.contains(reason), "{}", output.errors);
     }
     let streams = "interface files { /* @stream */ void copy(void); };";

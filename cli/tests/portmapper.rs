@@ -8,11 +8,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use posthaste_std::onc::portmap::{self, Program, Registration, Table, Version};
-use posthaste_std::onc::{Client, ClientConfig, Incoming, Refusal, Server, ServerOptions, Transport};
+use posthaste_std::onc::{
+    AuthStatus, Client, ClientConfig, Credential, Incoming, Refusal, Server, ServerOptions, Transport,
+};
 
 #[test]
 fn rpcbind_is_asked_and_changed_in_all_versions() {
@@ -42,6 +45,7 @@ fn what_is_registered_with_rpcbind_is_found_by_both_rpcinfos() {
         }
         be_found_by_rpcinfo();
         be_listed_by_ours();
+        be_called_without_a_port();
         assert_eq!(client.query(&portmap::unset(Version::V4, PROGRAM)), Ok(true));
     });
 }
@@ -59,6 +63,7 @@ fn a_portmapper_of_our_own_is_asked_by_rpcinfo() {
         let _portmapper = Server::serve(PORTMAPPER, ServerOptions::default(), answer).unwrap();
         be_found_by_rpcinfo();
         be_listed_by_ours();
+        be_called_without_a_port();
     });
 }
 
@@ -114,6 +119,31 @@ fn be_listed_by_ours() {
     }
 }
 
+/// Has `posthaste call` ask the portmapper where the program is, and claim to be somebody.
+fn be_called_without_a_port() {
+    let source = "program OURS { version V { unsigned WHO(void) = 1; } = 1; } = 0x20000042;
+        program OTHER { version V { void NULL(void) = 0; } = 1; } = 0x20000043;";
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("portmapper-{}.x", std::process::id()));
+    fs::write(&file, source).unwrap();
+    for transport in ["udp", "tcp"] {
+        let call = |procedure: &str, options: &[&str]| {
+            let mut call = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+            call.args(["call", "127.0.0.1"]).arg(&file).args([procedure, "--dialect", "sun", "--onc", transport]);
+            let output = call.args(options).output().unwrap();
+            let [text, errors] = [output.stdout, output.stderr].map(|octets| String::from_utf8(octets).unwrap());
+            (output.status.code().unwrap(), text, errors)
+        };
+        let (status, text, errors) = call("OURS.1.WHO", &["--auth-sys", "1000:100,4@here"]);
+        assert_eq!((status, &text[..]), (0, "1000\n"), "{transport}: {errors}");
+        let (status, _, errors) = call("OURS.1.WHO", &[]);
+        assert!(status == 3 && errors.contains("does not let this caller"), "{transport}: {errors}");
+        let (status, _, errors) = call("OTHER.1.0", &[]);
+        let reason = format!("version 1 of program 536870979 is not registered over {transport}");
+        assert!(status == 5 && errors.contains(&reason), "{transport}: {errors}");
+    }
+    fs::remove_file(file).unwrap();
+}
+
 /// Runs Debian's `rpcinfo`; returns all that it says, and whether it was content.
 fn rpcinfo(args: &[&str]) -> (String, bool) {
     let output = Command::new("rpcinfo").args(args).output().unwrap();
@@ -121,10 +151,18 @@ fn rpcinfo(args: &[&str]) -> (String, bool) {
     (told, output.status.success())
 }
 
-/// Serves version 1 of a program that has nothing but procedure 0.
+/// Serves version 1 of a program whose procedure 1 tells who called it, if he says so.
 fn serve_program() -> Server {
-    let answer = |call: &Incoming<'_>, _: &mut Vec<u8>| match (call.target.version, call.target.procedure) {
+    let answer = |call: &Incoming<'_>, results: &mut Vec<u8>| match (call.target.version, call.target.procedure) {
         (1, 0) => Ok(()),
+        (1, 1) => match call.auth.credential() {
+            Ok(Credential::Sys(claim)) => {
+                assert_eq!((claim.gid(), claim.other_gids(), claim.machine_name()), (100, &[4][..], &b"here"[..]));
+                results.extend_from_slice(&claim.uid().to_be_bytes());
+                Ok(())
+            }
+            _ => Err(Refusal::Auth(AuthStatus::TooWeak)),
+        },
         (1, _) => Err(Refusal::NoSuchProcedure),
         _ => Err(Refusal::NoSuchVersion { low: 1, high: 1 }),
     };

@@ -12,7 +12,8 @@ use crate::output;
 use crate::service::{PROGRAM, Procedure, VERSION};
 use crate::value::{Address, TimeSpan};
 
-pub(super) fn call(args: &CallArgs, server: &Address, procedure: &Builtin) -> Result<(), Failure> {
+pub(super) fn call(args: &CallArgs, procedure: &Builtin) -> Result<(), Failure> {
+    let server: Address = args.server()?;
     let (procedure, arguments, duration) = match procedure {
         Builtin::Echo { text } => (Procedure::Echo, text.as_bytes().to_vec(), Duration::ZERO),
         Builtin::Sleep { time } => {
@@ -20,7 +21,7 @@ pub(super) fn call(args: &CallArgs, server: &Address, procedure: &Builtin) -> Re
         }
     };
     let timeout = args.timeout.map_or(TIMEOUT + duration, |timeout| timeout.0);
-    let client = args.connect.connect(server)?;
+    let client = args.connect.connect(&server)?;
     let interrupts = Interrupts::listen(Code::Unknown)?;
     let request = Request { timeout: Some(timeout), ..Request::new(PROGRAM, VERSION, procedure as u32, &arguments) };
     let mut reply = Vec::new();

@@ -5,9 +5,10 @@ use core::str::FromStr;
 
 use posthaste_compiler::json;
 use posthaste_compiler::model::{self, Model, Name, Program, Terms, Type, Version};
-use posthaste_rpc::xdr::{Encode, EncodeError, Layout, Sink};
+use posthaste_rpc::xdr::{Encode, EncodeError, Layout, Sink, Strictness};
 use posthaste_rpc::{Arguments, Caller, ReplyMode, Request, Semantics, Signature, Streams, Timeout};
 use posthaste_std::CallError;
+use posthaste_std::onc::portmap;
 use serde_json::Value;
 
 use super::{CallArgs, OncTransport, TIMEOUT};
@@ -15,7 +16,6 @@ use crate::escape::EscapedJson;
 use crate::failure::{Code, Failure};
 use crate::interrupts::Interrupts;
 use crate::output;
-use crate::value::Address;
 
 /// The name or number of a program, of its version, and of the version's procedure.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(super) struct ProcedurePath {
     procedure: String,
 }
 
-pub(super) fn call(args: &CallArgs, server: &Address, model: &Model, path: &ProcedurePath) -> Result<(), Failure> {
+pub(super) fn call(args: &CallArgs, model: &Model, path: &ProcedurePath) -> Result<(), Failure> {
     let (program, version, procedure) = path.find(model)?;
     let arguments = args.arguments.as_deref().map_or(Ok(Value::Null), serde_json::from_str);
     let arguments =
@@ -42,9 +42,9 @@ pub(super) fn call(args: &CallArgs, server: &Address, model: &Model, path: &Proc
     let request = Request { signature: &signature, timeout, arguments };
     let mut reply = Vec::new();
     match args.onc {
-        Some(transport) => call_onc(args, server, transport, &request, &mut reply)?,
+        Some(transport) => call_onc(args, transport, &request, &mut reply)?,
         None => {
-            let client = args.connect.connect(server)?;
+            let client = args.connect.connect(&args.server()?)?;
             let interrupts = Interrupts::listen(Code::Unknown)?;
             let call = client.start(&(&request).into()).map_err(CallError::Refused)?;
             interrupts.conclude(call, &mut reply)?;
@@ -62,13 +62,13 @@ pub(super) fn call(args: &CallArgs, server: &Address, model: &Model, path: &Proc
 
 fn call_onc(
     args: &CallArgs,
-    server: &Address,
     transport: OncTransport,
     request: &Request<'_>,
     reply: &mut Vec<u8>,
 ) -> Result<(), Failure> {
-    let program = (request.signature.program, request.signature.version);
-    let client = args.connect.connect_onc(server, transport.into(), program)?;
+    let program = portmap::Program { number: request.signature.program, version: request.signature.version };
+    let claim = args.auth_sys.clone().unwrap_or_default();
+    let client = args.connect.connect_onc(&args.server()?, transport.into(), claim, program)?;
     Ok(Caller::call(&client, request, &mut |octets| reply.extend_from_slice(octets))?)
 }
 
@@ -115,15 +115,26 @@ fn signature(program: &Program, version: &Version, procedure: &model::Procedure)
         },
         arguments_len_max: terms.arguments_len_max.unwrap_or(u32::MAX),
         result_len_max: terms.result_len_max.unwrap_or(u32::MAX),
+        memory_factor: terms.memory_factor.unwrap_or(u32::MAX),
+        strictness: match terms.strictness {
+            model::Strictness::Strict => Strictness::Strict,
+            model::Strictness::Lenient => Strictness::Lenient,
+        },
     }
 }
 
 impl ProcedurePath {
     fn find<'m>(&self, model: &'m Model) -> Result<(&'m Program, &'m Version, model::Procedure), Failure> {
-        let program = model.programs.iter().find(|program| is(&self.program, &program.path(), program.number));
-        let program = program.ok_or_else(|| unknown("program", &self.program))?;
-        let version = program.versions.iter().find(|version| is(&self.version, &version.name.text, version.number));
-        let version = version.ok_or_else(|| unknown("version", &self.version))?;
+        // Several programs may share a number, and have versions of it each.
+        let mut programs = model.programs.iter().filter(|program| is(&self.program, &program.path(), program.number));
+        if programs.clone().next().is_none() {
+            return Err(unknown("program", &self.program));
+        }
+        let version_of = |program: &'m Program| {
+            let mut versions = program.versions.iter();
+            Some((program, versions.find(|version| is(&self.version, &version.name.text, version.number))?))
+        };
+        let (program, version) = programs.find_map(version_of).ok_or_else(|| unknown("version", &self.version))?;
         let mut procedures = version.procedures.iter();
         let procedure = procedures.find(|procedure| is(&self.procedure, &procedure.name.text, procedure.number));
         match procedure {

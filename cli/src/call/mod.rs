@@ -4,17 +4,18 @@ mod builtin;
 mod described;
 mod listing;
 
+use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use posthaste_std::onc::Transport;
+use posthaste_std::onc::{Claim, Transport};
 
 use crate::client::ConnectArgs;
 use crate::failure::{Code, Failure};
 use crate::interface::{self, LanguageArgs};
 use crate::output;
-use crate::value::TimeSpan;
+use crate::value::{AddressError, TimeSpan, parse_claim};
 
 use self::described::ProcedurePath;
 
@@ -33,7 +34,7 @@ use self::described::ProcedurePath;
     subcommand_help_heading = "Commands (the built-in service)"
 )]
 pub(crate) struct CallArgs {
-    /// The server; --list needs none
+    /// The server, as HOST:PORT; with --onc, HOST alone asks its portmapper for the port. --list needs none
     #[arg(value_name = "ADDR")]
     server: String,
     /// The interface file; one without a dot in its name is written ./FILE
@@ -51,6 +52,9 @@ pub(crate) struct CallArgs {
     /// Call by ONC RPC over UDP or TCP: for systems that already exist
     #[arg(long, value_name = "TRANSPORT", requires = "file")]
     onc: Option<OncTransport>,
+    /// Claim to be this user (AUTH_SYS; nothing proves it): UID:GID, then ,GID for each group more, then @MACHINE [default: nobody]
+    #[arg(long, value_name = "USER", requires = "onc", value_parser = parse_claim)]
+    auth_sys: Option<Claim>,
     /// How long the reply may take [default: what the interface file says, or else 10s, and for a sleep that much longer than it]
     #[arg(long, value_name = "TIME", value_parser = TimeSpan::parse_nonzero, global = true)]
     timeout: Option<TimeSpan>,
@@ -89,20 +93,27 @@ pub(crate) fn run(args: &CallArgs) -> Result<(), Failure> {
         let interface = interface::read(&file, &args.language.options())?;
         return output::print(listing::Listing(&interface.model));
     }
-    let server = args.server.parse().map_err(|error| {
-        Failure::new(Code::Usage, format_args!("invalid value '{}' for '<ADDR>': {error}", args.server)).hint(HELP_HINT)
-    })?;
     match (&args.builtin, &args.file, &args.procedure) {
-        (Some(procedure), ..) => builtin::call(args, &server, procedure),
+        (Some(procedure), ..) => builtin::call(args, procedure),
         (None, Some(file), Some(path)) => {
             let interface = interface::read(file, &args.language.options())?;
-            described::call(args, &server, &interface.model, path)
+            described::call(args, &interface.model, path)
         }
         (None, Some(_), None) => Err(Failure::new(Code::Usage, "<PROGRAM.VERSION.PROCEDURE> is missing")
             .hint("--list shows what the interface file has")),
         (None, None, _) => {
             Err(Failure::new(Code::Usage, "an interface file, or a subcommand, is missing").hint(HELP_HINT))
         }
+    }
+}
+
+impl CallArgs {
+    /// Reads where the server is, which the way to call it has a say in.
+    fn server<A: FromStr<Err = AddressError>>(&self) -> Result<A, Failure> {
+        self.server.parse().map_err(|error| {
+            let what = format_args!("invalid value '{}' for '<ADDR>': {error}", self.server);
+            Failure::new(Code::Usage, what).hint(HELP_HINT)
+        })
     }
 }
 
@@ -141,4 +152,5 @@ JSON by the interface file:
 Examples:
   posthaste call calculator.x --dialect xdrpp --list
   posthaste call 127.0.0.1:4000 calculator.x --dialect xdrpp CALCULATOR.1.ADD '[2, 3]'
-  posthaste call 127.0.0.1:4000 calculator.x --dialect xdrpp --onc tcp CALCULATOR.1.SUM '[1, 2, 3]'";
+  posthaste call 127.0.0.1:4000 calculator.x --dialect xdrpp --onc tcp CALCULATOR.1.SUM '[1, 2, 3]'
+  posthaste call nfs.example mount.x --dialect sun --onc udp --auth-sys 1000:100 MOUNTPROG.1.MOUNTPROC_EXPORT";

@@ -27,6 +27,15 @@ pub(crate) enum Address {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostAddress(pub(crate) Address);
 
+/// Where a server of ONC RPC is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OncAddress {
+    /// At this port.
+    Server(Address),
+    /// Where the portmapper says that is here.
+    Portmapper(HostAddress),
+}
+
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AddressError {
@@ -113,6 +122,18 @@ impl FromStr for HostAddress {
     }
 }
 
+impl FromStr for OncAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.parse() {
+            Ok(address) => Ok(Self::Server(address)),
+            // A host without a port; what is neither is told as an address would be.
+            Err(error) => text.parse().map(Self::Portmapper).map_err(|_| error),
+        }
+    }
+}
+
 fn bracketed(text: &str) -> Result<Address, AddressError> {
     let (_, behind) = text.split_once(']').ok_or(AddressError::Ipv6Invalid)?;
     port(behind.strip_prefix(':').ok_or(AddressError::PortMissing)?)?;
@@ -188,6 +209,18 @@ mod tests {
         for text in ["", ":", "localhost:", "localhost:x", "a b", "[::1", "::1:"] {
             assert!(text.parse::<HostAddress>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_server_of_onc_rpc_without_a_port_is_known_to_a_portmapper() {
+        for (text, address) in [("localhost", "localhost:111"), ("::1", "[::1]:111"), ("[::1]", "[::1]:111")] {
+            let Ok(OncAddress::Portmapper(portmapper)) = text.parse() else { panic!("{text}") };
+            assert_eq!(portmapper.to_string(), address);
+        }
+        for text in ["localhost:4000", "[::1]:4000"] {
+            assert_eq!(text.parse(), Ok(OncAddress::Server(text.parse().unwrap())));
+        }
+        assert_eq!("localhost:x".parse::<OncAddress>(), Err(AddressError::PortInvalid("x".to_owned())));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The values that options take, each with its grammar.
 
 mod address;
+mod claim;
 mod quantity;
 
 use core::fmt;
@@ -10,7 +11,8 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::hash::RandomState;
 
-pub(crate) use self::address::{Address, HostAddress};
+pub(crate) use self::address::{Address, AddressError, HostAddress, OncAddress};
+pub(crate) use self::claim::parse_claim;
 use self::quantity::Quantity;
 pub(crate) use self::quantity::QuantityError;
 
