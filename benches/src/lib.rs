@@ -9,17 +9,21 @@ pub mod adapters;
 #[cfg(feature = "peers")]
 pub mod duel;
 pub mod ends;
+pub mod measure;
 #[cfg(feature = "peers")]
 mod options;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod stubs;
+
+posthaste_rpc::interface!(pub mod calls);
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, Message, Remote, Request};
+use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, IncomingCall, Message, Remote, Request};
 use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage};
 
 /// A client and a server that hand each other datagrams at once, on a clock that ticks a microsecond a datagram.
@@ -33,6 +37,8 @@ pub struct Pair {
     /// Index of the peer whose turn it is.
     turn: usize,
     buffer: Vec<u8>,
+    /// What `call` answers with.
+    reply: Vec<u8>,
 }
 
 /// How long the datagrams between the two may be.
@@ -81,7 +87,7 @@ impl Pair {
             Endpoint::new_insecure(config.clone(), storage, [seed; 32], now).expect("the configuration is valid")
         };
         let (client, server, buffer) = (endpoint(1), endpoint(2), vec![0; config.datagram_len_max]);
-        let mut pair = Self { now, client, server, peers: Vec::new(), turn: 0, buffer };
+        let mut pair = Self { now, client, server, peers: Vec::new(), turn: 0, buffer, reply: Vec::new() };
         for host in 0..peer_count as u32 {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0001 + host)), 2000);
             let peer = pair.client.peer(now, &Remote { address, identity: &[] }).expect("a slot is free");
@@ -146,6 +152,39 @@ impl Pair {
             }
         }
         datagram_count
+    }
+
+    /// Makes one call, has it answered with what `answer` writes, and shows the reply to `read`.
+    ///
+    /// # Panics
+    /// If it is not answered.
+    pub fn call<T>(
+        &mut self,
+        request: Request<'_>,
+        answer: impl FnOnce(&IncomingCall<'_>, &mut Vec<u8>) -> Answer,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        self.client.call(self.now, self.peers[self.turn], request).expect("there is room for the call");
+        let mut answer = Some(answer);
+        loop {
+            self.carry();
+            while let Some(event) = self.server.poll_event() {
+                if let Event::CallReceived { call } = event {
+                    self.server.begin(self.now, call).expect("the call is fresh");
+                    let incoming = self.server.incoming_call(call).expect("the call is open");
+                    let answer = answer.take().expect("there is one call")(&incoming, &mut self.reply);
+                    self.server.reply(self.now, call, answer, &self.reply, &[]).expect("the call is open");
+                }
+            }
+            while let Some(event) = self.client.poll_event() {
+                if let Event::CallEnded { outcome, .. } = event {
+                    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+                    let result = read(self.client.payload(reply).expect("the reply is there"));
+                    self.client.release(self.now, reply).expect("the reply is there");
+                    return result;
+                }
+            }
+        }
     }
 
     /// Sends one message and has it received.

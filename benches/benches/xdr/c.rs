@@ -58,11 +58,11 @@ impl Drop for Driver {
 
 /// Builds the driver beside cargo's temporary files, and returns the folder.
 fn build() -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/xdr");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("xdr");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    for name in ["mixed.x", "driver.c"] {
-        fs::copy(source.join(name), folder.join(name)).map_err(|error| error.to_string())?;
+    for (place, name) in [("interfaces", "mixed.x"), ("benches/xdr", "driver.c")] {
+        fs::copy(source.join(place).join(name), folder.join(name)).map_err(|error| error.to_string())?;
     }
     for (made, how) in [("mixed.h", "-h"), ("mixed_xdr.c", "-c")] {
         // It does not write over a file.

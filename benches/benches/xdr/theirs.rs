@@ -1,6 +1,6 @@
 //! The same types for postcard (by serde) and bincode (by its own traits, which are faster than serde's).
 
-use crate::ours;
+use posthaste_benches::calls as ours;
 
 #[derive(bincode::Decode, bincode::Encode, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Point {
@@ -31,7 +31,7 @@ pub(crate) struct Mixed {
     digest: [u8; 16],
     points: Vec<Point>,
     outline: Shape,
-    origin: Option<Box<Point>>,
+    origin: Option<Point>,
 }
 
 impl From<&ours::Point> for Point {
@@ -49,7 +49,7 @@ impl From<&ours::Mixed> for Mixed {
             ratio: mixed.ratio,
             weight: mixed.weight,
             ready: mixed.ready,
-            name: mixed.name.clone(),
+            name: mixed.name.to_string_lossy().into(),
             data: mixed.data.clone(),
             digest: mixed.digest,
             points: mixed.points.iter().map(Point::from).collect(),
@@ -58,7 +58,7 @@ impl From<&ours::Mixed> for Mixed {
                 ours::Shape::Green(corner) => Shape::Green(corner.into()),
                 ours::Shape::Default(_) => Shape::Blue,
             },
-            origin: mixed.origin.as_deref().map(|point| Box::new(point.into())),
+            origin: mixed.origin.as_ref().map(Point::from),
         }
     }
 }

@@ -19,6 +19,7 @@ fn the_client_prints_what_the_functions_of_the_server_return() {
     let mut address = String::new();
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
     let client = Command::new(env!("CARGO_BIN_EXE_client")).arg(address.trim()).output().unwrap();
-    assert_eq!(String::from_utf8(client.stdout).unwrap(), "func1(20) = 40\nfunc2(20, 3) = 23\n");
+    let printed = "func1(20) = 40\nfunc2(20, 3) = 23\nfunc1(1) = 2, func2(2, 3) = 5\n";
+    assert_eq!(String::from_utf8(client.stdout).unwrap(), printed);
     assert!(client.status.success());
 }

@@ -8,5 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new(posthaste_std::Client::connect_insecure(address.as_str(), Config::lan())?);
     println!("func1(20) = {}", client.func1(20)?);
     println!("func2(20, 3) = {}", client.func2(20, 3)?);
+    // Neither call waits for the other.
+    let (first, second) = (client.start_func1(1)?, client.start_func2(2, 3)?);
+    println!("func1(1) = {}, func2(2, 3) = {}", first.wait()?, second.wait()?);
     Ok(())
 }
