@@ -5,6 +5,7 @@ mod endpoint;
 #[path = "../../core/tests/support/forger.rs"]
 mod forger;
 mod interface;
+mod json;
 #[path = "../../core/tests/support/limits.rs"]
 mod limits;
 mod onc;
@@ -17,6 +18,7 @@ mod xdr;
 
 pub use endpoint::endpoint;
 pub use interface::{interface, interface_files};
+pub use json::{json, json_seeds};
 pub use onc::onc;
 pub use pair::pair;
 pub use token::token;
@@ -28,7 +30,7 @@ pub use xdr::{xdr, xdr_seeds};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("frames", frames),
     ("datagram", datagram),
     ("items", items),
@@ -37,5 +39,6 @@ pub const TARGETS: [Target; 9] = [
     ("pair", pair),
     ("xdr", xdr),
     ("interface", interface),
+    ("json", json),
     ("onc", onc),
 ];

@@ -48,7 +48,7 @@ fn hostile(octets: &[u8]) {
         assert!(record.len() <= RECORD_LEN_MAX);
     }
     let mut client = DatagramClient::new(ClientConfig::default(), [1; 32]);
-    assert!(client.handle_datagram(SERVER, octets).is_err(), "nothing was asked");
+    assert!(client.handle_datagram(NOW, SERVER, octets).is_err(), "nothing was asked");
     if let Ok(Arrival::Answer(answer)) =
         DatagramServer::new(&ServerConfig::default(), [2; 32]).handle_datagram(NOW, CLIENT, octets)
     {
@@ -124,8 +124,8 @@ fn datagrams(tape: &mut Tape<'_>) {
             }
             4 => {
                 let Some(datagram) = tape.take(&mut to_client) else { continue };
-                assert!(client.handle_datagram(CLIENT, &datagram).is_err(), "it comes from elsewhere");
-                let _ = client.handle_datagram(SERVER, &datagram);
+                assert!(client.handle_datagram(now, CLIENT, &datagram).is_err(), "it comes from elsewhere");
+                let _ = client.handle_datagram(now, SERVER, &datagram);
             }
             5 => drop((tape.take(&mut to_server), tape.take(&mut to_client))),
             6 => {

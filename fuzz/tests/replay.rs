@@ -24,6 +24,11 @@ fn every_value_in_xdr_is_written_as_it_was_read() {
 }
 
 #[test]
+fn every_value_in_json_comes_back() {
+    posthaste_fuzz::json_seeds().for_each(|octets| posthaste_fuzz::json(&octets));
+}
+
+#[test]
 fn every_interface_file_is_taken_whole_and_damaged() {
     let inputs = interface_files();
     assert!(!inputs.is_empty());

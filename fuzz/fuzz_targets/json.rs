@@ -1,0 +1,4 @@
+//! Values as JSON.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| posthaste_fuzz::json(octets));
