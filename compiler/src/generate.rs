@@ -35,11 +35,17 @@ pub fn generate(path: &Path, options: &Options) -> Result<Generated, Report> {
 
 /// Puts `text` into a file, all of it or, at an error, nothing: it is written beside it and then moved there.
 ///
-/// A file that has this text already is left as it is, so that nothing that depends on it is built again.
+/// A file that has this text already is left as it is, so that nothing that depends on it is built again. A link stays: the file
+/// that it leads to gets the text. What is no file, as a pipe or a terminal, is written to as it is.
 ///
 /// # Errors
 /// What the operating system says.
 pub fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // To move a file there would take the device away from everybody who uses it.
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::read(path).is_ok_and(|octets| octets == text.as_bytes()) {
         return Ok(());
     }
@@ -86,6 +92,31 @@ mod tests {
         fs::create_dir(folder.join("b.rs")).unwrap();
         write_file(&folder.join("b.rs"), "one").unwrap_err();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_a_pipe_is_written_to() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+        let folder = std::env::temp_dir().join(format!("posthaste-link-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (file, link, pipe) = (folder.join("a.rs"), folder.join("link.rs"), folder.join("pipe"));
+        fs::write(&file, "one").unwrap();
+        symlink(&file, &link).unwrap();
+        write_file(&link, "two").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+
+        assert!(process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Both ends, so that neither waits for the other to be opened.
+        let mut ends = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        write_file(&pipe, "one").unwrap();
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        let mut octets = [0; 3];
+        io::Read::read_exact(&mut ends, &mut octets).unwrap();
+        assert_eq!(&octets, b"one");
         fs::remove_dir_all(&folder).unwrap();
     }
 }
