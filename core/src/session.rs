@@ -12,6 +12,8 @@ use crate::wire::SessionSecret;
 pub struct Session {
     /// The seq of the next exchange that we begin.
     pub next_seq: u64,
+    /// Exchanges of ours from this seq on wait for the peer's window.
+    pub admitted: u64,
     /// The low watermark that the datagram being built announces, or that was announced before it.
     pub low_sent: u64,
     /// The low watermark that the peer is known to have.
@@ -111,6 +113,7 @@ impl Session {
             incarnation,
             secret,
             next_seq: 0,
+            admitted: 0,
             low_sent: 0,
             low_acked: 0,
             ours: List::new(),

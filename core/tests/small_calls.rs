@@ -47,18 +47,43 @@ fn more_than_the_window_holds_are_all_answered_whoever_waits_for_whom() {
     for _ in 0..count {
         pair.call(peer, Request::new(1, 1, 7, &[1; 20]));
     }
-    let mut answered_count = 0;
-    let are_answered = pair.run_until(Duration::from_secs(10), |pair| {
-        pair.server.echo(pair.now);
-        while let Some((_, outcome)) = take_ended(pair) {
-            let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
-            pair.client.endpoint.release(pair.now, reply).unwrap();
-            answered_count += 1;
-        }
-        answered_count == count
-    });
-    assert!(are_answered, "{answered_count} of {count}");
+    run_until_answered(&mut pair, count);
     assert_nothing_is_held(&mut pair);
+}
+
+/// The window moves on with the oldest calls only, and these may be the least urgent.
+#[test]
+fn more_than_the_window_holds_are_all_answered_though_some_are_more_urgent() {
+    let (mut pair, peer) = warm();
+    let window = pair.server.endpoint.config().exchange_window;
+    for priority in [3, 1] {
+        for _ in 0..40 {
+            pair.call(peer, Request { priority, ..Request::new(1, 1, 7, &[1; 20]) });
+        }
+    }
+    for _ in 0..3 * window {
+        pair.call(peer, Request::new(1, 1, 7, &[1; 20]));
+    }
+    run_until_answered(&mut pair, 80 + 3 * window);
+}
+
+/// The reply that the one waits for must not wait for the window that the other one's reply would move on.
+#[test]
+fn two_that_call_each_other_more_than_the_window_holds_are_both_answered() {
+    for len in [20, 2000] {
+        let (mut pair, peer) = warm();
+        pair.call(peer, Request::new(1, 1, 7, &[]));
+        let back = begin(&mut pair);
+        let caller = pair.server.endpoint.incoming_call(back).unwrap().peer;
+        pair.server.endpoint.reply(pair.now, back, Answer::Ok, &[], &[]).unwrap();
+        let window = pair.server.endpoint.config().exchange_window;
+        let octets = vec![1; len];
+        for _ in 0..2 * window {
+            pair.call(peer, Request::new(1, 1, 7, &octets));
+            pair.server.endpoint.call(pair.now, caller, Request::new(1, 1, 7, &octets)).unwrap();
+        }
+        run_until_answered(&mut pair, 1 + 4 * window);
+    }
 }
 
 #[test]
@@ -185,6 +210,23 @@ fn begin(pair: &mut Pair) -> IncomingCallId {
     let call = call.unwrap();
     pair.server.endpoint.begin(pair.now, call).unwrap();
     call
+}
+
+/// Runs until so many calls are answered, of whichever end; both echo.
+fn run_until_answered(pair: &mut Pair, count: usize) {
+    let mut answered_count = 0;
+    let are_answered = pair.run_until(Duration::from_secs(10), |pair| {
+        for host in [&mut pair.client, &mut pair.server] {
+            host.echo(pair.now);
+            while let Some(outcome) = host.take_outcome() {
+                let Outcome::Ok(reply) = outcome else { panic!("{outcome:?} after {answered_count}") };
+                host.endpoint.release(pair.now, reply).unwrap();
+                answered_count += 1;
+            }
+        }
+        answered_count == count
+    });
+    assert!(are_answered, "{answered_count} of {count}");
 }
 
 fn take_ended(pair: &mut Pair) -> Option<(posthaste_core::CallId, Outcome)> {

@@ -39,21 +39,21 @@ impl Scope<'_, '_> {
             && matches!(self.peer.stage, peer::Stage::Open)
             && self.peer.conversation.aliases_out.known(procedure).is_some()
             && self.is_brief_next();
-        if !may_be_brief || !self.memory.outgoing.reserve() {
+        if !may_be_brief || !self.admit_next()? || !self.memory.outgoing.reserve() {
             return Ok(None);
         }
-        let key = self.keep_copy(&request.body, Purpose::Begin).and_then(|body| {
-            let mut exchange = Exchange::new(self.index, Party::Us, None, Stage::Open, self.now);
-            exchange.procedure = Some(*procedure);
-            (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
-            exchange.set_timeout(self.now, Some(self.config.call_timeout));
-            let key = self.begin(exchange);
-            if let (None, Some(block)) = (key, body) {
+        let Some(body) = self.keep_copy(&request.body, Purpose::Begin) else {
+            self.memory.outgoing.unreserve();
+            return Ok(None);
+        };
+        let mut exchange = Exchange::new(self.index, Party::Us, None, Stage::Open, self.now);
+        exchange.procedure = Some(*procedure);
+        (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
+        exchange.set_timeout(self.now, Some(self.config.call_timeout));
+        let Some(key) = self.begin(exchange)? else {
+            if let Some(block) = body {
                 self.memory.arena.free(block);
             }
-            key
-        });
-        let Some(key) = key else {
             self.memory.outgoing.unreserve();
             return Ok(None);
         };

@@ -22,6 +22,7 @@ mod timers;
 mod transmit;
 mod turns;
 mod usage;
+mod window;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};

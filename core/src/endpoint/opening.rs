@@ -247,7 +247,7 @@ impl Scope<'_, '_> {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
             self.check_len(index)?;
         }
-        Ok(())
+        self.admit_anew()
     }
 
     /// Ends an exchange of ours that was accepted before it was known that the peer takes nothing of its length; gives
@@ -323,6 +323,7 @@ impl Scope<'_, '_> {
         self.peer.session.next_order = old.next_order;
         self.peer.session.charged_by_us = old.charged_by_us;
         self.peer.session.next_seq = old.next_seq;
+        self.peer.session.admitted = old.admitted;
         self.peer.session.granted_to_us = old.granted_to_us;
         debug_assert!(old.theirs.is_empty(), "the peer's exchanges ended with the session");
     }
@@ -359,6 +360,7 @@ impl Scope<'_, '_> {
         self.peer.session.charged_by_us = 0;
         self.peer.session.granted_to_us = HELLO_CREDIT;
         self.peer.session.next_seq = seq;
+        self.admit_anew()?;
         self.peer.flush_to = None;
         self.peer.is_draining = false;
         self.peer.news |= peer::News::SESSION_LOST;
@@ -460,6 +462,7 @@ impl Scope<'_, '_> {
             self.memory.orphan(index)?;
         }
         self.peer.session.next_seq = 0;
+        self.peer.session.admitted = 0;
         self.begin_channels()?;
         while let Some(index) = self.peer.session.unnumbered.front() {
             self.peer.session.unnumbered.remove(&mut self.memory.exchanges, index);

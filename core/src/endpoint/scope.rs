@@ -72,16 +72,17 @@ impl Scope<'_, '_> {
     }
 
     /// Begins an exchange of ours; `None` if the pool is full.
-    pub(super) fn begin(&mut self, mut exchange: Exchange) -> Option<Key> {
+    pub(super) fn begin(&mut self, mut exchange: Exchange) -> Result<Option<Key>, Broken> {
         // A quarter stays free for what the peers begin.
         if self.memory.exchanges.len() >= self.memory.exchanges.capacity().div_ceil(4) * 3 {
-            return None;
+            return Ok(None);
         }
+        self.admit_next()?;
         exchange.seq = Some(self.peer.session.next_seq);
-        let key = self.memory.add_exchange(exchange)?;
+        let Some(key) = self.memory.add_exchange(exchange) else { return Ok(None) };
         self.peer.session.next_seq += 1;
         self.peer.session.ours.push_back(&mut self.memory.exchanges, key.index);
-        Some(key)
+        Ok(Some(key))
     }
 
     /// Adds a flow that we send to an exchange, and queues it if there is something to send.
@@ -94,11 +95,15 @@ impl Scope<'_, '_> {
         Ok(flow)
     }
 
-    /// Puts a flow into its queue if it has something to send that never was, and its channel does not make it wait.
+    /// Puts a flow into its queue if it has something to send that never was, and neither the peer's window nor its channel makes
+    /// it wait.
     pub(super) fn queue(&mut self, flow: u32) -> Result<(), Broken> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let is_waiting = !outgoing.has_fresh() || outgoing.queued.is_linked();
-        if is_waiting || (outgoing.role == Role::Ordered && !self.has_turn(outgoing.exchange)?) {
+        if is_waiting
+            || !self.is_admitted(outgoing.exchange)?
+            || (outgoing.role == Role::Ordered && !self.has_turn(outgoing.exchange)?)
+        {
             return Ok(());
         }
         self.peer.queue_of(outgoing).push_back(&mut self.memory.outgoing, flow);
@@ -353,7 +358,7 @@ impl Scope<'_, '_> {
         }
         self.memory.remove_exchange(index)?;
         self.check_flushed();
-        Ok(())
+        self.admit_waiting()
     }
 
     /// Ends an exchange at once on this side alone: the session, or the unnumbered message, is gone.
@@ -378,13 +383,6 @@ impl Scope<'_, '_> {
             self.peer.flush_to = None;
             self.peer.news |= peer::News::FLUSHED;
         }
-    }
-
-    /// Returns the seq below which all exchanges that we began are retired.
-    pub(super) fn low(&self) -> u64 {
-        let session = &self.peer.session;
-        let first = session.ours.front().and_then(|index| self.memory.exchanges.at(index)).and_then(|it| it.seq);
-        first.unwrap_or(session.next_seq)
     }
 
     /// Finds a channel, or makes it if there is room.

@@ -44,7 +44,7 @@ impl Scope<'_, '_> {
         };
         let Some((body, len)) = self.hold(body, kind) else { return Ok(Err(SendError::Full)) };
         let channel = exchange.channel;
-        let key = if is_reliable { self.begin(exchange) } else { self.memory.add_exchange(exchange) };
+        let key = if is_reliable { self.begin(exchange)? } else { self.memory.add_exchange(exchange) };
         let Some(key) = key else {
             self.let_go(body);
             return Ok(Err(SendError::Full));
@@ -134,7 +134,7 @@ impl Scope<'_, '_> {
             return Ok(Err(SendError::Full));
         };
         let upward = if has_upward { self.hold(Body::Copied(&[]), Kind::Stream).map(Some) } else { Some(None) };
-        let key = if upward.is_some() { self.begin(exchange) } else { None };
+        let key = if upward.is_some() { self.begin(exchange)? } else { None };
         let (key, upward) = match (key, upward) {
             (Some(key), Some(upward)) => (key, upward),
             (_, upward) => {

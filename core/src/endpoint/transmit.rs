@@ -10,7 +10,6 @@ use crate::ecn::Ecn;
 use crate::memory::{Broken, Sound};
 use crate::peer;
 use crate::sent::{Content, Fate, InDatagram, SentDatagram, SentFrame};
-use crate::session::OpenList;
 use crate::storage::{Links, List};
 use crate::time::{Instant, nanos};
 use crate::wire::{Ack, Epoch, Frame, NoRoom, Retired, Seq, ShortHeader, TruncatedNumber, Writer};
@@ -307,24 +306,6 @@ impl Scope<'_, '_> {
         low
     }
 
-    /// Returns the seq below which our exchanges are retired but for those listed.
-    ///
-    /// While the peer's window has room the list is empty; when one long call would close the window, the watermark moves
-    /// past it.
-    fn watermark(&self) -> (u64, OpenList) {
-        let session = &self.peer.session;
-        let mut open = OpenList::EMPTY;
-        let window = u64::from(self.peer.parameters.exchange_window);
-        let wanted = session.next_seq.saturating_sub(window / 2);
-        for index in session.ours.iter(&self.memory.exchanges) {
-            let Some(seq) = self.memory.exchanges.at(index).and_then(|exchange| exchange.seq) else { break };
-            if seq >= wanted || !open.push(seq) {
-                return (seq, open);
-            }
-        }
-        (session.next_seq, open)
-    }
-
     /// Writes everything that counts against the window; a probe always carries something.
     fn write_work(&mut self, record: u32, writer: &mut Writer<'_>, may_cut: bool) -> Result<(), Broken> {
         if self.is_asking() {
@@ -418,21 +399,19 @@ impl Scope<'_, '_> {
         writer: &mut Writer<'_>,
         may_cut: bool,
     ) -> Result<Added, Broken> {
-        let mut briefs = Added::Yes;
         if priority == BRIEF_PRIORITY && !self.peer.briefs.is_empty() {
-            briefs = self.write_briefs(record, writer)?;
-            if briefs == Added::Full {
-                return Ok(Added::Full);
+            let added = self.write_briefs(record, writer)?;
+            if added != Added::Yes {
+                return Ok(added);
             }
         }
-        // One that was spelled out is behind later ones, and the window that these wait for moves on only once it is sent.
         while let Some(flow) = self.peer.queues[priority].front() {
             let added = self.write_fresh(record, flow, writer, may_cut)?;
             if added != Added::Yes {
                 return Ok(added);
             }
         }
-        Ok(briefs)
+        Ok(Added::Yes)
     }
 
     /// Writes more of flows that have begun, each once: those that have still more go behind the others.
