@@ -32,7 +32,7 @@ pub enum Delivery {
 pub struct Message<'a> {
     /// How it is to be delivered.
     pub delivery: Delivery,
-    /// What goes before what: 0 (first) to 3.
+    /// What goes before what: 0 (first) to 3. What waits for the peer's window of exchanges is let in by age first.
     pub priority: u8,
     /// Its octets.
     pub body: Body<'a>,
@@ -120,7 +120,7 @@ pub struct Request<'a> {
     /// How long the caller waits; with streams, how long without progress of any of them (semantics S35). `None` waits as long as
     /// the peer answers; [`Duration::ZERO`] stands for `Config::call_timeout`.
     pub timeout: Option<Duration>,
-    /// What goes before what: 0 (first) to 3.
+    /// What goes before what: 0 (first) to 3. What waits for the peer's window of exchanges is let in by age first.
     pub priority: u8,
     /// Encoded metadata items ([`MetadataWriter`](crate::wire::MetadataWriter)), without the deadline.
     pub metadata: &'a [u8],

@@ -38,7 +38,7 @@ pub(super) enum Added {
     Yes,
     /// It waits for the next datagram, and so does what comes after it.
     Full,
-    /// It cannot be sent before something changes: credit, the peer's window of exchanges, or room in the pool of sent frames.
+    /// It cannot be sent before something changes: credit, what the peer knows to be retired, or room in the pool of sent frames.
     Blocked,
 }
 
