@@ -10,6 +10,7 @@ use posthaste_mio::onc::{
     CallId, Client, ClientConfig, Failure, Incoming, NotSent, Outcome, Refusal, Request, Server, ServerConfig,
     ServerOptions, Target, Transport, Unknown,
 };
+use posthaste_rpc::{NotExecuted, Procedure};
 
 #[test]
 fn calls_of_one_client_are_under_way_together() {
@@ -61,6 +62,18 @@ fn refusals_come_back() {
         client.call(&Request::new(target(9), &[])).unwrap();
         assert_eq!(turns.outcome(&mut client).1, Err(Failure::Refused(Refusal::NoSuchProcedure)));
     }
+}
+
+#[test]
+fn a_procedure_of_a_stub_is_called_within_its_bounds() {
+    let mut turns = Turns::new(ServerOptions::default());
+    let mut client = turns.connect(Transport::Tcp);
+    let Target { program, version, procedure } = target(1);
+    let echo = Procedure::<u32>::new("echo", program, version, procedure).with_arguments_len_max(4);
+    client.call_procedure(&echo, &7_u32).unwrap();
+    assert_eq!(Client::read_result(&echo, turns.outcome(&mut client).1).unwrap(), 7);
+    let refused = client.call_procedure(&echo, &7_u64);
+    assert_eq!(refused, Err(NotExecuted::TooLarge { limit: Some(4) }));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use posthaste_core::random::Random;
 use posthaste_core::rtt::Rtt;
 
 use super::calls::Calls;
-use super::{CallId, ClientConfig, Failure, NotSent, Outcome, Rejected, Request, Retransmission, Unknown, message};
+use super::{CallId, ClientConfig, Failure, Message, NotSent, Outcome, Rejected, Request, Retransmission, Unknown};
 use crate::message::Reply;
 use crate::server::canonical;
 
@@ -97,8 +97,9 @@ impl DatagramClient {
     pub fn call(&mut self, now: Instant, to: SocketAddr, request: &Request<'_>) -> Result<CallId, NotSent> {
         let xid = self.calls.vacant_xid()?;
         let len_max = self.config.message_len_max.min(DATAGRAM_LEN_MAX);
-        let mut datagram = Vec::new();
-        message(&self.config, xid, request, len_max)?.encode(&mut datagram);
+        let message = Message::new(&self.config, xid, request, len_max)?;
+        let mut datagram = Vec::with_capacity(message.len());
+        message.encode(&mut datagram);
         let to = canonical(to);
         let interval = match request.retransmission {
             Retransmission::BackOff => Some(self.first_interval(to)),

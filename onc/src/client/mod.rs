@@ -44,12 +44,21 @@ pub struct ClientConfig {
 pub struct Request<'a> {
     /// What to call.
     pub target: Target,
-    /// The arguments in XDR.
-    pub arguments: &'a [u8],
+    /// What to call it with.
+    pub arguments: Arguments<'a>,
     /// How long a reply may take in all, if not as long as [`ClientConfig::timeout`] says.
     pub timeout: Option<Duration>,
     /// Whether the call may be sent again over UDP.
     pub retransmission: Retransmission,
+}
+
+/// The arguments of a call, in XDR.
+#[derive(Clone, Copy, Debug)]
+pub enum Arguments<'a> {
+    /// Written already.
+    Octets(&'a [u8]),
+    /// Those of a stub, to be written into the message itself.
+    Encoded(posthaste_rpc::Arguments<'a>),
 }
 
 /// Whether a call that is not answered is sent again over UDP. Over TCP, none ever is.
@@ -142,7 +151,28 @@ impl<'a> Request<'a> {
     /// Makes a call of which nothing special is to be said: it is sent again until it is answered.
     #[must_use]
     pub const fn new(target: Target, arguments: &'a [u8]) -> Self {
+        let arguments = Arguments::Octets(arguments);
         Self { target, arguments, timeout: None, retransmission: Retransmission::BackOff }
+    }
+}
+
+impl Arguments<'_> {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Octets(octets) => octets.len(),
+            Self::Encoded(arguments) => arguments.len(),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Octets(octets) => out.extend_from_slice(octets),
+            Self::Encoded(arguments) => {
+                let begin = out.len();
+                out.resize(begin + arguments.len(), 0);
+                arguments.write(&mut out[begin..]);
+            }
+        }
     }
 }
 
@@ -223,15 +253,34 @@ impl core::error::Error for NotSent {}
 impl core::error::Error for Rejected {}
 impl core::error::Error for StreamError {}
 
-/// Makes the message of a call, if its length is at most `len_max`.
-fn message<'c>(config: &'c ClientConfig, xid: u32, request: &Request<'c>, len_max: usize) -> Result<Call<'c>, NotSent> {
-    let (credential, verifier) = (config.claim.auth(), Auth::NONE);
-    let call = Call { xid, target: request.target, credential, verifier, arguments: request.arguments };
-    if call.encoded_len() > len_max {
-        let limit = len_max.saturating_sub(call.encoded_len() - request.arguments.len());
-        return Err(NotSent::TooLarge { limit });
+/// The message of a call, to be written where it is to lie.
+struct Message<'c> {
+    /// The call without its arguments.
+    head: Call<'c>,
+    arguments: Arguments<'c>,
+}
+
+impl<'c> Message<'c> {
+    /// Makes a message of at most `len_max` octets.
+    fn new(config: &'c ClientConfig, xid: u32, request: &Request<'c>, len_max: usize) -> Result<Self, NotSent> {
+        let (credential, verifier) = (config.claim.auth(), Auth::NONE);
+        let head = Call { xid, target: request.target, credential, verifier, arguments: &[] };
+        let message = Self { head, arguments: request.arguments };
+        if message.len() > len_max {
+            return Err(NotSent::TooLarge { limit: len_max.saturating_sub(head.encoded_len()) });
+        }
+        Ok(message)
     }
-    Ok(call)
+
+    const fn len(&self) -> usize {
+        self.head.encoded_len() + self.arguments.len()
+    }
+
+    /// Appends it to `out`.
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.head.encode(out);
+        self.arguments.encode(out);
+    }
 }
 
 #[cfg(test)]

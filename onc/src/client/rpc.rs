@@ -6,24 +6,24 @@ use posthaste_rpc::{
     AsyncCallError, AsyncUnresolved, CallError, NotExecuted, Semantics, Streams, Timeout, Unknown as Why, Unresolved,
 };
 
-use super::{Failure, NotSent, Request, Retransmission, Unknown};
+use super::{Arguments, Failure, NotSent, Request, Retransmission, Unknown};
 use crate::message::{Refusal, Target};
 
 impl<'a> Request<'a> {
-    /// Makes the call that a stub asks for, with its arguments written down.
+    /// Makes the call that a stub asks for; its arguments are written into the message itself.
     ///
     /// A call that may be executed but once is sent again over UDP all the same, and the server is to know it again.
     ///
     /// # Errors
     /// [`NotExecuted::Unsupported`] if ONC RPC has no such thing: streams, or what is executed exactly once.
-    pub fn from_stub(request: &posthaste_rpc::Request<'_>, arguments: &'a [u8]) -> Result<Self, NotExecuted> {
+    pub fn from_stub(request: &posthaste_rpc::Request<'a>) -> Result<Self, NotExecuted> {
         let signature = request.signature;
         if signature.streams != Streams::None || signature.semantics == Semantics::ExactlyOnce {
             return Err(NotExecuted::Unsupported);
         }
         Ok(Self {
             target: Target { program: signature.program, version: signature.version, procedure: signature.procedure },
-            arguments,
+            arguments: Arguments::Encoded(request.arguments),
             timeout: match request.timeout {
                 Timeout::Configured => None,
                 Timeout::After(timeout) => Some(timeout),
@@ -77,7 +77,7 @@ fn classify(failure: Failure) -> Result<NotExecuted, Why> {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_rpc::{Arguments, Procedure, Request as StubRequest, Signature};
+    use posthaste_rpc::{Procedure, Request as StubRequest, Signature};
 
     use super::*;
     use crate::message::AuthStatus;
@@ -121,9 +121,9 @@ mod tests {
     }
 
     fn asked(signature: &Signature, timeout: Timeout) -> Result<(Option<Duration>, Retransmission), NotExecuted> {
-        let arguments = Arguments::new(&()).expect("nothing has no bound");
+        let arguments = posthaste_rpc::Arguments::new(&()).expect("nothing has no bound");
         let request = StubRequest { signature, timeout, arguments };
-        let made = Request::from_stub(&request, &[])?;
+        let made = Request::from_stub(&request)?;
         assert_eq!(made.target, Target { program: 1, version: 2, procedure: 3 });
         Ok((made.timeout, made.retransmission))
     }

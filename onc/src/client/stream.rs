@@ -3,7 +3,7 @@
 use posthaste_core::Instant;
 
 use super::calls::Calls;
-use super::{CallId, ClientConfig, Failure, NotSent, Outcome, Request, StreamError, Unknown, message};
+use super::{CallId, ClientConfig, Failure, Message, NotSent, Outcome, Request, StreamError, Unknown};
 use crate::message::Reply;
 use crate::outgoing::Outgoing;
 use crate::record::{RecordReader, put_record};
@@ -44,9 +44,9 @@ impl StreamClient {
         if self.outgoing.len() > self.config.outgoing_len_max {
             return Err(NotSent::Full);
         }
-        let call = message(&self.config, xid, request, self.config.message_len_max)?;
+        let message = Message::new(&self.config, xid, request, self.config.message_len_max)?;
         let offset = self.outgoing.end_offset();
-        put_record(self.outgoing.octets_mut(), |out| call.encode(out));
+        put_record(self.outgoing.octets_mut(), |out| message.encode(out));
         Ok(self.calls.insert(
             xid,
             now.saturating_add(request.timeout.unwrap_or(self.config.timeout)),

@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use posthaste_core::Instant;
+use posthaste_rpc::Procedure;
 
 use super::*;
 use crate::message::{NoCall, Reply};
@@ -296,6 +297,21 @@ fn datagrams() -> DatagramClient {
 
 fn request() -> Request<'static> {
     Request::new(TARGET, b"four")
+}
+
+#[test]
+fn a_message_is_the_same_whether_its_arguments_were_written_or_are_those_of_a_stub() {
+    let procedure = Procedure::<()>::new("p", TARGET.program, TARGET.version, TARGET.procedure);
+    let arguments = (7_u32,);
+    let stub = posthaste_rpc::Request::new(&procedure.signature, &arguments).unwrap();
+    let messages = [Request::from_stub(&stub).unwrap(), Request::new(TARGET, &[0, 0, 0, 7])].map(|request| {
+        let (mut datagrams, mut stream) = (datagrams(), StreamClient::new(ClientConfig::default(), 1));
+        datagrams.call(at(0), SERVER, &request).unwrap();
+        stream.call(at(0), &request).unwrap();
+        let datagram = datagrams.poll_transmit(at(0)).unwrap().datagram.to_vec();
+        (datagram, stream.poll_transmit().unwrap().to_vec())
+    });
+    assert_eq!(messages[0], messages[1]);
 }
 
 /// Makes a call that the server answers after so long, all in milliseconds; returns when that was, and when it was sent again.

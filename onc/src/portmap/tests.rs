@@ -5,6 +5,7 @@ use proptest::collection::vec as some;
 use proptest::prelude::*;
 
 use super::*;
+use crate::client::Arguments;
 use crate::message::{Auth, AuthStatus, Refusal, Target};
 use crate::server::Incoming;
 
@@ -184,7 +185,8 @@ fn ask<T>(table: &mut Table, from: SocketAddr, query: &Query<T>) -> Result<T, Re
 
 fn answer<T>(table: &mut Table, transport: Transport, from: SocketAddr, query: &Query<T>) -> Result<Vec<u8>, Refusal> {
     let (request, mut results) = (query.request(), Vec::new());
-    table.answer(&incoming(transport, from, request.target, request.arguments), &mut results)?;
+    let Arguments::Octets(arguments) = request.arguments else { panic!("a query is written already") };
+    table.answer(&incoming(transport, from, request.target, arguments), &mut results)?;
     Ok(results)
 }
 

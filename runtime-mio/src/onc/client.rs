@@ -12,7 +12,7 @@ use posthaste_core::Instant;
 use posthaste_onc::client::{CallId, ClientConfig, DatagramClient, NotSent, Outcome, Request, StreamClient};
 use posthaste_onc::server::Transport;
 use posthaste_rpc::xdr::{Decode, Message};
-use posthaste_rpc::{self as rpc, Arguments, CallError, NotExecuted, Procedure};
+use posthaste_rpc::{self as rpc, CallError, NotExecuted, Procedure};
 use posthaste_udp::{Clock, draw_seed};
 
 use super::{DATAGRAM_BUFFER_LEN, STREAM_BUFFER_LEN, timeout};
@@ -96,12 +96,8 @@ impl Client {
         procedure: &Procedure<R>,
         arguments: &(dyn Message + Sync),
     ) -> Result<CallId, NotExecuted> {
-        let signature = &procedure.signature;
-        let arguments = Arguments::new(arguments).map_err(NotExecuted::Unencodable)?;
-        let mut octets = vec![0; arguments.len()];
-        arguments.write(&mut octets);
-        let request = rpc::Request { signature, timeout: signature.timeout, arguments };
-        Ok(self.call(&Request::from_stub(&request, &octets)?)?)
+        let request = rpc::Request::new(&procedure.signature, arguments)?;
+        Ok(self.call(&Request::from_stub(&request)?)?)
     }
 
     /// Reads the result of a call that ended.

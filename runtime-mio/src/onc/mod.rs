@@ -53,7 +53,9 @@ use core::time::Duration;
 
 pub use client::Client;
 use posthaste_core::Instant;
-pub use posthaste_onc::client::{CallId, ClientConfig, Failure, NotSent, Outcome, Request, Retransmission, Unknown};
+pub use posthaste_onc::client::{
+    Arguments, CallId, ClientConfig, Failure, NotSent, Outcome, Request, Retransmission, Unknown,
+};
 pub use posthaste_onc::message::{AuthStatus, AuthSys, Claim, Credential, Refusal, Target};
 pub use posthaste_onc::portmap;
 pub use posthaste_onc::server::{Incoming, Rpc, ServerConfig, Service, Transport};

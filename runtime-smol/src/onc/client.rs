@@ -80,10 +80,8 @@ impl Client {
 /// What generated async clients call with.
 impl AsyncCaller for Client {
     async fn call<T>(&self, request: rpc::Request<'_>, read: impl FnOnce(&[u8]) -> T) -> Result<T, AsyncCallError> {
-        let mut arguments = vec![0; request.arguments.len()];
-        request.arguments.write(&mut arguments);
-        let onc = Request::from_stub(&request, &arguments).map_err(AsyncCallError::NotExecuted)?;
-        Ok(read(&self.call(&onc).await?))
+        let request = Request::from_stub(&request).map_err(AsyncCallError::NotExecuted)?;
+        Ok(read(&self.call(&request).await?))
     }
 }
 

@@ -103,10 +103,8 @@ impl Client {
 /// What generated clients call with.
 impl Caller for Client {
     fn call(&self, request: &rpc::Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), rpc::CallError> {
-        let mut arguments = vec![0; request.arguments.len()];
-        request.arguments.write(&mut arguments);
-        let onc = Request::from_stub(request, &arguments).map_err(rpc::CallError::NotExecuted)?;
-        read(&self.call(&onc)?);
+        let request = Request::from_stub(request).map_err(rpc::CallError::NotExecuted)?;
+        read(&self.call(&request)?);
         Ok(())
     }
 }

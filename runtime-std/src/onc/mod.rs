@@ -29,7 +29,7 @@ mod client;
 mod server;
 
 pub use client::Client;
-pub use posthaste_onc::client::{ClientConfig, Failure, NotSent, Request, Retransmission, Unknown};
+pub use posthaste_onc::client::{Arguments, ClientConfig, Failure, NotSent, Request, Retransmission, Unknown};
 pub use posthaste_onc::message::{AuthStatus, AuthSys, Claim, Credential, Refusal, Target};
 pub use posthaste_onc::portmap;
 pub use posthaste_onc::server::{Incoming, Rpc, ServerConfig, Service, Transport};
