@@ -1,17 +1,15 @@
 //! Portmappers and `rpcinfo` that nobody here wrote: those of Debian (packages rpcbind, iproute2, util-linux).
 //!
-//! The port of a portmapper is fixed, so each test runs again, alone, in a network of its own, and nothing outside is touched. Where
-//! the programs are not installed, or no network is to be had, the tests say so and pass.
+//! The port of a portmapper is fixed, so each test runs again, alone, in a network of its own, and nothing outside is touched.
 #![cfg(target_os = "linux")]
 
 use core::net::SocketAddr;
-use core::time::Duration;
-use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 
+use posthaste_foreign::{Rpcbind, Who, find, in_a_network_of_its_own};
 use posthaste_std::onc::portmap::{self, Program, Registration, Table, Version};
 use posthaste_std::onc::{
     AuthStatus, Client, ClientConfig, Credential, Incoming, Refusal, Server, ServerOptions, Transport,
@@ -20,9 +18,8 @@ use posthaste_std::onc::{
 #[test]
 fn rpcbind_is_asked_and_changed_in_all_versions() {
     // It gives up its rights, which only the real root can.
-    in_a_network_of_its_own("rpcbind_is_asked_and_changed_in_all_versions", &["rpcbind"], Who::Root, || {
-        let _rpcbind = Process(Command::new("rpcbind").args(["-f", "-i"]).spawn().unwrap());
-        wait_for_portmapper();
+    in_a_network_of_its_own("rpcbind_is_asked_and_changed_in_all_versions", Who::Root, || {
+        let _rpcbind = Rpcbind::start();
         for version in Version::ALL {
             for transport in BOTH {
                 change(version, transport);
@@ -34,9 +31,8 @@ fn rpcbind_is_asked_and_changed_in_all_versions() {
 #[test]
 fn what_is_registered_with_rpcbind_is_found_by_both_rpcinfos() {
     let name = "what_is_registered_with_rpcbind_is_found_by_both_rpcinfos";
-    in_a_network_of_its_own(name, &["rpcbind", "rpcinfo"], Who::Root, || {
-        let _rpcbind = Process(Command::new("rpcbind").args(["-f", "-i"]).spawn().unwrap());
-        wait_for_portmapper();
+    in_a_network_of_its_own(name, Who::Root, || {
+        let _rpcbind = Rpcbind::start();
         let program = serve_program();
         let client = connect(Transport::Udp);
         for transport in BOTH {
@@ -52,7 +48,7 @@ fn what_is_registered_with_rpcbind_is_found_by_both_rpcinfos() {
 
 #[test]
 fn a_portmapper_of_our_own_is_asked_by_rpcinfo() {
-    in_a_network_of_its_own("a_portmapper_of_our_own_is_asked_by_rpcinfo", &["rpcinfo"], Who::Anybody, || {
+    in_a_network_of_its_own("a_portmapper_of_our_own_is_asked_by_rpcinfo", Who::Anybody, || {
         let program = serve_program();
         let mut table = Table::new(100, PORTMAPPER);
         for transport in BOTH {
@@ -146,7 +142,7 @@ fn be_called_without_a_port() {
 
 /// Runs Debian's `rpcinfo`; returns all that it says, and whether it was content.
 fn rpcinfo(args: &[&str]) -> (String, bool) {
-    let output = Command::new("rpcinfo").args(args).output().unwrap();
+    let output = Command::new(find("rpcinfo").unwrap()).args(args).output().unwrap();
     let told = [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned()).concat();
     (told, output.status.success())
 }
@@ -173,64 +169,6 @@ fn connect(transport: Transport) -> Client {
     Client::connect(PORTMAPPER, transport, ClientConfig::default()).unwrap()
 }
 
-/// Calls it until it is there, which retransmission does.
-fn wait_for_portmapper() {
-    let config = ClientConfig {
-        timeout: Duration::from_secs(30),
-        retransmit_timeout: Duration::from_millis(20),
-        retransmit_timeout_max: Duration::from_millis(100),
-        ..ClientConfig::default()
-    };
-    let client = Client::connect(PORTMAPPER, Transport::Udp, config).unwrap();
-    assert_eq!(client.query(&portmap::null(Version::V2)), Ok(()));
-}
-
-/// Who has to run a test.
-#[derive(PartialEq)]
-enum Who {
-    Anybody,
-    Root,
-}
-
-/// Runs `test`, which is the test called `name`, where it has a network and a `/run` for itself.
-fn in_a_network_of_its_own(name: &str, programs: &[&str], who: Who, test: impl FnOnce()) {
-    if env::var_os(INSIDE).is_some() {
-        let set_up = "ip link set lo up && mount -t tmpfs tmpfs /run";
-        assert!(Command::new("sh").args(["-c", set_up]).status().unwrap().success());
-        return test();
-    }
-    let missing = programs.iter().chain(&["ip"]).find(|program| {
-        let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-        !folders.iter().any(|folder| fs::exists(format!("{folder}/{program}")).unwrap_or(false))
-    });
-    if let Some(missing) = missing {
-        return eprintln!("{missing} is not installed: NOT CHECKED");
-    }
-    let is_root = nix::unistd::geteuid().is_root();
-    let flags = if is_root { &["--net", "--mount"][..] } else { &["--net", "--mount", "--map-root-user"] };
-    let mount = ["sh", "-c", "mount -t tmpfs tmpfs /run"];
-    let tried = Command::new("unshare").args(flags).args(mount).stderr(Stdio::null()).status();
-    if who == Who::Root && !is_root || !tried.is_ok_and(|status| status.success()) {
-        return eprintln!("no network for the test alone is to be had here: NOT CHECKED");
-    }
-    let mut again = Command::new("unshare");
-    again.args(flags).arg(env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
-    assert!(again.status().unwrap().success());
-}
-
-/// A process that ends with this.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 const PORTMAPPER: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), portmap::PORT);
 const PROGRAM: Program = Program { number: 0x2000_0042, version: 1 };
-
-/// Tells a test that it runs in a network of its own.
-const INSIDE: &str = "POSTHASTE_TEST_INSIDE";

@@ -18,6 +18,7 @@ use std::process::Command;
 
 use posthaste_compiler::model::{Definition, List, Model, Type, TypeId};
 use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
+use posthaste_foreign::{Foreign, RPCSVC};
 
 use files::random_file;
 use values::{Random, random_value};
@@ -125,11 +126,7 @@ fn here() -> &'static Path {
 }
 
 fn installed() -> Vec<(String, PathBuf)> {
-    let found = files_in(Path::new("/usr/include/rpcsvc"), "installed");
-    if found.is_empty() {
-        eprintln!("rpcsvc-proto is not installed: its files are NOT CHECKED");
-    }
-    found
+    if Foreign::Rpcsvc.is_here() { files_in(Path::new(RPCSVC), "installed") } else { Vec::new() }
 }
 
 fn files_in(folder: &Path, prefix: &str) -> Vec<(String, PathBuf)> {

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::thread;
 
 use posthaste_compiler::model::{Definition, Type, TypeId};
+use posthaste_foreign::Foreign;
 use posthaste_rpc::xdr::{DecodeError, Limits};
 use posthaste_torture::{INTERFACES, Interface, stub_limits};
 
@@ -194,16 +195,7 @@ impl Peer {
     /// Builds it once, where that can be done, and says so where it cannot.
     fn installed() -> Option<&'static Self> {
         static PEER: OnceLock<Option<Peer>> = OnceLock::new();
-        PEER.get_or_init(|| {
-            let is_there =
-                ["rpcgen", "cc"].into_iter().all(|tool| Command::new(tool).arg("--version").output().is_ok());
-            if !is_there || !Path::new("/usr/include/tirpc/rpc/rpc.h").exists() {
-                eprintln!("rpcgen, cc or libtirpc is not installed: whether they agree is NOT CHECKED");
-                return None;
-            }
-            Some(Self::build())
-        })
-        .as_ref()
+        PEER.get_or_init(|| Foreign::Rpcgen.is_here().then(Self::build)).as_ref()
     }
 
     fn build() -> Self {

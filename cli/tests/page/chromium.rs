@@ -2,10 +2,11 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use posthaste_foreign::{Foreign, find_chromium};
 use serde_json::{Value, json};
 
 /// A browser with one page. It ends with the test.
@@ -29,18 +30,15 @@ pub(crate) struct Viewer {
 impl Chromium {
     /// Starts the browser; `None` if there is none on this machine, which is said.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        let Some(program) = find() else {
-            // Past what the tests capture: somebody is to see it.
-            let _ = writeln!(
-                io::stderr(),
-                "{test}: there is no Chromium here, install the package 'chromium': NOT CHECKED"
-            );
+        if !Foreign::Chromium.is_here() {
             return None;
-        };
+        }
+        let program = find_chromium()?;
         let profile = env::temp_dir().join(format!("posthaste-chromium-{}-{test}", std::process::id()));
         // It reads commands from descriptor 3 and writes to descriptor 4, each ended by a zero octet.
         let mut process = Command::new("sh")
-            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#, program])
+            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#])
+            .arg(program)
             .args(["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"])
             .arg(format!("--user-data-dir={}", profile.display()))
@@ -120,11 +118,6 @@ impl Drop for Chromium {
     }
 }
 
-fn find() -> Option<&'static str> {
-    let directories: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?).collect();
-    NAMES.into_iter().find(|name| directories.iter().any(|directory| directory.join(name).is_file()))
-}
-
 /// Reads octets that were written as text (RFC 4648 §4).
 fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -135,6 +128,3 @@ fn base64(text: &str) -> Vec<u8> {
     });
     octets.collect()
 }
-
-/// What distributions call it.
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];

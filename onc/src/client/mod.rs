@@ -165,6 +165,7 @@ impl Arguments<'_> {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        debug_assert!(self.len().is_multiple_of(4), "what is in XDR has whole units");
         match self {
             Self::Octets(octets) => out.extend_from_slice(octets),
             Self::Encoded(arguments) => {
