@@ -8,13 +8,14 @@ extern crate alloc;
 
 #[path = "random/files.rs"]
 mod files;
+#[path = "support/package.rs"]
+mod package;
 #[path = "random/values.rs"]
 mod values;
 
 use core::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use posthaste_compiler::model::{Definition, List, Model, Type, TypeId};
 use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
@@ -88,7 +89,7 @@ impl Package {
         self.modules.push((name.to_owned(), text));
     }
 
-    /// Builds the package in a folder that stays, so that what it depends on is built once, and runs it.
+    /// Writes the package, and runs it.
     fn run(&self) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("random");
         let rpc = here().join("../rpc").canonicalize().unwrap();
@@ -102,18 +103,7 @@ impl Package {
         }
         writeln!(main, "\nfn main() {{\n{}}}", self.checks).unwrap();
         write_file(&folder.join("src/main.rs"), &main).unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-        let output = Command::new(cargo)
-            .args(["run", "--offline", "--quiet", "--manifest-path"])
-            .arg(folder.join("Cargo.toml"))
-            .env("CARGO_TARGET_DIR", folder.join("target"))
-            .env_remove("RUSTFLAGS")
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        let told: String = told.lines().take(200).flat_map(|line| [line, "\n"]).collect();
-        assert!(output.status.success(), "{}: {told}", output.status);
-        print!("{}", String::from_utf8_lossy(&output.stdout));
+        print!("{}", package::run(&folder, &[]));
     }
 }
 
