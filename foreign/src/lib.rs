@@ -33,6 +33,8 @@ pub enum Foreign {
 }
 
 impl Foreign {
+    const ALL: [Self; 5] = [Self::Chromium, Self::Network, Self::Rpcbind, Self::Rpcgen, Self::Rpcsvc];
+
     /// Returns what `POSTHASTE_REQUIRED` calls it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -62,9 +64,7 @@ impl Foreign {
 
     /// Says that the test cannot go on.
     fn go_without(self, why: &str) {
-        let required = env::var("POSTHASTE_REQUIRED").unwrap_or_default();
-        let is_required = required.split(',').any(|name| name.trim() == self.name());
-        assert!(!is_required, "{why}, and POSTHASTE_REQUIRED names {}", self.name());
+        assert!(!required().contains(&self), "{why}, and POSTHASTE_REQUIRED names {}", self.name());
         let line = format!("{}: {why}: NOT CHECKED\n", thread::current().name().unwrap_or("a test"));
         // Not by a macro of the standard library, whose lines nobody sees of a test that passes; and whole, between those of others.
         let _ = io::stderr().write_all(line.as_bytes());
@@ -106,6 +106,16 @@ pub fn find_chromium() -> Option<PathBuf> {
     CHROMIUM.into_iter().find_map(find)
 }
 
+/// Returns what has to be here.
+fn required() -> Vec<Foreign> {
+    let names = env::var("POSTHASTE_REQUIRED").unwrap_or_default();
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let known = |name| Foreign::ALL.into_iter().find(|foreign| foreign.name() == name);
+    names
+        .map(|name| known(name).unwrap_or_else(|| panic!("POSTHASTE_REQUIRED names {name}, whatever that is")))
+        .collect()
+}
+
 /// What distributions call it.
 const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -120,7 +130,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_aloud_and_a_failure_where_it_is_required() {
-        for (required, is_well) in [("", true), ("chromium,rpcgen", true), ("rpcgen, network", false)] {
+        for (required, is_well) in
+            [("", true), ("chromium,rpcgen", true), ("rpcgen, network", false), ("networks", false)]
+        {
             let mut again = Command::new(env::current_exe().unwrap());
             // The harness captures what this test says, as it does with any other.
             again.args(["--exact", "tests::goes_without_a_network", "--ignored"]).env("POSTHASTE_REQUIRED", required);
