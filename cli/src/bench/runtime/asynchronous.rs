@@ -6,11 +6,11 @@ use core::net::SocketAddr;
 use std::io::{stdin, stdout};
 use std::time::Instant;
 
-use posthaste_smol::{Body, Client, Config, Delivery, Incoming, Message, Options, Request, Server, wire};
+use posthaste_smol::{Client, Config, Incoming, Options, Request, Server, wire};
 use posthaste_udp::TryOffload;
 use smol::{LocalExecutor, Timer, future};
 
-use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Pace, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
@@ -60,11 +60,9 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
         Work::Load { size, rate } => {
             load(&client, &Calling::of(client_options, ECHO, size), Schedule::begin(rate, limit), latency)
         }
-        Work::Bulk { msg } => {
-            smol::block_on(send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)))
-        }
+        Work::Bulk { msg } => smol::block_on(send(&client, Sending::begin(msg.get(), &mut sent_len, limit, latency))),
         Work::Send { msg } => {
-            smol::block_on(send(&client, Pace::Acknowledged, Sending::begin(msg.get(), &mut sent_len, limit, latency)))
+            smol::block_on(send(&client, Sending::begin(msg.get(), &mut sent_len, limit, latency).one_by_one()))
         }
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
@@ -187,14 +185,11 @@ struct Ended<'a> {
 }
 
 /// Sends messages, and learns how many octets the server's application got.
-async fn send(client: &Client, pace: Pace, mut sending: Sending<'_>) -> Result<u64, Failure> {
-    while let Some(octets) = sending.next() {
-        let delivery = Delivery::Ordered { channel: CHANNEL };
-        let message = Message { delivery, priority: 1, body: Body::Copied(octets) };
-        let sent = client.send(message).await.map_err(|error| failed(&error))?;
-        match pace {
-            Pace::Ahead => drop(sent),
-            Pace::Acknowledged => sent.await.map_err(|error| failed(&error))?,
+async fn send(client: &Client, mut sending: Sending<'_>) -> Result<u64, Failure> {
+    while let Some(message) = sending.next() {
+        drop(client.send(message).await.map_err(|error| failed(&error))?);
+        if sending.is_far_ahead() {
+            client.flush().await.map_err(|error| failed(&error))?;
         }
         sending.on_sent();
     }

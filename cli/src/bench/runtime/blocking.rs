@@ -11,12 +11,11 @@ use std::time::Instant;
 
 use posthaste_std::wire::Description;
 use posthaste_std::{
-    Answer, CallError, Client, Config, Delivery, Execution, Handler, Incoming, Options, Pending, Request, SendError,
-    Server, wire,
+    Answer, CallError, Client, Config, Execution, Handler, Incoming, Options, Pending, Request, SendError, Server, wire,
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Pace, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
@@ -27,8 +26,7 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
     let server = Server::serve_insecure(address, options(config), Answering(Arc::clone(&taken)))
         .map_err(|error| Failure::local(format_args!("cannot listen on {address}"), &error))?;
     convention::announce_ready(&mut stdout())?;
-    let mut message = Vec::new();
-    while server.receive_into(&mut message, None).is_ok() {
+    while let Ok((_, message)) = server.receive_bytes(None) {
         taken.add(message.len() as u64);
     }
     Err(Failure::new(Code::Local, "the socket failed"))
@@ -54,10 +52,8 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
         Work::Load { size, rate } => {
             load(&client, &Calling::of(client_options, ECHO, size), Schedule::begin(rate, limit), latency)
         }
-        Work::Bulk { msg } => send(&client, Pace::Ahead, Sending::begin(msg.get(), &mut sent_len, limit, latency)),
-        Work::Send { msg } => {
-            send(&client, Pace::Acknowledged, Sending::begin(msg.get(), &mut sent_len, limit, latency))
-        }
+        Work::Bulk { msg } => send(&client, Sending::begin(msg.get(), &mut sent_len, limit, latency)),
+        Work::Send { msg } => send(&client, Sending::begin(msg.get(), &mut sent_len, limit, latency).one_by_one()),
     };
     convention::run_client(client_options, stdin().lock(), &mut stdout(), datagram_count, work)
 }
@@ -181,10 +177,10 @@ fn load(client: &Client, calling: &Calling, mut schedule: Schedule, latency: &mu
 }
 
 /// Sends messages, and learns how many octets the server's application got.
-fn send(client: &Client, pace: Pace, mut sending: Sending<'_>) -> Result<u64, Failure> {
+fn send(client: &Client, mut sending: Sending<'_>) -> Result<u64, Failure> {
     while let Some(message) = sending.next() {
-        client.send(Delivery::Ordered { channel: CHANNEL }, message).map_err(|error| not_sent(&error))?;
-        if pace == Pace::Acknowledged {
+        client.send_message(&message).map_err(|error| not_sent(&error))?;
+        if sending.is_far_ahead() {
             client.flush().map_err(|error| not_sent(&error))?;
         }
         sending.on_sent();

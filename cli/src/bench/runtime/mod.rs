@@ -11,9 +11,10 @@ use core::time::Duration;
 use std::io::{stdin, stdout};
 use std::time::Instant;
 
+use bytes::Bytes;
 use clap::Args;
 use posthaste_core::Config;
-use posthaste_core::endpoint::Request;
+use posthaste_core::endpoint::{Body, Delivery, Message, Request};
 
 pub(super) use self::rung::Rung;
 use super::convention::{self, ClientOptions, Latency, Limit, Options};
@@ -27,15 +28,6 @@ pub(crate) struct PeerArgs {
     /// The options of the bench convention.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
-}
-
-/// When the next message is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// When the one before was accepted.
-    Ahead,
-    /// When the one before was acknowledged.
-    Acknowledged,
 }
 
 /// The calls of one block of work: each with the same arguments.
@@ -64,12 +56,16 @@ impl Calling {
 
 /// The messages of one block of work, one after the other.
 struct Sending<'a> {
-    octets: Vec<u8>,
+    octets: Bytes,
     limit: Limit,
     latency: &'a mut Latency,
     begun_at: Instant,
     /// Octets in the message that is being sent.
     message_len: usize,
+    /// How many octets may be sent before the sender waits until all are acknowledged.
+    ahead_len_max: usize,
+    /// Octets sent since it waited.
+    ahead_len: usize,
     /// Octets sent in this block.
     len: u64,
     /// Octets sent in all blocks.
@@ -79,15 +75,43 @@ struct Sending<'a> {
 impl<'a> Sending<'a> {
     /// Begins a block of messages of `len` octets, after `total_len` octets in other blocks.
     fn begin(len: usize, total_len: &'a mut u64, limit: Limit, latency: &'a mut Latency) -> Self {
-        let octets = vec![0x5a; len];
-        Self { octets, limit, latency, begun_at: Instant::now(), message_len: 0, len: 0, total_len }
+        Self {
+            octets: vec![0x5a; len].into(),
+            limit,
+            latency,
+            begun_at: Instant::now(),
+            message_len: 0,
+            ahead_len_max: AHEAD_LEN_MAX,
+            ahead_len: 0,
+            len: 0,
+            total_len,
+        }
     }
 
-    /// Returns the next message; `None` at the end of the block.
-    fn next(&mut self) -> Option<&[u8]> {
+    /// Has the sender wait for the acknowledgement of each message.
+    const fn one_by_one(mut self) -> Self {
+        self.ahead_len_max = 0;
+        self
+    }
+
+    /// Returns the next message, to be handed over as it is; `None` at the end of the block.
+    fn next(&mut self) -> Option<Message<'static>> {
         let left = usize::try_from(self.limit.left(self.begun_at, self.len)).unwrap_or(usize::MAX);
+        if left == 0 {
+            return None;
+        }
+        if self.is_far_ahead() {
+            self.ahead_len = 0;
+        }
         self.message_len = left.min(self.octets.len());
-        (left > 0).then(|| &self.octets[..self.message_len])
+        self.ahead_len += self.message_len;
+        let body = Body::Shared(self.octets.slice(..self.message_len));
+        Some(Message { delivery: Delivery::Ordered { channel: CHANNEL }, priority: 1, body })
+    }
+
+    /// Says whether to wait until all that was sent is acknowledged.
+    const fn is_far_ahead(&self) -> bool {
+        self.ahead_len >= self.ahead_len_max
     }
 
     /// Notes that the message was sent.
@@ -113,7 +137,12 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     config.peer_count_max = PEER_COUNT_MAX;
     config.session_count_per_address_max = PEER_COUNT_MAX;
     config.used_ticket_count_max = PEER_COUNT_MAX;
-    match runtime(&options)? {
+    let runtime = runtime(&options)?;
+    if runtime != Runtime::Std {
+        // These lend a message where it lies; what is taken over is better in memory of its own.
+        config.own_body_len_min = usize::MAX;
+    }
+    match runtime {
         Runtime::Std => blocking::serve(address, config),
         Runtime::Mio => readiness::serve(address, config),
         Runtime::Smol => asynchronous::serve(address, config),
@@ -182,6 +211,8 @@ const LENGTH: u32 = Procedure::Length as u32;
 
 /// The channel of the messages of bulk.
 const CHANNEL: u64 = 0;
+/// How far a sender of bulk gets ahead of what is acknowledged: as far as it would with messages that the endpoint copies.
+const AHEAD_LEN_MAX: usize = 64 << 20;
 
 /// Says whether datagrams are to leave singly, so that the kernel's counters are true.
 fn joins_datagrams() -> bool {

@@ -10,12 +10,11 @@ use std::time::Instant;
 use mio::{Events, Interest, Poll, Token};
 use posthaste_core::config::Accept;
 use posthaste_mio::{
-    Answer, Body, Config, Delivery, Endpoint, Event, IncomingCallId, Message, Outcome, PeerId, Request, SendError,
-    SocketOptions, wire,
+    Answer, Config, Endpoint, Event, IncomingCallId, Outcome, PeerId, Request, SendError, SocketOptions, wire,
 };
 use posthaste_udp::TryOffload;
 
-use super::{CHANNEL, COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
@@ -57,10 +56,8 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
             Work::Load { size, rate } => {
                 client.load(&Calling::of(options, ECHO, size), Schedule::begin(rate, limit), latency)
             }
-            Work::Bulk { msg } => {
-                client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency), Caller::accepted)
-            }
-            Work::Send { msg } => client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency), Caller::flush),
+            Work::Bulk { msg } => client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency)),
+            Work::Send { msg } => client.send(Sending::begin(msg.get(), &mut sent_len, limit, latency).one_by_one()),
         }
     };
     convention::run_client(options, stdin().lock(), &mut stdout(), datagram_count, work)
@@ -228,29 +225,19 @@ impl Caller {
         Ok(count)
     }
 
-    /// Sends messages, each followed by `then`, and learns how many octets the server's application got.
-    fn send(&mut self, mut sending: Sending<'_>, then: fn(&mut Self) -> Result<(), Failure>) -> Result<u64, Failure> {
-        while let Some(octets) = sending.next() {
-            self.send_one(octets)?;
-            then(self)?;
+    /// Sends messages, and learns how many octets the server's application got.
+    fn send(&mut self, mut sending: Sending<'_>) -> Result<u64, Failure> {
+        while let Some(message) = sending.next() {
+            self.insist(|endpoint, peer| endpoint.send(peer, message.clone()))?;
+            self.turns.endpoint.transmit().map_err(|error| broken(&error))?;
+            if sending.is_far_ahead() {
+                self.flush()?;
+            }
             sending.on_sent();
         }
         self.call(&Request::new(PROGRAM, VERSION, COUNT, &sending.count_arguments()), Instant::now())?;
         self.finish(None)?;
         Ok(sending.len)
-    }
-
-    fn send_one(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        let delivery = Delivery::Ordered { channel: CHANNEL };
-        self.insist(|endpoint, peer| {
-            endpoint.send(peer, Message { delivery, priority: 1, body: Body::Copied(octets) })
-        })?;
-        self.turns.endpoint.transmit().map_err(|error| broken(&error))
-    }
-
-    /// Is content with a message that was accepted.
-    fn accepted(&mut self) -> Result<(), Failure> {
-        Ok(())
     }
 
     /// Waits until all is acknowledged.
