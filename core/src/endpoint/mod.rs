@@ -416,8 +416,14 @@ impl<'s> Endpoint<'s> {
     }
 
     /// Gives the peer that may want them its places among those with something to send, to tell, or to wait for.
+    #[inline]
     fn set_places(&mut self) {
-        let Some(index) = self.unsettled.take() else { return };
+        if let Some(index) = self.unsettled.take() {
+            self.set_places_of(index);
+        }
+    }
+
+    fn set_places_of(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index) else { return };
         let (has_turn, path) = (peer.has_turn(), peer.path);
         let has_news = peer.news != 0 && !peer.eventful.is_linked();

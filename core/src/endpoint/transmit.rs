@@ -237,8 +237,11 @@ impl Scope<'_, '_> {
         self.path.mtu.current().min(usize::from(self.peer.parameters.datagram_len_max)).min(out_len)
     }
 
-    fn has_fresh(&self) -> bool {
-        !self.peer.briefs.is_empty() || self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
+    /// Says whether something of a priority waits that was never sent.
+    fn has_fresh(&self, priority: usize) -> bool {
+        let peer = &self.peer;
+        let has_briefs = priority == BRIEF_PRIORITY && !peer.briefs.is_empty();
+        has_briefs || !peer.queues[priority].is_empty() || !peer.begun[priority].is_empty()
     }
 
     /// Says whether there is something to send that counts against the window.
@@ -249,7 +252,7 @@ impl Scope<'_, '_> {
         }
         !self.peer.lost.is_empty()
             || !self.peer.lost_flows.is_empty()
-            || self.has_fresh()
+            || (0..peer::PRIORITY_COUNT).any(|priority| self.has_fresh(priority))
             || !self.peer.noticed.is_empty()
             || self.peer.notices & !peer::Notices::ANSWER != 0
             || self.peer.conversation.probes_due > 0
@@ -376,6 +379,9 @@ impl Scope<'_, '_> {
         // What has begun and what has not take turns to go first, so that neither waits for the end of the other.
         let begins_first = self.memory.datagrams.at(record).sound()?.number.is_multiple_of(2);
         for priority in 0..peer::PRIORITY_COUNT {
+            if !self.has_fresh(priority) {
+                continue;
+            }
             for begins in [begins_first, !begins_first] {
                 let added = match begins {
                     true if may_begin => self.write_beginnings(record, priority, writer, may_cut)?,
