@@ -20,16 +20,14 @@ use posthaste_compiler::model::{Definition, List, Model, Type, TypeId};
 use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
 
 use files::random_file;
-use values::{Random, random_value};
+use values::{Random, Value};
 
 #[test]
 fn what_is_generated_from_any_file_compiles_and_keeps_values() {
     let count = std::env::var("POSTHASTE_RANDOM_FILES").map_or(12, |count| count.parse().unwrap());
-    let seed =
-        std::env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed} POSTHASTE_RANDOM_FILES={count}");
+    let mut random = Random::of_this_run();
+    println!("POSTHASTE_RANDOM_FILES={count}");
 
-    let mut random = Random::new(seed);
     let mut package = Package::default();
     for index in 0..count {
         if package.modules.len() == FILE_COUNT_MAX {
@@ -77,8 +75,7 @@ impl Package {
             // What ends a list is not in its item; another name for one has it.
             let is_item = matches!(&model.types[index].definition, Definition::Struct(it) if it.list == List::Linked);
             for _ in 0..VALUE_COUNT {
-                let mut octets = Vec::new();
-                random_value(model, &ty, random, 0, &mut octets);
+                let Value { octets, .. } = Value::random(model, &ty, random);
                 let path = format!("{name}::{rust_name}");
                 let ty = if is_item { format!("({path}, List<{path}>)") } else { path };
                 writeln!(self.checks, "    check::<{ty}>(\"{ty}\", \"{}\");", hex(&octets)).unwrap();

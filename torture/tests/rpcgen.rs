@@ -18,19 +18,17 @@ use posthaste_compiler::model::{Definition, Type, TypeId};
 use posthaste_rpc::xdr::{DecodeError, Limits};
 use posthaste_torture::{INTERFACES, Interface, stub_limits};
 
-use values::{Random, random_value};
+use values::{Random, Value};
 
 #[test]
 fn what_rust_writes_is_read_and_written_by_c_as_it_was() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let model = interface.model();
     let mut sent = Vec::new();
-    for index in 0..interface.subjects.len() {
-        let ty = Type::Named(TypeId(index as u32));
+    for (index, (_, ty)) in interface.types().enumerate() {
         for _ in 0..value_count() {
-            let mut octets = Vec::new();
-            random_value(&model, &ty, &mut random, 0, &mut octets);
+            let Value { octets, .. } = Value::random(&model, &ty, &mut random);
             sent.push((index, recode(interface, index, &octets).unwrap()));
         }
     }
@@ -44,7 +42,7 @@ fn what_rust_writes_is_read_and_written_by_c_as_it_was() {
 #[test]
 fn what_c_writes_is_read_and_written_by_rust_as_it_was() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let mut counts = vec![0; interface.subjects.len()];
     let mut undeclared_count = 0;
     for _ in 0..100 {
@@ -72,7 +70,7 @@ fn what_c_writes_is_read_and_written_by_rust_as_it_was() {
 #[test]
 fn what_is_refused_by_one_is_refused_by_the_other() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let model = interface.model();
     let mut sent = Vec::new();
     for (index, definition) in model.types.iter().enumerate() {
@@ -82,8 +80,7 @@ fn what_is_refused_by_one_is_refused_by_the_other() {
         }
         let ty = Type::Named(TypeId(index as u32));
         for _ in 0..value_count() {
-            let mut octets = Vec::new();
-            random_value(&model, &ty, &mut random, 0, &mut octets);
+            let Value { mut octets, .. } = Value::random(&model, &ty, &mut random);
             change(&mut random, &mut octets);
             sent.push((index, octets));
         }
@@ -177,12 +174,6 @@ fn torture() -> &'static Interface {
 
 fn value_count() -> usize {
     env::var("POSTHASTE_TORTURE_VALUES").map_or(400, |count| count.parse().expect("it is a number"))
-}
-
-fn seeded() -> Random {
-    let seed = env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed}");
-    Random::new(seed)
 }
 
 /// The program of `c/peer.c` with what `rpcgen` makes of `torture.x`.
