@@ -1,6 +1,6 @@
 //! Interface files drawn at random: what is generated from them compiles with every warning denied, and reads and writes random
-//! values octet for octet. Beside them, in the same crate: the fixtures, and what Debian's package rpcsvc-proto has, where it is
-//! installed.
+//! values octet for octet. Beside them, in the same crate: a file with the words of Rust wherever a name can stand, the fixtures, and
+//! what Debian's package rpcsvc-proto has, where it is installed.
 //!
 //! `POSTHASTE_RANDOM_FILES` says how many (12), `POSTHASTE_SEED` replays a run.
 
@@ -9,7 +9,10 @@ extern crate alloc;
 #[path = "random/files.rs"]
 mod files;
 #[path = "random/values.rs"]
+#[expect(dead_code, reason = "the tests of generated types change counts, too")]
 mod values;
+#[path = "random/words.rs"]
+mod words;
 
 use core::fmt::Write as _;
 use std::fs;
@@ -21,6 +24,7 @@ use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
 
 use files::random_file;
 use values::{Random, Value};
+use words::file_of_words;
 
 #[test]
 fn what_is_generated_from_any_file_compiles_and_keeps_values() {
@@ -38,6 +42,9 @@ fn what_is_generated_from_any_file_compiles_and_keeps_values() {
         let interface = load_text("random.x", &text, &options).unwrap_or_else(|report| panic!("{text}\n{report}"));
         package.add(&format!("random_{index}"), &interface.model, &mut random);
     }
+    let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
+    let words = load_text("words.x", file_of_words(), &options).unwrap_or_else(|report| panic!("{report}"));
+    package.add("words", &words.model, &mut random);
     for (name, path) in installed().into_iter().chain(fixtures()) {
         let dialect = if name.starts_with("fixture_") { Dialect::Xdrpp } else { Dialect::Sun };
         let interface = load(&path, &Options { dialect, ..Options::default() });
