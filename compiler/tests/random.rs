@@ -1,6 +1,6 @@
 //! Interface files drawn at random: what is generated from them compiles with every warning denied, and reads and writes random
-//! values octet for octet. Beside them, in the same crate: the fixtures, and what Debian's package rpcsvc-proto has, where it is
-//! installed.
+//! values octet for octet. Beside them, in the same crate: a file with the words of Rust wherever a name can stand, the fixtures, and
+//! what Debian's package rpcsvc-proto has, where it is installed.
 //!
 //! `POSTHASTE_RANDOM_FILES` says how many (12), `POSTHASTE_SEED` replays a run.
 
@@ -11,7 +11,10 @@ mod files;
 #[path = "support/package.rs"]
 mod package;
 #[path = "random/values.rs"]
+#[expect(dead_code, reason = "the tests of generated types change counts, too")]
 mod values;
+#[path = "random/words.rs"]
+mod words;
 
 use core::fmt::Write as _;
 use std::fs;
@@ -22,16 +25,15 @@ use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
 use posthaste_foreign::{Foreign, RPCSVC};
 
 use files::random_file;
-use values::{Random, random_value};
+use values::{Random, Value};
+use words::file_of_words;
 
 #[test]
 fn what_is_generated_from_any_file_compiles_and_keeps_values() {
     let count = std::env::var("POSTHASTE_RANDOM_FILES").map_or(12, |count| count.parse().unwrap());
-    let seed =
-        std::env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed} POSTHASTE_RANDOM_FILES={count}");
+    let mut random = Random::of_this_run();
+    println!("POSTHASTE_RANDOM_FILES={count}");
 
-    let mut random = Random::new(seed);
     let mut package = Package::default();
     for index in 0..count {
         if package.modules.len() == FILE_COUNT_MAX {
@@ -42,6 +44,9 @@ fn what_is_generated_from_any_file_compiles_and_keeps_values() {
         let interface = load_text("random.x", &text, &options).unwrap_or_else(|report| panic!("{text}\n{report}"));
         package.add(&format!("random_{index}"), &interface.model, &mut random);
     }
+    let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
+    let words = load_text("words.x", file_of_words(), &options).unwrap_or_else(|report| panic!("{report}"));
+    package.add("words", &words.model, &mut random);
     for (name, path) in installed().into_iter().chain(fixtures()) {
         let dialect = if name.starts_with("fixture_") { Dialect::Xdrpp } else { Dialect::Sun };
         let interface = load(&path, &Options { dialect, ..Options::default() });
@@ -79,8 +84,7 @@ impl Package {
             // What ends a list is not in its item; another name for one has it.
             let is_item = matches!(&model.types[index].definition, Definition::Struct(it) if it.list == List::Linked);
             for _ in 0..VALUE_COUNT {
-                let mut octets = Vec::new();
-                random_value(model, &ty, random, 0, &mut octets);
+                let Value { octets, .. } = Value::random(model, &ty, random);
                 let path = format!("{name}::{rust_name}");
                 let ty = if is_item { format!("({path}, List<{path}>)") } else { path };
                 writeln!(self.checks, "    check::<{ty}>(\"{ty}\", \"{}\");", hex(&octets)).unwrap();

@@ -1,8 +1,8 @@
 /*
  * The other side of tests/rpcgen.rs: what rpcgen makes of torture.x, and libtirpc.
  *
- *   peer echo             decodes each value that comes, encodes it again, and sends that back
- *   peer make SEED COUNT  sends so many values of chance of each type
+ *   peer echo                   decodes each value that comes, encodes it again, and sends that back
+ *   peer make SEED INDEX COUNT  sends so many values of chance of a type
  *
  * A value comes and goes as the index of its type, a length, and so many octets, all numbers big-endian. What is refused goes back
  * as the length REFUSED and nothing else.
@@ -178,12 +178,14 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_AS, &limit);
     if (argc == 2 && strcmp(argv[1], "echo") == 0) {
         echo();
-    } else if (argc == 4 && strcmp(argv[1], "make") == 0) {
+    } else if (argc == 5 && strcmp(argv[1], "make") == 0) {
+        uint32_t index = strtoul(argv[3], NULL, 10);
+        if (index >= SUBJECT_COUNT)
+            die("no such type");
         state = strtoull(argv[2], NULL, 10);
-        for (uint32_t index = 0; index < SUBJECT_COUNT; index++)
-            make(index, strtoul(argv[3], NULL, 10));
+        make(index, strtoul(argv[4], NULL, 10));
     } else {
-        die("echo, or make SEED COUNT");
+        die("echo, or make SEED INDEX COUNT");
     }
     return fflush(stdout) == 0 ? 0 : 1;
 }

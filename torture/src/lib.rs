@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use posthaste_compiler::model::Model;
+use posthaste_compiler::model::{Model, Type, TypeId};
 use posthaste_compiler::{Options, load};
 use posthaste_rpc::Procedure;
 use posthaste_rpc::xdr::{Decode, DecodeError, Encode, Limits, List, from_octets, to_vec};
@@ -38,6 +38,11 @@ impl Interface {
         let dialect = self.dialect.parse().expect("it was compiled with it");
         let interface = load(Path::new(self.path), &Options { dialect, ..Options::default() });
         interface.unwrap_or_else(|report| panic!("{report}")).model
+    }
+
+    /// Returns each type, and what the model calls it.
+    pub fn types(&self) -> impl Iterator<Item = (&'static Subject, Type)> + use<> {
+        self.subjects.iter().zip((0..).map(|index| Type::Named(TypeId(index))))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Octets of chance, decoded as every generated type: nothing panics, and nothing takes more memory than four times what came.
+//! Octets of chance and counts that are wrong, decoded as every generated type: nothing panics, and nothing takes more memory than
+//! four times what came.
 //!
-//! `POSTHASTE_HOSTILE_COUNT` says how many octet strings: 100 000, or with `POSTHASTE_NIGHTLY` ten million, which take a minute and a
-//! half. `POSTHASTE_SEED` replays a run.
+//! `POSTHASTE_HOSTILE_COUNT` says how many octet strings of chance (100 000); ten million take ten seconds in a release build.
+//! `POSTHASTE_SEED` replays a run.
 
 #[path = "../../compiler/tests/random/values.rs"]
 #[expect(dead_code, reason = "the tests of the compiler draw whole files, too")]
@@ -10,27 +11,24 @@ mod values;
 use core::fmt::Write as _;
 use std::env;
 
-use posthaste_compiler::model::{Model, Type, TypeId};
+use posthaste_compiler::model::Model;
 use posthaste_heap as heap;
-use posthaste_rpc::xdr::{Limits, Strictness};
-use posthaste_torture::{INTERFACES, Subject, stub_limits};
+use posthaste_rpc::xdr::{DecodeError, Limits, Strictness};
+use posthaste_torture::{INTERFACES, Interface, Subject, stub_limits};
 
-use values::{Random, random_value};
+use values::{Counted, Random, Value};
 
 #[test]
 fn octets_of_chance_take_no_more_than_four_times_their_length() {
-    let count = if env::var_os("POSTHASTE_NIGHTLY").is_some() { 10_000_000 } else { 100_000 };
-    let count: u64 = env::var("POSTHASTE_HOSTILE_COUNT").map_or(count, |count| count.parse().unwrap());
-    let seed = env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed} POSTHASTE_HOSTILE_COUNT={count}");
+    let count = env::var("POSTHASTE_HOSTILE_COUNT").map_or(100_000_u64, |count| count.parse().unwrap());
+    let mut random = Random::of_this_run();
+    println!("POSTHASTE_HOSTILE_COUNT={count}");
 
-    let models: Vec<Model> = INTERFACES.iter().map(|interface| interface.model()).collect();
+    let models: Vec<Model> = INTERFACES.iter().map(Interface::model).collect();
     let mut subjects = Vec::new();
     for (interface, model) in INTERFACES.iter().zip(&models) {
-        let types = (0..).map(|index| Type::Named(TypeId(index)));
-        subjects.extend(interface.subjects.iter().zip(types).map(|(subject, ty)| (subject, model, ty)));
+        subjects.extend(interface.types().map(|(subject, ty)| (subject, model, ty)));
     }
-    let mut random = Random::new(seed);
     let mut octets = Vec::new();
     let mut right_count = 0;
     for number in 0..count {
@@ -41,24 +39,96 @@ fn octets_of_chance_take_no_more_than_four_times_their_length() {
             0 => words(&mut random, &mut octets),
             1 => empties(&mut random, &mut octets),
             _ => {
-                random_value(model, ty, &mut random, 0, &mut octets);
+                octets = Value::random(model, ty, &mut random).octets;
                 mutate(&mut random, &mut octets);
             }
         }
-        right_count += u64::from(probe(subject, &octets, Strictness::Strict));
-        probe(subject, &octets, Strictness::Lenient);
+        let [strict, _] = probe(subject, &octets);
+        right_count += u64::from(strict.is_ok());
     }
     println!("{right_count} of {count} octet strings were values of one of {} types", subjects.len());
 }
 
-/// Decodes octets, looks at what that took, and returns whether they were a value.
-fn probe(subject: &Subject, octets: &[u8], strictness: Strictness) -> bool {
-    let limits = Limits { strictness, ..stub_limits() };
-    let (result, growth) = heap::growth(|| (subject.probe)(octets, &limits));
-    if growth > 4 * octets.len() + 256 {
-        panic!("{growth} octets for {} of {}: {}", octets.len(), subject.name, hex(octets));
+#[test]
+fn a_wrong_count_is_refused_or_is_another_value_and_takes_no_more_than_its_octets_allow() {
+    let mut random = Random::of_this_run();
+    let (mut count, mut right_count) = (0, 0);
+    for interface in INTERFACES {
+        let model = interface.model();
+        for (subject, ty) in interface.types() {
+            for _ in 0..VALUE_COUNT {
+                let Value { mut octets, counts } = Value::random(&model, &ty, &mut random);
+                for counted in counts {
+                    for edge in edges(counted) {
+                        octets[counted.offset..][..4].copy_from_slice(&edge.to_be_bytes());
+                        right_count += u32::from(probe_count(subject, &octets, edge, counted.count_max));
+                        count += 1;
+                    }
+                    octets[counted.offset..][..4].copy_from_slice(&counted.count.to_be_bytes());
+                }
+            }
+        }
     }
-    result.is_ok()
+    println!("{right_count} of {count} values with a wrong count were other values");
+    assert!(right_count > 0 && right_count < count);
+}
+
+/// Returns whether octets with another count are a value.
+fn probe_count(subject: &Subject, octets: &[u8], count: u32, count_max: u32) -> bool {
+    let results = probe(subject, octets);
+    if count > count_max {
+        // Vectors of mostly empty vectors may end before the count.
+        let is_refused = |result| matches!(result, Err(DecodeError::BoundExceeded | DecodeError::TooMuchMemory));
+        assert!(results.into_iter().all(is_refused), "{}: {results:?}, {}", subject.name, hex(octets));
+    }
+    if results[0].is_ok() {
+        let written = (subject.recode)(octets, &stub_limits());
+        assert_eq!(written.as_deref(), Ok(octets), "{}: {}", subject.name, hex(octets));
+    }
+    results[0].is_ok()
+}
+
+#[test]
+fn what_takes_no_octets_takes_work() {
+    let interface = INTERFACES.iter().find(|interface| interface.name == "fixture_nothing").unwrap();
+    let recode = |name: &str, counts: &[u32]| {
+        let subject = interface.subjects.iter().find(|subject| subject.name == name).unwrap();
+        let octets: Vec<u8> = counts.iter().flat_map(|count| count.to_be_bytes()).collect();
+        (subject.recode)(&octets, &stub_limits()).map(|written| assert_eq!(written, octets))
+    };
+    let work_max = stub_limits().work_max;
+    for name in ["crowd", "blanks"] {
+        assert_eq!(recode(name, &[work_max]), Ok(()));
+        for count in [work_max + 1, 1 << 31, u32::MAX] {
+            assert_eq!(recode(name, &[count]), Err(DecodeError::TooMuchWork), "{count} in {name}");
+        }
+    }
+    // Each of these takes 1000 more, however few they are.
+    assert_eq!(recode("halls", &[work_max / 1001]), Ok(()));
+    for count in [work_max / 1001 + 1, work_max, u32::MAX] {
+        assert_eq!(recode("halls", &[count]), Err(DecodeError::TooMuchWork), "{count}");
+    }
+    // All of them share what there is.
+    assert_eq!(recode("crowds", &[3, work_max / 2, work_max / 2 - 3, 0]), Ok(()));
+    assert_eq!(recode("crowds", &[3, work_max / 2, work_max / 2 - 3, 1]), Err(DecodeError::TooMuchWork));
+}
+
+/// Decodes octets, strictly and leniently, and looks at what that takes.
+fn probe(subject: &Subject, octets: &[u8]) -> [Result<(), DecodeError>; 2] {
+    [Strictness::Strict, Strictness::Lenient].map(|strictness| {
+        let limits = Limits { strictness, work_max: WORK_MAX, ..stub_limits() };
+        let (result, growth) = heap::growth(|| (subject.probe)(octets, &limits));
+        if growth > 4 * octets.len() + 256 {
+            panic!("{growth} octets for {} of {}: {}", octets.len(), subject.name, hex(octets));
+        }
+        result
+    })
+}
+
+/// Returns what a count may be that is not what it was.
+fn edges(Counted { count, count_max, .. }: Counted) -> impl Iterator<Item = u32> {
+    let near = [count, count_max].into_iter().flat_map(|it| [it.saturating_sub(1), it, it.saturating_add(1)]);
+    near.chain(EDGES).filter(move |edge| *edge != count)
 }
 
 /// Draws words, of which most are small: a count or a mark that is let through.
@@ -115,3 +185,9 @@ fn hex(octets: &[u8]) -> String {
 }
 
 const EDGES: [u32; 10] = [0, 1, 2, 255, 1 << 16, i32::MAX as u32, 1 << 31, (1 << 30) + 1, u32::MAX - 1, u32::MAX];
+
+/// More than the elements that there are octets for; those that take none are soon over.
+const WORK_MAX: u32 = 10_000;
+
+/// Of each type, for counts that are wrong.
+const VALUE_COUNT: usize = 50;

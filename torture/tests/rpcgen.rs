@@ -1,6 +1,6 @@
 //! Octet for octet what `rpcgen` and libtirpc read and write, for values of every type of `torture.x`: where they are installed.
 //!
-//! `POSTHASTE_TORTURE_VALUES` says how many values of each type go each way (400), `POSTHASTE_SEED` replays a run.
+//! `POSTHASTE_TORTURE_VALUES` says how many values of each type go each way (10 000), `POSTHASTE_SEED` replays a run.
 
 #[path = "../../compiler/tests/random/values.rs"]
 #[expect(dead_code, reason = "the tests of the compiler draw whole files, too")]
@@ -19,61 +19,54 @@ use posthaste_foreign::Foreign;
 use posthaste_rpc::xdr::{DecodeError, Limits};
 use posthaste_torture::{INTERFACES, Interface, stub_limits};
 
-use values::{Random, random_value};
+use values::{Random, Value};
 
 #[test]
 fn what_rust_writes_is_read_and_written_by_c_as_it_was() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let model = interface.model();
     let mut sent = Vec::new();
-    for index in 0..interface.subjects.len() {
-        let ty = Type::Named(TypeId(index as u32));
+    for (index, (_, ty)) in interface.types().enumerate() {
         for _ in 0..value_count() {
-            let mut octets = Vec::new();
-            random_value(&model, &ty, &mut random, 0, &mut octets);
+            let Value { octets, .. } = Value::random(&model, &ty, &mut random);
             sent.push((index, recode(interface, index, &octets).unwrap()));
         }
     }
 
     let returned = peer.echo(&sent);
     assert_same(interface, &sent, &returned);
-    println!("{} values of {} types from Rust to C and back", sent.len(), interface.subjects.len());
-    assert!(sent.len() >= VALUE_COUNT_MIN || env::var_os("POSTHASTE_TORTURE_VALUES").is_some());
+    println!("{} values of each of {} types from Rust to C and back", value_count(), interface.subjects.len());
 }
 
 #[test]
 fn what_c_writes_is_read_and_written_by_rust_as_it_was() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
-    let mut counts = vec![0; interface.subjects.len()];
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let mut undeclared_count = 0;
-    for _ in 0..100 {
-        for (index, octets) in peer.make(random.next(), value_count()) {
-            match recode(interface, index, &octets.expect("what is made is not refused")) {
-                Ok(_) => counts[index] += 1,
-                // To C an enum is any number at all.
-                Err(DecodeError::UnknownEnum) => undeclared_count += 1,
-                Err(error) => panic!("{}: {error}", interface.subjects[index].name),
+    for (index, subject) in interface.subjects.iter().enumerate() {
+        let (mut count, mut rounds) = (0, 0..ROUND_COUNT_MAX);
+        while count < value_count() && rounds.next().is_some() {
+            for (index_made, octets) in peer.make(random.next(), index, value_count() - count) {
+                assert_eq!(index_made, index);
+                match recode(interface, index, &octets.expect("what is made is not refused")) {
+                    Ok(_) => count += 1,
+                    // To C an enum is any number at all.
+                    Err(DecodeError::UnknownEnum) => undeclared_count += 1,
+                    Err(error) => panic!("{}: {error}", subject.name),
+                }
             }
         }
-        if counts.iter().all(|count| *count >= value_count()) {
-            break;
-        }
+        assert_eq!(count, value_count(), "so many values of {} were right", subject.name);
     }
-    for (subject, count) in interface.subjects.iter().zip(&counts) {
-        assert!(*count >= value_count(), "{count} values of {} were right", subject.name);
-    }
-    let count: usize = counts.iter().sum();
-    println!("{count} values of {} types from C to Rust and back", counts.len());
+    println!("{} values of each of {} types from C to Rust and back", value_count(), interface.subjects.len());
     println!("{undeclared_count} refused, with an enum that has no such member");
-    assert!(count >= VALUE_COUNT_MIN || env::var_os("POSTHASTE_TORTURE_VALUES").is_some());
 }
 
 #[test]
 fn what_is_refused_by_one_is_refused_by_the_other() {
     let Some(peer) = Peer::installed() else { return };
-    let (interface, mut random) = (torture(), seeded());
+    let (interface, mut random) = (torture(), Random::of_this_run());
     let model = interface.model();
     let mut sent = Vec::new();
     for (index, definition) in model.types.iter().enumerate() {
@@ -82,9 +75,8 @@ fn what_is_refused_by_one_is_refused_by_the_other() {
             continue;
         }
         let ty = Type::Named(TypeId(index as u32));
-        for _ in 0..value_count() {
-            let mut octets = Vec::new();
-            random_value(&model, &ty, &mut random, 0, &mut octets);
+        for _ in 0..CHANGED_COUNT {
+            let Value { mut octets, .. } = Value::random(&model, &ty, &mut random);
             change(&mut random, &mut octets);
             sent.push((index, octets));
         }
@@ -177,13 +169,7 @@ fn torture() -> &'static Interface {
 }
 
 fn value_count() -> usize {
-    env::var("POSTHASTE_TORTURE_VALUES").map_or(400, |count| count.parse().expect("it is a number"))
-}
-
-fn seeded() -> Random {
-    let seed = env::var("POSTHASTE_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed}");
-    Random::new(seed)
+    env::var("POSTHASTE_TORTURE_VALUES").map_or(10_000, |count| count.parse().expect("it is a number"))
 }
 
 /// The program of `c/peer.c` with what `rpcgen` makes of `torture.x`.
@@ -238,10 +224,10 @@ impl Peer {
         frames(&output.stdout)
     }
 
-    /// Has it make `count` values of each type.
-    fn make(&self, seed: u64, count: usize) -> Vec<(usize, Option<Vec<u8>>)> {
+    /// Has it make `count` values of a type.
+    fn make(&self, seed: u64, index: usize, count: usize) -> Vec<(usize, Option<Vec<u8>>)> {
         let mut peer = Command::new(&self.program);
-        let output = peer.args(["make", &seed.to_string(), &count.to_string()]).output().unwrap();
+        let output = peer.args(["make", &seed.to_string(), &index.to_string(), &count.to_string()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         frames(&output.stdout)
     }
@@ -266,5 +252,8 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Each way, unless told otherwise.
-const VALUE_COUNT_MIN: usize = 10_000;
+/// How many values with changes are tried of each type.
+const CHANGED_COUNT: usize = 400;
+
+/// How often more values are asked for, of a type that has mostly wrong ones.
+const ROUND_COUNT_MAX: u32 = 100;

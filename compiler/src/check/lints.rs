@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Checker;
 use super::graph::cycles_without_optional;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Definition, Origin, Type};
+use crate::model::{Definition, Origin, Type, Undeclared, Union};
 
 impl Checker<'_, '_> {
     pub(super) fn lint(&mut self) {
@@ -43,20 +43,23 @@ impl Checker<'_, '_> {
     }
 
     /// Returns which values of the discriminant have no case, in words.
-    fn values_without_case(&self, union: &crate::model::Union) -> Option<String> {
+    fn values_without_case(&self, union: &Union) -> Option<String> {
         let (Type::Named(id), None) = (self.model.resolve(&union.discriminant_type), &union.default) else {
             return None;
         };
         let Definition::Enum(discriminant) = &self.model[*id].definition else { return None };
         let cases: HashSet<i64> = union.arms.iter().flat_map(|arm| &arm.cases).map(|case| case.value).collect();
-        let mut without = discriminant
+        let mut without_case = discriminant
             .members
             .iter()
             .filter(|member| member.alias_of.is_none() && !cases.contains(&i64::from(member.value)));
-        let first = without.next()?;
-        Some(match without.count() {
-            0 => format!("`{}` has no case", first.name.text),
-            others => format!("`{}` has no case, nor have {others} others", first.name.text),
+        let first = without_case.next().map(|member| &member.name.text);
+        Some(match (first, without_case.count()) {
+            (None, _) if discriminant.undeclared == Undeclared::Refused => return None,
+            (None, _) => "what was not declared is kept, and has no case".to_owned(),
+            (Some(first), 0) => format!("`{first}` has no case"),
+            (Some(first), 1) => format!("`{first}` has no case, nor has one other"),
+            (Some(first), others) => format!("`{first}` has no case, nor have {others} others"),
         })
     }
 }

@@ -203,8 +203,8 @@ pub(super) const TYPES: &[&str] = &[
 /// The constants of every version.
 pub(super) const VERSION_CONSTANTS: &[&str] = &["NULL", "PROCEDURES", "PROGRAM", "VERSION"];
 
-/// What every client has.
-pub(super) const METHODS: &[&str] = &["clone", "fmt", "new", "null", "with_timeout"];
+/// What every client has; and what Rust, which tries methods that take a value before those that borrow it, finds for every value.
+pub(super) const METHODS: &[&str] = &["clone", "fmt", "into", "new", "null", "try_into", "with_timeout"];
 
 /// What a method has beside the arguments of its procedure.
 pub(super) const ARGUMENTS: &[&str] = &["call"];

@@ -166,7 +166,8 @@ impl<'m> Types<'m> {
         let len = if let Type::OpaqueFixed(len) = ty {
             u64::from(*len)
         } else if let Type::Array { element, count } = ty {
-            self.memory_of(element).saturating_mul(u64::from(*count))
+            // What takes no memory takes an octet while it is read: whether it is there yet.
+            self.memory_of(element).max(1).saturating_mul(u64::from(*count))
         } else {
             0
         };

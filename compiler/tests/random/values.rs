@@ -1,6 +1,8 @@
 //! Random values, as their octets (RFC 4506).
 
-use posthaste_compiler::model::{Definition, Model, Primitive, Type};
+use std::env;
+
+use posthaste_compiler::model::{Bound, Definition, Model, Primitive, Type};
 
 /// SplitMix64: a small generator with known sequences.
 pub(crate) struct Random(u64);
@@ -8,6 +10,14 @@ pub(crate) struct Random(u64);
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Starts with `POSTHASTE_SEED`, or elsewhere in each run, and says where.
+    pub(crate) fn of_this_run() -> Self {
+        let seed = env::var("POSTHASTE_SEED");
+        let seed = seed.map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().expect("it is a number"));
+        println!("POSTHASTE_SEED={seed}");
+        Self::new(seed)
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -32,15 +42,45 @@ impl Random {
     }
 }
 
-/// Appends the octets of a random value.
-pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth: u32, out: &mut Vec<u8>) {
+/// The octets of a value, and where there are counts in them.
+#[derive(Debug, Default)]
+pub(crate) struct Value {
+    pub(crate) octets: Vec<u8>,
+    pub(crate) counts: Vec<Counted>,
+}
+
+/// A word that says how many octets or elements follow it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    pub(crate) offset: usize,
+    pub(crate) count: u32,
+    pub(crate) count_max: u32,
+}
+
+impl Value {
+    /// Draws a value.
+    pub(crate) fn random(model: &Model, ty: &Type, random: &mut Random) -> Self {
+        let mut value = Self::default();
+        append(model, ty, random, 0, &mut value);
+        value
+    }
+
+    fn count(&mut self, count: u32, bound: &Bound) {
+        self.counts.push(Counted { offset: self.octets.len(), count, count_max: bound.max });
+        self.octets.extend(count.to_be_bytes());
+    }
+}
+
+fn append(model: &Model, ty: &Type, random: &mut Random, depth: u32, value: &mut Value) {
+    let out = &mut value.octets;
     match ty {
         Type::Void => {}
         Type::Primitive(primitive) => random_primitive(*primitive, random, out),
         Type::OpaqueFixed(len) => random_octets(*len as usize, random, out),
         Type::Opaque(bound) | Type::String(bound) => {
             let len = random.below(u64::from(bound.max.min(9)) + 1) as u32;
-            out.extend(len.to_be_bytes());
+            value.count(len, bound);
+            let out = &mut value.octets;
             let start = out.len();
             random_octets(len as usize, random, out);
             if let Type::String(_) = ty {
@@ -49,19 +89,19 @@ pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth:
             }
         }
         Type::Array { element, count } => {
-            (0..*count).for_each(|_| random_value(model, element, random, depth + 1, out));
+            (0..*count).for_each(|_| append(model, element, random, depth + 1, value));
         }
         Type::Vector { element, bound } => {
             let is_open = depth < DEPTH_MAX;
             let count = if is_open { random.below(u64::from(bound.max.min(3)) + 1) as u32 } else { 0 };
-            out.extend(count.to_be_bytes());
-            (0..count).for_each(|_| random_value(model, element, random, depth + 1, out));
+            value.count(count, bound);
+            (0..count).for_each(|_| append(model, element, random, depth + 1, value));
         }
         Type::Optional(target) => {
             let is_there = depth < DEPTH_MAX && !random.one_in(3);
             out.extend(u32::from(is_there).to_be_bytes());
             if is_there {
-                random_value(model, target, random, depth + 1, out);
+                append(model, target, random, depth + 1, value);
             }
         }
         Type::Named(id) => match &model[*id].definition {
@@ -70,9 +110,9 @@ pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth:
                 out.extend(member.value.to_be_bytes());
             }
             Definition::Struct(it) => {
-                it.fields.iter().for_each(|field| random_value(model, &field.ty, random, depth + 1, out));
+                it.fields.iter().for_each(|field| append(model, &field.ty, random, depth + 1, value));
             }
-            Definition::Alias(target) => random_value(model, target, random, depth, out),
+            Definition::Alias(target) => append(model, target, random, depth, value),
             Definition::Union(it) => {
                 let mut arms: Vec<(i64, &Type)> = Vec::new();
                 for arm in &it.arms {
@@ -92,9 +132,9 @@ pub(crate) fn random_value(model: &Model, ty: &Type, random: &mut Random, depth:
                         false => arms.retain(|(_, ty)| model.size(ty).min == shortest),
                     }
                 }
-                let (value, ty) = arms[random.below(arms.len() as u64) as usize];
-                out.extend((value as u32).to_be_bytes());
-                random_value(model, ty, random, depth + 1, out);
+                let (discriminant, ty) = arms[random.below(arms.len() as u64) as usize];
+                out.extend((discriminant as u32).to_be_bytes());
+                append(model, ty, random, depth + 1, value);
             }
         },
     }
