@@ -23,8 +23,8 @@ macro_rules! fixtures {
 }
 
 fixtures!(
-    arrays, c, calculator, enums, interface, limits, list, many, names, nested, opaque, optional, progress, recursive,
-    scalars, streams, sun, terms, unions, zero
+    arrays, c, calculator, enums, interface, large, limits, list, many, names, nested, opaque, optional, progress,
+    recursive, scalars, streams, sun, terms, unions, zero
 );
 
 #[test]

@@ -5,11 +5,13 @@
 //! `include!`d), is no business of anybody's lints, and needs nothing but `posthaste-rpc`.
 
 mod definitions;
+mod memory;
 mod names;
 mod programs;
 mod tidy;
 mod types;
 
+pub use memory::Heavy;
 pub use names::{Reason, Renaming};
 
 use proc_macro2::TokenStream;
@@ -25,6 +27,8 @@ pub struct Output {
     pub text: String,
     /// The names that are others in Rust than the reader of the interface file would expect.
     pub renamings: Vec<Renaming>,
+    /// The structs that may not fit on a stack.
+    pub heavy: Vec<Heavy>,
 }
 
 /// Writes what an interface file defines in Rust; `source` is the name of the file, for the first line.
@@ -41,7 +45,7 @@ pub fn write(model: &Model, source: &str) -> Output {
     let source: String = source.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let head = format!("// Generated from {source} by the Posthaste compiler: edit that file, not this one.\n");
     let items = if items.is_empty() { items } else { enclosed(items, &programs::enclosure_name(&source)) };
-    Output { text: head + &tidy::format(items), renamings }
+    Output { text: head + &tidy::format(items), renamings, heavy: types.memory.heavy() }
 }
 
 /// Puts all into one module, into which no lint looks, and takes it out again: a file that is included has no place for attributes

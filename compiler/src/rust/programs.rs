@@ -7,7 +7,7 @@ use quote::quote;
 
 use super::docs;
 use super::names::{self, Case, Renaming, Scope};
-use super::types::{Place, Types, open_bound};
+use super::types::{Place, Types, boxed_if, open_bound};
 use crate::model::{
     Deadline, Definition, Model, Name, Procedure, Program, ProgramForm, Progress, Reply, Semantics, Stream, Strictness,
     Type, Version,
@@ -450,7 +450,7 @@ fn client_arguments(types: &Types<'_>, stub: &Stub<'_>) -> (Vec<TokenStream>, To
                 };
                 (quote!(&[#element]), value)
             }
-            (Type::Optional(target), _) if types.item(target).is_none() => {
+            (Type::Optional(target), _) if types.memory.item(target).is_none() => {
                 let inner = types.rust(target, Place::Closed, &path, None);
                 let parameter = if is_copied(types, target) { inner } else { quote!(&#inner) };
                 (quote!(Option<#parameter>), quote!(#name))
@@ -523,8 +523,9 @@ struct Arrival {
 
 fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
     let path = quote!(super::);
-    let arrival = |argument: &crate::model::Argument| {
-        let resolved = types.model.resolve(&argument.ty);
+    let arguments = || stub.procedure.arguments.iter().map(|argument| &argument.ty);
+    let arrival = |(ty, is_boxed): (&Type, &bool)| {
+        let resolved = types.model.resolve(ty);
         let max = open_bound(resolved);
         let parameter = if matches!(resolved, Type::String(_)) {
             quote!(XdrStr<'_>)
@@ -533,7 +534,7 @@ fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
         } else if matches!(resolved, Type::Vector { .. }) {
             types.rust(resolved, Place::Open, &path, None)
         } else {
-            types.rust(&argument.ty, Place::Closed, &path, None)
+            boxed_if(*is_boxed, types.rust(ty, Place::Closed, &path, None))
         };
         let decoded = match &max {
             Some(max) => quote!(Bounded<#parameter, #max>),
@@ -541,7 +542,7 @@ fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
         };
         Arrival { decoded, parameter, is_wrapped: max.is_some() }
     };
-    stub.procedure.arguments.iter().map(arrival).collect()
+    arguments().zip(&types.memory.boxed_arguments(arguments())).map(arrival).collect()
 }
 
 fn server_result(types: &Types<'_>, stub: &Stub<'_>) -> TokenStream {
