@@ -50,15 +50,19 @@ pub fn write(model: &Model, source: &str) -> Output {
 
 /// Puts all into one module, into which no lint looks, and takes it out again: a file that is included has no place for attributes
 /// of its own.
+///
+/// It is formatted, but no two projects have the same `rustfmt.toml`: in each, `cargo fmt` has to accept what it did not write.
 fn enclosed(items: Vec<TokenStream>, name: &str) -> Vec<TokenStream> {
     let name = names::ident(name);
     let reason = "names, comments and lists of arguments are those of the interface file";
     vec![
         quote! {
+            #[rustfmt::skip]
             #[allow(clippy::restriction, unreachable_pub, unused_imports, reason = "not every program needs all of it")]
             pub use self::#name::*;
         },
         quote! {
+            #[rustfmt::skip]
             #[allow(
                 clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction, dead_code, missing_docs, rustdoc::all,
                 unreachable_pub,
