@@ -1,5 +1,7 @@
 //! What is generated compiles with every warning denied, Clippy's of any group among them, without unsafe code, and without what the
 //! standard library has everywhere; as a file that anybody includes, with no word about lints around it.
+//!
+//! As an example of posthaste-rpc, it is built for bare metal, where nothing else is linked.
 #![no_std]
 #![deny(warnings, missing_docs, clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
 #![forbid(unsafe_code)]
@@ -11,6 +13,7 @@
     reason = "about this file, and not about what is included"
 )]
 
+#[cfg(test)]
 extern crate std;
 
 macro_rules! fixtures {
