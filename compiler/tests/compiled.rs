@@ -9,6 +9,7 @@
     clippy::arbitrary_source_item_ordering,
     clippy::blanket_clippy_restriction_lints,
     clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
     clippy::tests_outside_test_module,
     reason = "about this file, and not about what is included"
 )]

@@ -7,6 +7,7 @@ use quote::quote;
 
 use super::docs;
 use super::names::{Case, Renaming, Scope, ident};
+use super::tidy::Text;
 use super::types::{Place, Types, UNDECLARED, boxed_if};
 use crate::model::{
     Arm, Case as Label, ConstantValue, Definition, Enum, Field, List, Model, Name, Primitive, Struct, Type, TypeId,
@@ -14,20 +15,17 @@ use crate::model::{
 };
 
 /// Writes the constants.
-pub(super) fn constants(types: &Types<'_>, model: &Model) -> Vec<TokenStream> {
-    let constant = |(constant, name): (&crate::model::Constant, &Ident)| {
+pub(super) fn constants(types: &Types<'_>, model: &Model, text: &mut Text) {
+    for (constant, name) in model.constants.iter().zip(&types.constants) {
         let docs = docs(&constant.docs, &format!("`{}`.", constant.name.text));
-        match &constant.value {
+        text.items(&match &constant.value {
             ConstantValue::Integer(value) => {
                 let (ty, value) = integer(*value);
                 quote!(#docs pub const #name: #ty = #value;)
             }
-            ConstantValue::Text(text) => {
-                quote!(#docs pub const #name: &str = #text;)
-            }
-        }
-    };
-    model.constants.iter().zip(&types.constants).map(constant).collect()
+            ConstantValue::Text(text) => quote!(#docs pub const #name: &str = #text;),
+        });
+    }
 }
 
 /// Writes a type, with all that belongs to it.
