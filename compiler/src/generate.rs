@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process;
 
-use crate::rust::{self, Reason, Renaming};
+use crate::rust::{self, Heavy, Reason, Renaming};
 use crate::source::Sources;
 use crate::{Diagnostic, Options, Report, load};
 
@@ -14,7 +14,7 @@ use crate::{Diagnostic, Options, Report, load};
 pub struct Generated {
     /// The Rust, ending with a newline.
     pub text: String,
-    /// What is allowed in the interface file and unwise, and which names are others in Rust.
+    /// What is allowed in the interface file and unwise, which names are others in Rust, and which values are large.
     pub warnings: Vec<Diagnostic>,
     /// The files that were read.
     pub sources: Sources,
@@ -30,6 +30,7 @@ pub fn generate(path: &Path, options: &Options) -> Result<Generated, Report> {
     let output = rust::write(&interface.model, &name);
     let mut warnings = interface.warnings;
     warnings.extend(output.renamings.iter().map(renamed));
+    warnings.extend(output.heavy.iter().map(heavy));
     Ok(Generated { text: output.text, warnings, sources: interface.sources })
 }
 
@@ -71,6 +72,13 @@ fn renamed(renaming: &Renaming) -> Diagnostic {
         Reason::Taken => format!("`{wanted}` is taken by another name that becomes the same in Rust"),
     };
     Diagnostic::warning(name.span, format!("`{}` is called `{given}` in Rust", name.text)).label(why)
+}
+
+fn heavy(heavy: &Heavy) -> Diagnostic {
+    let Heavy { name, stack_len } = heavy;
+    Diagnostic::warning(name.span, format!("a value of type `{}` may not fit on a stack", name.text))
+        .label(format!("to read one takes about {} KiB of it", stack_len.div_ceil(1024)))
+        .help("its small fields are too many: with some of them in a struct of their own, which is no other encoding, it is less")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@
 //! A `build.rs` takes [`Build`]; [`generate`] is all of it at once. With the feature `json`, JSON is encoded and decoded by a model,
 //! without stubs.
 //!
-//! Nothing in an interface file makes it panic, run long or take much memory: nesting, includes, macros, sizes and the number of
-//! errors told are limited, by constants that say so.
+//! Nothing in an interface file makes it panic, run long or take much memory, nor what is written of it: nesting, includes, macros,
+//! sizes and the number of errors told are limited, by constants that say so. Nor does what a peer sends to a stub take much stack.
 //!
 //! ```
 //! use posthaste_compiler::{Options, load_text};
@@ -52,7 +52,7 @@ pub use files::SOURCE_LEN_MAX;
 pub use generate::{Generated, generate, write_file};
 pub use lex::IDENTIFIER_LEN_MAX;
 pub use options::{Dialect, OptionError, Options, UNBOUNDED_MAX, UnknownDialect};
-pub use parse::{NESTING_MAX, NODE_COUNT_MAX};
+pub use parse::{NESTING_MAX, WEIGHT_MAX};
 pub use preprocess::{FILE_COUNT_MAX, INCLUDE_DEPTH_MAX};
 
 use diagnostic::Diagnostics;

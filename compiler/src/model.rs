@@ -191,6 +191,28 @@ pub enum Definition {
     Alias(Type),
 }
 
+impl Definition {
+    /// Returns the types that a definition uses.
+    pub(crate) fn uses(&self) -> Box<dyn Iterator<Item = &Type> + '_> {
+        match self {
+            Self::Enum(_) => Box::new(core::iter::empty()),
+            Self::Alias(target) => Box::new(core::iter::once(target)),
+            Self::Struct(fields) => Box::new(fields.fields.iter().map(|field| &field.ty)),
+            Self::Union(union) => Box::new(core::iter::once(&union.discriminant_type).chain(self.arms())),
+        }
+    }
+
+    /// Returns what the arms of a union hold; nothing for what is no union.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = &Type> {
+        let union = match self {
+            Self::Union(union) => Some(union),
+            Self::Enum(_) | Self::Struct(_) | Self::Alias(_) => None,
+        };
+        let arms = union.into_iter().flat_map(|union| &union.arms).map(|arm| &arm.ty);
+        arms.chain(union.and_then(|union| union.default.as_ref()).map(|default| &default.ty))
+    }
+}
+
 /// An enumeration: signed 32-bit on the wire.
 #[derive(Clone, Debug)]
 pub struct Enum {

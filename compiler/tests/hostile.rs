@@ -1,13 +1,17 @@
 //! Inputs made to exhaust a compiler: each is answered within 2 s of processor time and 100 MiB, without a panic.
 //!
+//! What is accepted is written in Rust, for which the same bounds hold once more.
+//!
 //! In a debug build the inputs have 1 MiB, and time is not looked at; in a release build they have 10 MiB.
 
 use core::fmt::Write;
 use std::fs;
 
-use posthaste_compiler::{Dialect, Options, Paint, load_text, render_all};
+use posthaste_compiler::{Dialect, Options, Paint, WEIGHT_MAX, load_text, render_all, rust};
 
 const LEN: usize = if cfg!(debug_assertions) { 1 << 20 } else { 10 << 20 };
+/// What an interface may weigh in these tests.
+const WEIGHT: usize = if cfg!(debug_assertions) { WEIGHT_MAX / 8 } else { WEIGHT_MAX };
 const HEAP_MAX: usize = 100 << 20;
 const NANOS_MAX: u64 = 2_000_000_000;
 
@@ -43,16 +47,20 @@ fn chains_and_rings_are_answered_in_time_and_space() {
     check("typedefs of themselves", few(|n| format!("typedef t{n} t{n};\n")), [Dialect::Strict, Dialect::Sun]);
     check("typedefs in a ring", few(|n| format!("typedef t{} t{n};\n", (n + 1) % FEW)), [Dialect::Strict]);
     check("constants", few(|n| format!("const c{n} = c{};\n", n + 1)) + "const c40000 = 1;", [Dialect::Sun]);
-    check("members", format!("enum e {{ {} }};", few(|n| format!("m{n}, ")).trim_end_matches(", ")), [Dialect::Sun]);
+    check(
+        "members",
+        format!("enum e {{ {} }};", most(3, |n| format!("m{n}, ")).trim_end_matches(", ")),
+        [Dialect::Sun],
+    );
     check(
         "structs in a ring",
-        few(|n| format!("struct s{n} {{ s{} *n; }};\n", (n + 1) % (FEW / 2))),
+        most(11, |n| format!("struct s{n} {{ s{} *n; }};\n", (n + 1) % (WEIGHT / 22))),
         [Dialect::Strict],
     );
-    check("structs by value", few(|n| format!("struct s{n} {{ s{} n; }};\n", n + 1)), [Dialect::Strict]);
+    check("structs by value", most(11, |n| format!("struct s{n} {{ s{} n; }};\n", n + 1)), [Dialect::Strict]);
     check(
         "unions of themselves",
-        few(|n| format!("union u{n} switch (int i) {{ case 0: u{n} x; default: void; }};\n")),
+        most(20, |n| format!("union u{n} switch (int i) {{ case 0: u{n} x; default: void; }};\n")),
         [Dialect::Strict],
     );
     check("arrays of arrays", few(|n| format!("typedef t{n} t{}[65535];\n", n + 1)), [Dialect::Strict]);
@@ -72,30 +80,30 @@ fn chains_and_rings_are_answered_in_time_and_space() {
 
 #[test]
 fn very_many_of_something_are_answered_in_time_and_space() {
-    check("fields", format!("struct s {{\n{}}};", few(|n| format!("opaque f{n}<7>;\n"))), [Dialect::Strict]);
+    check("fields", format!("struct s {{\n{}}};", most(3, |n| format!("opaque f{n}<7>;\n"))), [Dialect::Strict]);
     check("too many fields", many(|n| format!("int f{n};\n")), [Dialect::Strict]);
     check(
         "cases",
-        format!("union u switch (int i) {{\n{} void; }};", few(|n| format!("case {n}:\n"))),
+        format!("union u switch (int i) {{\n{} void; }};", most(3, |n| format!("case {n}:\n"))),
         [Dialect::Strict],
     );
     check(
         "cases of an enum",
         format!(
             "enum e {{ {} m = -1 }};\nunion u switch (e i) {{\n{} void; }};",
-            half(|n| format!("m{n} = {n}, ")),
-            half(|n| format!("case m{n}:\n"))
+            most(6, |n| format!("m{n} = {n}, ")),
+            most(6, |n| format!("case m{n}:\n"))
         ),
         [Dialect::Strict],
     );
-    check("procedures", format!("interface {{\n{}}};", half(|n| format!("int f{n}(int a);\n"))), [Dialect::Strict]);
+    check("procedures", format!("interface {{\n{}}};", most(15, |n| format!("int f{n}(int a);\n"))), [Dialect::Strict]);
     check(
         "programs",
-        half(|n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")),
+        most(64, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")),
         [Dialect::Strict],
     );
     check("errors", repeat("", "int;\n"), [Dialect::Strict]);
-    check("unknown types", half(|n| format!("struct s{n} {{ T{n} t; }};\n")), [Dialect::Strict]);
+    check("unknown types", most(11, |n| format!("struct s{n} {{ T{n} t; }};\n")), [Dialect::Strict]);
     check("comments", repeat("", "/**/"), [Dialect::Strict]);
     check("lines of a comment", repeat("/*", "a\n") + "*/ const A = 1;", [Dialect::Strict]);
     check("annotations", repeat("/*", "@oneway\n") + "*/ interface { void f(); };", [Dialect::Strict]);
@@ -108,6 +116,27 @@ fn very_many_of_something_are_answered_in_time_and_space() {
     check("a deep condition", format!("#if {}1{}\n#endif", "(".repeat(400), ")".repeat(400)), [Dialect::Sun]);
     check("includes", repeat("", "#include \"a.x\"\n"), [Dialect::Sun]);
     check("imports", many(|n| format!("%#include \"a{n}.h\"\n")), [Dialect::Sun]);
+}
+
+#[test]
+fn as_much_as_an_interface_may_have_is_written_in_time_and_space() {
+    write("constants", most(1, |n| format!("const c{n} = 1;\n")));
+    write("typedefs", most(1, |n| format!("typedef int t{n};\n")));
+    write("typedefs of typedefs", most(1, |n| format!("typedef {} t{n};\n", before(n, "int", "t"))));
+    write("fields", format!("struct s {{\n{}}};", most(3, |n| format!("opaque f{n}<7>;\n"))));
+    write("fields of one length", format!("struct s {{\n{}}};", most(3, |n| format!("int f{n};\n"))));
+    write("members", format!("enum e {{ {} m = -1 }};", most(3, |n| format!("m{n} = {n}, "))));
+    write("cases", format!("union u switch (int i) {{\n{} void; }};", most(3, |n| format!("case {n}:\n"))));
+    write("arms", format!("union u switch (int i) {{\n{}}};", most(6, |n| format!("case {n}: int a{n};\n"))));
+    write("structs", most(11, |n| format!("struct s{n} {{ int a; }};\n")));
+    write("structs of structs", most(11, |n| format!("struct s{n} {{ {} a; }};\n", before(n, "int", "s"))));
+    write("trees", most(14, |n| format!("struct s{n} {{ s{n} *a; s{} *b; }};\n", n - (n % 60).min(1))));
+    write("lists", most(14, |n| format!("struct s{n} {{ int a; s{n} *next; }};\n")));
+    write("procedures", format!("interface {{\n{}}};", most(12, |n| format!("void f{n}();\n"))));
+    write("arguments", format!("interface {{ void f({}int z); }};", most(3, |n| format!("int a{n}, "))));
+    write("programs", most(64, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")));
+    let comment = "\na".repeat(LEN / 2000);
+    write("documentation", (0..900).map(|n| format!("/*{comment}*/ const c{n} = 1;\n")).collect());
 }
 
 #[test]
@@ -148,10 +177,24 @@ fn check<const COUNT: usize>(name: &str, input: impl AsRef<[u8]>, dialects: [Dia
             Ok(interface) => drop(render_all(&interface.warnings, &interface.sources, Paint::Plain)),
             Err(report) => drop(report.to_string()),
         });
-        assert!(heap <= HEAP_MAX, "{name} in {dialect}: {heap} octets of memory");
-        if let (Some(before), Some(after), false) = (nanos, cpu_nanos(), cfg!(debug_assertions)) {
-            assert!(after - before <= NANOS_MAX, "{name} in {dialect}: {} ns of processor time", after - before);
-        }
+        judge(&format!("{name} in {dialect}"), nanos, heap);
+    }
+}
+
+/// Writes what an interface file defines, which has to be accepted, in Rust.
+fn write(name: &str, input: String) {
+    let options = Options { dialect: Dialect::Strict, ..Options::default() };
+    let interface = load_text("hostile.x", &input, &options).unwrap_or_else(|report| panic!("{name}: {report}"));
+    let nanos = cpu_nanos();
+    let (_, heap) = posthaste_heap::growth(|| rust::write(&interface.model, "hostile.x"));
+    judge(&format!("{name} written"), nanos, heap);
+}
+
+/// Looks at what something took that began at `before`, of processor time and of memory.
+fn judge(name: &str, before: Option<u64>, heap: usize) {
+    assert!(heap <= HEAP_MAX, "{name}: {heap} octets of memory");
+    if let (Some(before), Some(after), false) = (before, cpu_nanos(), cfg!(debug_assertions)) {
+        assert!(after - before <= NANOS_MAX, "{name}: {} ns of processor time", after - before);
     }
 }
 
@@ -166,8 +209,14 @@ fn few(line: impl Fn(usize) -> String) -> String {
     (0..FEW).map(line).collect()
 }
 
-fn half(line: impl Fn(usize) -> String) -> String {
-    (0..FEW / 2).map(line).collect()
+/// Returns as many lines of a weight as an interface may have, and leaves room for what is around them.
+fn most(weight: usize, line: impl Fn(usize) -> String) -> String {
+    (0..(WEIGHT - 64) / weight).map(line).collect()
+}
+
+/// Returns the name of the definition before this one, or of what has none before it: no chain is too long.
+fn before(n: usize, first: &str, prefix: &str) -> String {
+    if n.is_multiple_of(60) { first.to_owned() } else { format!("{prefix}{}", n - 1) }
 }
 
 fn many(line: impl Fn(usize) -> String) -> String {

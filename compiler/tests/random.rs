@@ -39,10 +39,8 @@ fn what_is_generated_from_any_file_compiles_and_keeps_values() {
         if package.modules.len() == FILE_COUNT_MAX {
             core::mem::take(&mut package).run();
         }
-        let text = random_file(&mut random);
-        let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
-        let interface = load_text("random.x", &text, &options).unwrap_or_else(|report| panic!("{text}\n{report}"));
-        package.add(&format!("random_{index}"), &interface.model, &mut random);
+        let model = random_model(&mut random);
+        package.add(&format!("random_{index}"), &model, &mut random);
     }
     let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
     let words = load_text("words.x", file_of_words(), &options).unwrap_or_else(|report| panic!("{report}"));
@@ -62,6 +60,35 @@ fn what_is_generated_from_any_file_compiles_and_keeps_values() {
         }
     }
     package.run();
+}
+
+#[test]
+fn what_is_generated_from_any_file_is_left_as_it_is_by_any_rustfmt() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("formatted");
+    fs::create_dir_all(&folder).unwrap();
+    let mut random = Random::of_this_run();
+    let mut paths: Vec<_> = files_in(&here().join("fixtures"), "").into_iter().map(|it| it.1).collect();
+    paths.iter_mut().for_each(|path| assert!(path.set_extension("rs")));
+    for index in 0..8 {
+        let path = folder.join(format!("random_{index}.rs"));
+        write_file(&path, &rust::write(&random_model(&mut random), "random.x").text).unwrap();
+        paths.push(path);
+    }
+    // As most projects have it; as this one has it; narrower than anything is.
+    for config in ["max_width=100", "max_width=120,use_small_heuristics=Max", "max_width=40,hard_tabs=true"] {
+        let rustfmt = std::env::var_os("RUSTFMT").unwrap_or("rustfmt".into());
+        let output =
+            Command::new(rustfmt).args(["--check", "--edition", "2024", "--config", config]).args(&paths).output();
+        let output = output.expect("rustfmt is a component of the toolchain");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{config}: {told}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn random_model(random: &mut Random) -> Model {
+    let text = random_file(random);
+    let options = Options { dialect: Dialect::Xdrpp, ..Options::default() };
+    load_text("random.x", &text, &options).unwrap_or_else(|report| panic!("{text}\n{report}")).model
 }
 
 /// A package with a module for each interface file.

@@ -32,6 +32,13 @@ impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
         })?;
         Ok(elements.map(|element| element.expect("as many were read")))
     }
+
+    #[cfg(feature = "alloc")]
+    fn decode_boxed(decoder: &mut Decoder<'a>) -> Result<alloc::boxed::Box<Self>, DecodeError> {
+        decoder.work(u32::try_from(N).unwrap_or(u32::MAX))?;
+        let elements = crate::vec::vec(decoder, N)?.into_boxed_slice();
+        Ok(elements.try_into().unwrap_or_else(|_| unreachable!("as many were read")))
+    }
 }
 
 counted_layout!([T: Layout] [T]);

@@ -12,6 +12,23 @@ pub trait Decode<'a>: Layout + Sized {
     /// # Errors
     /// If the next octets are none, or a limit is reached. What the decoder reads after an error is of no meaning.
     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError>;
+
+    /// Reads a value to a place of its own, and pays for that memory: how a `Box` is read.
+    ///
+    /// An array is read to where it stays, however long it is. All else is on the stack before it is there.
+    ///
+    /// # Errors
+    /// As of [`Decode::decode`].
+    #[cfg(feature = "alloc")]
+    #[inline]
+    fn decode_boxed(decoder: &mut Decoder<'a>) -> Result<alloc::boxed::Box<Self>, DecodeError> {
+        decoder.allocate(size_of::<Self>())?;
+        // No `?`, which would move the value once more.
+        match Self::decode(decoder) {
+            Ok(value) => Ok(alloc::boxed::Box::new(value)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Reads the value that `octets` are, to the last of them.
@@ -339,8 +356,7 @@ impl core::error::Error for DecodeError {}
 impl<'a, T: Decode<'a>> Decode<'a> for alloc::boxed::Box<T> {
     #[inline]
     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        decoder.allocate(size_of::<T>())?;
-        Ok(Self::new(T::decode(decoder)?))
+        T::decode_boxed(decoder)
     }
 }
 

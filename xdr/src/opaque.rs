@@ -17,10 +17,17 @@ impl<const N: usize> Encode for [u8; N] {
     }
 }
 
-impl<const N: usize> Decode<'_> for [u8; N] {
+impl<'a, const N: usize> Decode<'a> for [u8; N] {
     #[inline]
-    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    fn decode(decoder: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         decoder.take_opaque(N).map(|octets| octets.try_into().expect("as many were taken"))
+    }
+
+    #[cfg(feature = "alloc")]
+    fn decode_boxed(decoder: &mut Decoder<'a>) -> Result<alloc::boxed::Box<Self>, DecodeError> {
+        let octets = decoder.take_opaque(N)?;
+        decoder.allocate(N)?;
+        Ok(alloc::boxed::Box::<[u8]>::from(octets).try_into().expect("as many were taken"))
     }
 }
 

@@ -31,31 +31,9 @@ impl<'a, T: Decode<'a>> DecodeBounded<'a> for Box<[T]> {
     }
 }
 
-impl<'a> Decoder<'a> {
-    /// Reads an array that is too long for the stack (RFC 4506 §4.12).
-    ///
-    /// # Errors
-    /// As of the elements, and of a `Box`.
-    pub fn take_boxed_array<T: Decode<'a>, const N: usize>(&mut self) -> Result<Box<[T; N]>, DecodeError> {
-        self.work(u32::try_from(N).unwrap_or(u32::MAX))?;
-        let elements = vec(self, N)?.into_boxed_slice();
-        Ok(elements.try_into().unwrap_or_else(|_| unreachable!("as many were read")))
-    }
-
-    /// Reads opaque data of fixed length that is too long for the stack (RFC 4506 §4.9).
-    ///
-    /// # Errors
-    /// As of an array of octets, and of a `Box`.
-    pub fn take_boxed_opaque<const N: usize>(&mut self) -> Result<Box<[u8; N]>, DecodeError> {
-        let octets = self.take_opaque(N)?;
-        self.allocate(N)?;
-        Ok(Box::<[u8]>::from(octets).try_into().expect("as many were read"))
-    }
-}
-
 /// Reads `count` elements into memory that is allocated once.
 #[inline]
-fn vec<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>, count: usize) -> Result<Vec<T>, DecodeError> {
+pub(crate) fn vec<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>, count: usize) -> Result<Vec<T>, DecodeError> {
     decoder.allocate(count.saturating_mul(size_of::<T>()))?;
     let mut items = Vec::with_capacity(count);
     decoder.elements(count, |item| items.push(item))?;

@@ -95,7 +95,7 @@ impl Checker<'_, '_> {
         let mut missing = vec![0_usize; count];
         let mut ready = Vec::new();
         for (index, definition) in self.model.types.iter().enumerate() {
-            let mut arms = arms(&definition.definition).peekable();
+            let mut arms = definition.definition.arms().peekable();
             if arms.peek().is_some() {
                 // A union is as finite as any of its arms.
                 let held: Vec<Option<usize>> = arms.map(by_value).collect();
@@ -104,7 +104,7 @@ impl Checker<'_, '_> {
                     waiting[target].push(index);
                 }
             } else {
-                for target in uses(&definition.definition).filter_map(by_value) {
+                for target in definition.definition.uses().filter_map(by_value) {
                     waiting[target].push(index);
                     missing[index] += 1;
                 }
@@ -236,27 +236,7 @@ fn edge(ty: &Type) -> Option<Edge> {
 }
 
 fn edges(definition: &TypeDefinition) -> impl Iterator<Item = Edge> {
-    uses(&definition.definition).filter_map(edge)
-}
-
-/// Returns the types that a definition uses.
-fn uses(definition: &Definition) -> Box<dyn Iterator<Item = &Type> + '_> {
-    match definition {
-        Definition::Enum(_) => Box::new(core::iter::empty()),
-        Definition::Alias(target) => Box::new(core::iter::once(target)),
-        Definition::Struct(fields) => Box::new(fields.fields.iter().map(|field| &field.ty)),
-        Definition::Union(union) => Box::new(core::iter::once(&union.discriminant_type).chain(arms(definition))),
-    }
-}
-
-/// Returns what the arms of a union hold; nothing for what is no union.
-fn arms(definition: &Definition) -> impl Iterator<Item = &Type> {
-    let union = match definition {
-        Definition::Union(union) => Some(union),
-        Definition::Enum(_) | Definition::Struct(_) | Definition::Alias(_) => None,
-    };
-    let arms = union.into_iter().flat_map(|union| &union.arms).map(|arm| &arm.ty);
-    arms.chain(union.and_then(|union| union.default.as_ref()).map(|default| &default.ty))
+    definition.definition.uses().filter_map(edge)
 }
 
 /// Returns the type that each value of `ty` holds one of.
@@ -272,7 +252,7 @@ fn size_of(model: &Model, id: TypeId) -> Size {
             definition.fields.iter().fold(Size::fixed(0), |size, field| size.plus(model.size(&field.ty)))
         }
         Definition::Union(union) => {
-            let arms = arms(&model[id].definition).map(|ty| model.size(ty)).reduce(Size::or).unwrap_or(Size::fixed(0));
+            let arms = model[id].definition.arms().map(|ty| model.size(ty)).reduce(Size::or).unwrap_or(Size::fixed(0));
             arms.plus(model.size(&union.discriminant_type))
         }
     }

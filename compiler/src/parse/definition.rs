@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 
 use super::specifier::Naming;
-use super::{Completeness, Failed, NESTING_MAX, Parser, Rule};
+use super::{BODY_WEIGHT, Completeness, DEFINITION_WEIGHT, Failed, NESTING_MAX, PART_WEIGHT, Parser, Rule};
 use crate::ast::{
     Arm, Declaration, Definition, DefinitionKind, Label, Member, Notes, Shape, Specifier, UnionBody, Value,
 };
@@ -69,7 +69,7 @@ impl Parser<'_> {
         if self.token.kind != TokenKind::Identifier {
             return Err(self.unexpected("a definition", DEFINITION_HELP));
         }
-        self.node();
+        self.weigh(DEFINITION_WEIGHT);
         match self.word().as_str() {
             "const" => self.constant(comments),
             "enum" => self.enum_definition(comments),
@@ -237,7 +237,7 @@ impl Parser<'_> {
 
     /// Reads a member and the comma after it, if there is one.
     fn member(&mut self) -> Rule<(Member, bool)> {
-        self.node();
+        self.weigh(PART_WEIGHT);
         let mut comments = self.leading();
         let name = self.name("a member of an enum")?;
         let value = if self.eat(b'=') {
@@ -253,10 +253,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn struct_body(&mut self, comments: &mut Vec<Span>) -> Rule<Vec<Declaration>> {
+        self.weigh(BODY_WEIGHT);
         self.expect(b'{', "before the fields of the struct")?;
         self.trailing(comments);
         let fields = self.statements(|parser| {
-            parser.node();
+            parser.weigh(PART_WEIGHT);
             let comments = parser.leading();
             parser.declaration_statement("a field", comments)
         })?;
@@ -268,6 +269,7 @@ impl Parser<'_> {
         if !self.eat_word("switch") {
             return Err(self.unexpected("`switch` after the name of the union", UNION_HELP));
         }
+        self.weigh(BODY_WEIGHT);
         self.expect(b'(', "after `switch`")?;
         let discriminant = self.declaration("the discriminant", Vec::new(), Naming::Required)?;
         self.expect(b')', "after the discriminant")?;
@@ -282,7 +284,7 @@ impl Parser<'_> {
         let mut comments = self.leading();
         let mut labels = Vec::new();
         loop {
-            self.node();
+            self.weigh(PART_WEIGHT);
             let span = self.token.span;
             if self.eat_word("case") {
                 labels.push(Label::Case(self.value("the value of a case")?));

@@ -1,7 +1,7 @@
 //! Programs (RFC 5531 §12) and interfaces.
 
 use super::specifier::Naming;
-use super::{Parser, Rule};
+use super::{PART_WEIGHT, PROCEDURE_WEIGHT, Parser, Rule, VERSION_WEIGHT};
 use crate::ast::{Declaration, DefinitionKind, Procedure, ProgramBody, Shape, Specifier, Value, Version};
 use crate::source::Span;
 
@@ -20,6 +20,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn interface(&mut self, mut comments: Vec<Span>) -> Rule<()> {
+        self.weigh(VERSION_WEIGHT);
         let start = self.token.span;
         self.bump();
         let name = if self.is(b'{') { None } else { Some(self.name("an interface")?) };
@@ -31,7 +32,7 @@ impl Parser<'_> {
     }
 
     fn version(&mut self) -> Rule<Version> {
-        self.node();
+        self.weigh(VERSION_WEIGHT);
         let mut comments = self.leading();
         if !self.eat_word("version") {
             return Err(self.unexpected("`version`", "a program consists of versions: version NAME { … } = 1;"));
@@ -49,7 +50,7 @@ impl Parser<'_> {
     }
 
     fn procedure(&mut self, form: Form) -> Rule<Procedure> {
-        self.node();
+        self.weigh(PROCEDURE_WEIGHT);
         let mut comments = self.leading();
         let result = self.result(form)?;
         let name = self.name("a procedure")?;
@@ -89,7 +90,7 @@ impl Parser<'_> {
             return Ok(arguments);
         }
         loop {
-            self.node();
+            self.weigh(PART_WEIGHT);
             let comments = self.leading();
             let argument = self.declaration("an argument", comments, Naming::Optional)?;
             let is_type_alone = argument.name.is_none() && matches!(argument.shape, Shape::Plain);

@@ -7,27 +7,25 @@ use quote::quote;
 
 use super::docs;
 use super::names::{Case, Renaming, Scope, ident};
-use super::types::{Place, Types, UNDECLARED, open_bound};
+use super::tidy::Text;
+use super::types::{Place, Types, UNDECLARED, boxed_if};
 use crate::model::{
     Arm, Case as Label, ConstantValue, Definition, Enum, Field, List, Model, Name, Primitive, Struct, Type, TypeId,
     Undeclared, Union,
 };
 
 /// Writes the constants.
-pub(super) fn constants(types: &Types<'_>, model: &Model) -> Vec<TokenStream> {
-    let constant = |(constant, name): (&crate::model::Constant, &Ident)| {
+pub(super) fn constants(types: &Types<'_>, model: &Model, text: &mut Text) {
+    for (constant, name) in model.constants.iter().zip(&types.constants) {
         let docs = docs(&constant.docs, &format!("`{}`.", constant.name.text));
-        match &constant.value {
+        text.items(&match &constant.value {
             ConstantValue::Integer(value) => {
                 let (ty, value) = integer(*value);
                 quote!(#docs pub const #name: #ty = #value;)
             }
-            ConstantValue::Text(text) => {
-                quote!(#docs pub const #name: &str = #text;)
-            }
-        }
-    };
-    model.constants.iter().zip(&types.constants).map(constant).collect()
+            ConstantValue::Text(text) => quote!(#docs pub const #name: &str = #text;),
+        });
+    }
 }
 
 /// Writes a type, with all that belongs to it.
@@ -127,9 +125,9 @@ fn structure(types: &Types<'_>, id: TypeId, it: &Struct, renamings: &mut Vec<Ren
     let fields = if it.list == List::Linked { &it.fields[..it.fields.len() - 1] } else { &it.fields[..] };
     let mut scope = Scope::new(&[]);
     let names: Vec<Ident> = fields.iter().map(|field| scope.take(Case::Snake, &field.name, renamings)).collect();
-    let declared = fields.iter().zip(&names).map(|(field, name)| {
+    let declared = fields.iter().zip(&names).zip(types.memory.boxed_fields(id)).map(|((field, name), is_boxed)| {
         let docs = super::docs(&field.docs, &format!("`{}`.", field.name.text));
-        let ty = types.rust(&field.ty, Place::Open, &TokenStream::new(), Some(id));
+        let ty = boxed_if(*is_boxed, types.rust(&field.ty, Place::Open, &TokenStream::new(), Some(id)));
         quote!(#docs pub #name: #ty)
     });
     let derives = derives(types, id);
@@ -137,14 +135,16 @@ fn structure(types: &Types<'_>, id: TypeId, it: &Struct, renamings: &mut Vec<Ren
     let len_min = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(size.min));
     let is_fixed = sizes.iter().all(|size| size.exact().is_some());
     let runs = runs(types, fields);
-    let writes = runs.iter().map(|run| write_run(types, run, &fields[run.range.clone()], &names[run.range.clone()]));
+    let writes =
+        runs.iter().map(|run| write_run(types, id, run, &fields[run.range.clone()], &names[run.range.clone()]));
     let (encode, decode) = if fields.is_empty() {
         (quote!(let _ = sink; Ok(())), quote!(let _ = decoder; Ok(Self {})))
     } else {
         let writes: Vec<_> = writes.collect();
         let (last, first) = writes.split_last().expect("there are fields");
         let locals: Vec<Ident> = names.iter().map(local).collect();
-        let reads = runs.iter().map(|run| read_run(types, run, &fields[run.range.clone()], &locals[run.range.clone()]));
+        let reads =
+            runs.iter().map(|run| read_run(types, id, run, &fields[run.range.clone()], &locals[run.range.clone()]));
         let set = names.iter().zip(&locals).map(
             |(name, local)| {
                 if name == local { quote!(#name) } else { quote!(#name: #local) }
@@ -189,7 +189,9 @@ fn runs(types: &Types<'_>, fields: &[Field]) -> Vec<Run> {
     for (index, field) in fields.iter().enumerate() {
         let exact = types.model.size(&field.ty).exact().filter(|len| u32::try_from(*len).is_ok());
         match (open, exact, runs.last_mut()) {
-            (Some(len), Some(more), Some(run)) if len.saturating_add(more) <= RUN_LEN_MAX => {
+            (Some(len), Some(more), Some(run))
+                if len.saturating_add(more) <= RUN_LEN_MAX && run.range.len() < RUN_COUNT_MAX =>
+            {
                 run.range.end = index + 1;
                 run.len = Some(len + more);
                 open = run.len;
@@ -203,9 +205,13 @@ fn runs(types: &Types<'_>, fields: &[Field]) -> Vec<Run> {
     runs
 }
 
-fn write_run(types: &Types<'_>, run: &Run, fields: &[Field], names: &[Ident]) -> TokenStream {
-    let mut writes: Vec<_> =
-        fields.iter().zip(names).map(|(field, name)| types.encode(&quote!(self.#name), &field.ty)).collect();
+fn write_run(types: &Types<'_>, id: TypeId, run: &Run, fields: &[Field], names: &[Ident]) -> TokenStream {
+    let write = |(field, name): (&Field, &Ident)| {
+        let value = quote!(self.#name);
+        let is_deeper = types.memory.opens_level(id, &field.ty);
+        if is_deeper { types.encode_nested(&value, &field.ty) } else { types.encode(&value, &field.ty) }
+    };
+    let mut writes: Vec<_> = fields.iter().zip(names).map(write).collect();
     let last = writes.pop().expect("a run has fields");
     match run.len {
         Some(len) => {
@@ -216,8 +222,11 @@ fn write_run(types: &Types<'_>, run: &Run, fields: &[Field], names: &[Ident]) ->
     }
 }
 
-fn read_run(types: &Types<'_>, run: &Run, fields: &[Field], names: &[Ident]) -> TokenStream {
-    let reads = fields.iter().map(|field| types.decode(&field.ty));
+fn read_run(types: &Types<'_>, id: TypeId, run: &Run, fields: &[Field], names: &[Ident]) -> TokenStream {
+    let reads = fields.iter().map(|field| {
+        let is_deeper = types.memory.opens_level(id, &field.ty);
+        if is_deeper { types.decode_nested(&field.ty) } else { types.decode(&field.ty) }
+    });
     match run.len {
         Some(len) => {
             let len = Literal::u64_unsuffixed(len);
@@ -245,7 +254,7 @@ fn union(types: &Types<'_>, id: TypeId, it: &Union, renamings: &mut Vec<Renaming
         if is_open { quote!(i32) } else { types.rust(&it.discriminant_type, Place::Closed, &TokenStream::new(), None) };
     let payload = |variant: &Variant<'_>| {
         let ty = types.rust(variant.ty, Place::Open, &TokenStream::new(), Some(id));
-        if types.is_boxed(variant.ty, Some(id)) && !is_pointer(variant.ty) { quote!(Box<#ty>) } else { ty }
+        boxed_if(types.memory.is_boxed_arm(variant.ty, id), ty)
     };
     let declared = variants.iter().map(|variant| {
         let (docs, name, is_void) = (&variant.docs, &variant.name, *variant.ty == Type::Void);
@@ -397,9 +406,10 @@ fn is_covered(types: &Types<'_>, it: &Union) -> bool {
 
 fn write_variant(types: &Types<'_>, id: TypeId, variant: &Variant<'_>, all: &[Variant<'_>]) -> TokenStream {
     let name = &variant.name;
-    let written = types.encode(&quote!(value), variant.ty);
     // What can hold itself grows deeper by it.
-    let written = if types.closes_cycle(variant.ty, Some(id)) { quote!(sink.nested(|sink| #written)) } else { written };
+    let is_deeper = types.memory.closes_cycle(variant.ty, Some(id));
+    let value = quote!(value);
+    let written = if is_deeper { types.encode_nested(&value, variant.ty) } else { types.encode(&value, variant.ty) };
     let is_void = *variant.ty == Type::Void;
     if variant.label.is_some() {
         return if is_void { quote!(Self::#name => Ok(())) } else { quote!(Self::#name(value) => #written) };
@@ -423,13 +433,10 @@ fn write_variant(types: &Types<'_>, id: TypeId, variant: &Variant<'_>, all: &[Va
 /// Returns the arms of the match that reads a union, and the last one, which is for what has none.
 fn reads(types: &Types<'_>, id: TypeId, it: &Union, variants: &[Variant<'_>]) -> (Vec<TokenStream>, TokenStream) {
     let value = |variant: &Variant<'_>| {
-        let read = types.decode(variant.ty);
         // What can hold itself grows deeper by it.
-        match (types.closes_cycle(variant.ty, Some(id)), open_bound(variant.ty)) {
-            (true, None) => quote!(decoder.nested(Decode::decode)?),
-            (true, Some(_)) => quote!(decoder.nested(|decoder| #read)?),
-            (false, _) => quote!(#read?),
-        }
+        let is_deeper = types.memory.closes_cycle(variant.ty, Some(id));
+        let read = if is_deeper { types.decode_nested(variant.ty) } else { types.decode(variant.ty) };
+        quote!(#read?)
     };
     let (mut reads, mut otherwise) = (Vec::new(), None);
     for variant in variants {
@@ -445,11 +452,6 @@ fn reads(types: &Types<'_>, id: TypeId, it: &Union, variants: &[Variant<'_>]) ->
     let is_covered = is_covered(types, it) || is_bool && variants.len() == 2;
     let unknown = if is_covered { TokenStream::new() } else { quote!(_ => Err(DecodeError::UnknownArm)) };
     (reads, otherwise.unwrap_or(unknown))
-}
-
-/// Says whether the Rust type of `ty` is a box already.
-fn is_pointer(ty: &Type) -> bool {
-    matches!(ty, Type::Optional(_) | Type::Vector { .. })
 }
 
 fn layout(name: &Ident, len_min: u64, is_fixed: bool) -> TokenStream {
@@ -485,3 +487,6 @@ fn integer(value: i128) -> (TokenStream, Literal) {
 
 /// Fields of so many octets are looked at as one; our choice.
 const RUN_LEN_MAX: u64 = 1 << 20;
+
+/// So many fields are looked at as one; our choice. The time that `rustc` takes grows with its cube.
+const RUN_COUNT_MAX: usize = 16;

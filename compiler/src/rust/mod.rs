@@ -5,17 +5,20 @@
 //! `include!`d), is no business of anybody's lints, and needs nothing but `posthaste-rpc`.
 
 mod definitions;
+mod memory;
 mod names;
 mod programs;
 mod tidy;
 mod types;
 
+pub use memory::Heavy;
 pub use names::{Reason, Renaming};
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::model::{Docs, Model};
+use tidy::Text;
 use types::Types;
 
 /// Rust that was generated.
@@ -25,6 +28,8 @@ pub struct Output {
     pub text: String,
     /// The names that are others in Rust than the reader of the interface file would expect.
     pub renamings: Vec<Renaming>,
+    /// The structs that may not fit on a stack.
+    pub heavy: Vec<Heavy>,
 }
 
 /// Writes what an interface file defines in Rust; `source` is the name of the file, for the first line.
@@ -32,40 +37,49 @@ pub struct Output {
 pub fn write(model: &Model, source: &str) -> Output {
     let mut renamings = Vec::new();
     let types = Types::new(model, &mut renamings);
-    let mut items = definitions::constants(&types, model);
-    for index in 0..model.types.len() {
-        items.extend(definitions::definition(&types, index, &mut renamings));
-    }
-    items.extend(programs::programs(&types, model, source, &mut renamings));
     // Whatever a file name may hold: it stays on its line.
     let source: String = source.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let head = format!("// Generated from {source} by the Posthaste compiler: edit that file, not this one.\n");
-    let items = if items.is_empty() { items } else { enclosed(items, &programs::enclosure_name(&source)) };
-    Output { text: head + &tidy::format(items), renamings }
+    let mut text = Text::new(head);
+    if model.constants.is_empty() && model.types.is_empty() && model.programs.is_empty() {
+        return Output { text: text.into_text(), renamings, heavy: Vec::new() };
+    }
+    enclose(&mut text, &programs::enclosure_name(&source));
+    definitions::constants(&types, model, &mut text);
+    for index in 0..model.types.len() {
+        for item in definitions::definition(&types, index, &mut renamings) {
+            text.items(&item);
+        }
+    }
+    programs::programs(&types, model, &source, &mut renamings, &mut text);
+    text.close();
+    Output { text: text.into_text(), renamings, heavy: types.memory.heavy() }
 }
 
-/// Puts all into one module, into which no lint looks, and takes it out again: a file that is included has no place for attributes
+/// Begins one module for all, into which no lint looks, and takes it out again: a file that is included has no place for attributes
 /// of its own.
-fn enclosed(items: Vec<TokenStream>, name: &str) -> Vec<TokenStream> {
+///
+/// It is formatted, but no two projects have the same `rustfmt.toml`: in each, `cargo fmt` has to accept what it did not write.
+fn enclose(text: &mut Text, name: &str) {
     let name = names::ident(name);
     let reason = "names, comments and lists of arguments are those of the interface file";
-    vec![
-        quote! {
-            #[allow(clippy::restriction, unreachable_pub, unused_imports, reason = "not every program needs all of it")]
-            pub use self::#name::*;
-        },
-        quote! {
-            #[allow(
-                clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction, dead_code, missing_docs, rustdoc::all,
-                unreachable_pub,
-                unused_imports, reason = #reason
-            )]
-            mod #name {
-                use ::posthaste_rpc::stub::*;
-                #(#items)*
-            }
-        },
-    ]
+    text.items(&quote! {
+        #[rustfmt::skip]
+        #[allow(clippy::restriction, unreachable_pub, unused_imports, reason = "not every program needs all of it")]
+        pub use self::#name::*;
+    });
+    text.open(&quote! {
+        #[rustfmt::skip]
+        #[allow(
+            clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction, dead_code, missing_docs, rustdoc::all,
+            unreachable_pub,
+            unused_imports, reason = #reason
+        )]
+        mod #name
+    });
+    text.items(&quote!(
+        use ::posthaste_rpc::stub::*;
+    ));
 }
 
 /// Returns comments as documentation; `otherwise` where there are none.

@@ -7,7 +7,8 @@ use quote::quote;
 
 use super::docs;
 use super::names::{self, Case, Renaming, Scope};
-use super::types::{Place, Types, open_bound};
+use super::tidy::Text;
+use super::types::{Place, Types, boxed_if, open_bound};
 use crate::model::{
     Deadline, Definition, Model, Name, Procedure, Program, ProgramForm, Progress, Reply, Semantics, Stream, Strictness,
     Type, Version,
@@ -16,17 +17,11 @@ use crate::model::{
 /// Writes a module for each version of each program.
 ///
 /// That of an interface without a name of its own, which is called after its file, can be had without the module, too.
-pub(super) fn programs(
-    types: &Types<'_>,
-    model: &Model,
-    source: &str,
-    renamings: &mut Vec<Renaming>,
-) -> Vec<TokenStream> {
+pub(super) fn programs(types: &Types<'_>, model: &Model, source: &str, renamings: &mut Vec<Renaming>, text: &mut Text) {
     let file = file_name(source);
     let mut scope = Scope::new(&[]);
     // Beside it, another of the same name would not be found from without.
     scope.reserve(enclosure_name(source));
-    let mut modules = Vec::new();
     let mut counts = BTreeMap::new();
     for version in model.programs.iter().flat_map(|program| &program.versions) {
         *counts.entry(Case::Snake.of(&version.name.text)).or_default() += 1;
@@ -38,14 +33,13 @@ pub(super) fn programs(
                 ProgramForm::Program => &version.name,
             };
             let module = scope.take_as(Case::Snake, module_name(program, version, &counts), name, renamings);
-            modules.push(module_of(types, program, version, &module, renamings));
+            write_module(types, program, version, &module, renamings, text);
             if program.form == ProgramForm::Interface && module == file {
                 let names = MODULE_TYPES.iter().filter(|name| !types.has(name)).map(|name| names::ident(name));
-                modules.push(quote!(pub use self::#module::{#(#names),*};));
+                text.items(&quote!(pub use self::#module::{#(#names),*};));
             }
         }
     }
-    modules
 }
 
 /// Returns the name of an interface file as Rust would write that of a module.
@@ -81,31 +75,27 @@ struct Stub<'m> {
     result: TokenStream,
 }
 
-fn module_of(
+fn write_module(
     types: &Types<'_>,
     program: &Program,
     version: &Version,
     module: &Ident,
     renamings: &mut Vec<Renaming>,
-) -> TokenStream {
+    text: &mut Text,
+) {
     let stubs = stubs(types, version, renamings);
     let about = format!("Version {} of program {} ({}).", version.number, program.name.text, program.number);
     let said = if version.docs.0.is_empty() { &program.docs } else { &version.docs };
     let docs = docs(said, &about);
-    let constants = constants(program, version, &stubs);
-    let client = client(types, &stubs);
-    let servers = servers(types, &stubs);
-    let service = service(types, &stubs);
-    quote! {
-        #docs
-        pub mod #module {
-            use ::posthaste_rpc::stub::*;
-            #constants
-            #client
-            #servers
-            #service
-        }
-    }
+    text.open(&quote!(#docs pub mod #module));
+    text.items(&quote!(
+        use ::posthaste_rpc::stub::*;
+    ));
+    constants(program, version, &stubs, text);
+    client(types, &stubs, text);
+    servers(types, &stubs, text);
+    service(types, &stubs, text);
+    text.close();
 }
 
 fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renaming>) -> Vec<Stub<'m>> {
@@ -143,33 +133,29 @@ fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renami
     stubs
 }
 
-fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>]) -> TokenStream {
+fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>], text: &mut Text) {
     let (program_number, version_number) =
         (Literal::u32_unsuffixed(program.number), Literal::u32_unsuffixed(version.number));
-    let procedures = stubs.iter().map(|stub| {
-        let (name, number) = (&stub.procedure.name.text, Literal::u32_unsuffixed(stub.procedure.number));
-        let docs = format!(" Procedure {}, `{name}`.", stub.procedure.number);
-        let (constant, result, terms) = (&stub.constant, &stub.result, terms(stub.procedure));
-        quote! {
-            #[doc = #docs]
-            pub const #constant: Procedure<#result> = Procedure::new(#name, PROGRAM, VERSION, #number) #terms;
-        }
-    });
-    let null = if has_null(stubs) {
-        TokenStream::new()
-    } else {
-        quote! {
-            /// Procedure 0, which does nothing.
-            pub const NULL: Procedure<()> = Procedure::new("null", PROGRAM, VERSION, 0);
-        }
-    };
-    quote! {
+    text.items(&quote! {
         /// The number of the program.
         pub const PROGRAM: u32 = #program_number;
         /// The number of its version.
         pub const VERSION: u32 = #version_number;
-        #null
-        #(#procedures)*
+    });
+    if !has_null(stubs) {
+        text.items(&quote! {
+            /// Procedure 0, which does nothing.
+            pub const NULL: Procedure<()> = Procedure::new("null", PROGRAM, VERSION, 0);
+        });
+    }
+    for stub in stubs {
+        let (name, number) = (&stub.procedure.name.text, Literal::u32_unsuffixed(stub.procedure.number));
+        let docs = format!(" Procedure {}, `{name}`.", stub.procedure.number);
+        let (constant, result, terms) = (&stub.constant, &stub.result, terms(stub.procedure));
+        text.items(&quote! {
+            #[doc = #docs]
+            pub const #constant: Procedure<#result> = Procedure::new(#name, PROGRAM, VERSION, #number) #terms;
+        });
     }
 }
 
@@ -239,7 +225,7 @@ fn method_docs(procedure: &Procedure) -> TokenStream {
     docs(&procedure.docs, &format!("Procedure {}, `{}`.", procedure.number, procedure.name.text))
 }
 
-fn client(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+fn client(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     let plain = || stubs.iter().filter(|stub| stub.procedure.terms.stream == Stream::No);
     let blocking = plain().map(|stub| {
         let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
@@ -278,27 +264,12 @@ fn client(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
         }
     });
     let (null_blocking, null_async) = if has_null(stubs) { (None, None) } else { null_methods() };
-    let starting = starting(types, stubs);
-    let (blocking_client, async_client) = (client_type("Client"), client_type("AsyncClient"));
-    quote! {
-        /// Calls the procedures, and waits for their results.
-        #blocking_client
-
-        impl<C: Caller> Client<C> {
-            #null_blocking
-            #(#blocking)*
-        }
-
-        /// Calls the procedures, for results that are awaited.
-        #async_client
-
-        impl<C: AsyncCaller> AsyncClient<C> {
-            #null_async
-            #(#awaited)*
-        }
-
-        #starting
-    }
+    let none = TokenStream::new();
+    text.items(&client_type("Client", "Calls the procedures, and waits for their results."));
+    text.block(&none, &quote!(impl<C: Caller> Client<C>), null_blocking.into_iter().chain(blocking));
+    text.items(&client_type("AsyncClient", "Calls the procedures, for results that are awaited."));
+    text.block(&none, &quote!(impl<C: AsyncCaller> AsyncClient<C>), null_async.into_iter().chain(awaited));
+    starting(types, stubs, text);
 }
 
 /// Returns the methods of both clients for a procedure 0 that the source does not have.
@@ -352,56 +323,55 @@ impl<'s> Method<'s> {
     }
 }
 
-/// Returns the methods that start a call and return at once: for each procedure of a client that waits, and for those with streams
+/// Writes the methods that start a call and return at once: for each procedure of a client that waits, and for those with streams
 /// of one that awaits, where all others are futures anyway.
-fn starting(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let blocking: Vec<_> = stubs
-        .iter()
-        .map(|stub| {
-            let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
-            let result = &stub.result;
-            let (docs, name) = match stub.procedure.terms.stream {
-                Stream::No => {
-                    let docs = format!(" As [`Self::{name}`], but returns at once.");
-                    (quote!(#[doc = #docs]), &stub.start)
-                }
-                Stream::Arguments | Stream::Result | Stream::Both => (docs, name),
-            };
-            quote! {
-                #docs
-                pub fn #name #lifetime(&self, #(#parameters),*) -> Result<Ongoing<C::Started, #result>, CallError> {
-                    self.stub.start(&#constant, &#values)
-                }
+fn starting(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
+    let blocking = stubs.iter().map(|stub| {
+        let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
+        let result = &stub.result;
+        let (docs, name) = match stub.procedure.terms.stream {
+            Stream::No => {
+                let docs = format!(" As [`Self::{name}`], but returns at once.");
+                (quote!(#[doc = #docs]), &stub.start)
             }
-        })
-        .collect();
-    let streaming = stubs.iter().filter(|stub| stub.procedure.terms.stream != Stream::No);
-    let awaited: Vec<_> = streaming
-        .map(|stub| {
-            let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
-            let result = &stub.result;
-            quote! {
-                #docs
-                pub async fn #name #lifetime(
-                    &self,
-                    #(#parameters),*
-                ) -> Result<Ongoing<C::Started, #result>, AsyncCallError> {
-                    self.stub.start_async(&#constant, &#values).await
-                }
+            Stream::Arguments | Stream::Result | Stream::Both => (docs, name),
+        };
+        quote! {
+            #docs
+            pub fn #name #lifetime(&self, #(#parameters),*) -> Result<Ongoing<C::Started, #result>, CallError> {
+                self.stub.start(&#constant, &#values)
             }
-        })
-        .collect();
-    let methods = |bound: TokenStream, methods: Vec<TokenStream>| {
-        (!methods.is_empty()).then(|| quote!(impl #bound { #(#methods)* }))
-    };
-    let blocking = methods(quote!(<C: StartCaller> Client<C>), blocking);
-    let awaited = methods(quote!(<C: AsyncStartCaller> AsyncClient<C>), awaited);
-    quote!(#blocking #awaited)
+        }
+    });
+    let mut streaming = stubs.iter().filter(|stub| stub.procedure.terms.stream != Stream::No).peekable();
+    let is_streaming = streaming.peek().is_some();
+    let awaited = streaming.map(|stub| {
+        let Method { docs, name, constant, lifetime, parameters, values } = Method::of(types, stub);
+        let result = &stub.result;
+        quote! {
+            #docs
+            pub async fn #name #lifetime(
+                &self,
+                #(#parameters),*
+            ) -> Result<Ongoing<C::Started, #result>, AsyncCallError> {
+                self.stub.start_async(&#constant, &#values).await
+            }
+        }
+    });
+    let none = TokenStream::new();
+    if !stubs.is_empty() {
+        text.block(&none, &quote!(impl<C: StartCaller> Client<C>), blocking);
+    }
+    if is_streaming {
+        text.block(&none, &quote!(impl<C: AsyncStartCaller> AsyncClient<C>), awaited);
+    }
 }
 
-fn client_type(name: &str) -> TokenStream {
+fn client_type(name: &str, docs: &str) -> TokenStream {
     let name = names::ident(name);
+    let docs = format!(" {docs}");
     quote! {
+        #[doc = #docs]
         #[derive(Clone, Debug)]
         pub struct #name<C> {
             stub: Stub<C>,
@@ -450,7 +420,7 @@ fn client_arguments(types: &Types<'_>, stub: &Stub<'_>) -> (Vec<TokenStream>, To
                 };
                 (quote!(&[#element]), value)
             }
-            (Type::Optional(target), _) if types.item(target).is_none() => {
+            (Type::Optional(target), _) if types.memory.item(target).is_none() => {
                 let inner = types.rust(target, Place::Closed, &path, None);
                 let parameter = if is_copied(types, target) { inner } else { quote!(&#inner) };
                 (quote!(Option<#parameter>), quote!(#name))
@@ -477,38 +447,26 @@ fn client_result(types: &Types<'_>, stub: &Stub<'_>) -> (TokenStream, TokenStrea
     (result, unwrap)
 }
 
-fn servers(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
-    let of_both = stubs.iter().filter(|stub| !is_null(stub)).map(|stub| {
-        let (docs, method) = (method_docs(stub.procedure), &stub.method);
-        let parameters = server_arguments(types, stub).into_iter().zip(&stub.arguments);
-        let parameters: Vec<_> = parameters
-            .map(|(argument, name)| {
-                let ty = argument.parameter;
-                quote!(#name: #ty)
-            })
-            .collect();
-        let result = server_result(types, stub);
-        let (returned, awaited) = match stub.procedure.terms.reply {
-            Reply::Expected => {
-                (quote!(-> Result<#result, Failure>), quote!(-> impl Future<Output = Result<#result, Failure>>))
-            }
-            Reply::Oneway => (TokenStream::new(), quote!(-> impl Future<Output = ()>)),
-        };
-        let head = quote!(#docs fn #method(&self, call: &dyn Call, #(#parameters),*));
-        (quote!(#head #returned;), quote!(#head #awaited;))
-    });
-    let (blocking, awaited): (Vec<_>, Vec<_>) = of_both.unzip();
-    quote! {
-        /// What the procedures do. [`Service`] makes a server of it.
-        pub trait Server {
-            #(#blocking)*
-        }
-
-        /// As [`Server`], with results that are awaited.
-        pub trait AsyncServer {
-            #(#awaited)*
-        }
-    }
+fn servers(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
+    let functions = |style| {
+        stubs.iter().filter(|stub| !is_null(stub)).map(move |stub| {
+            let (docs, method) = (method_docs(stub.procedure), &stub.method);
+            let types_of_arguments = server_arguments(types, stub).into_iter().map(|argument| argument.parameter);
+            let parameters = stub.arguments.iter().zip(types_of_arguments).map(|(name, ty)| quote!(#name: #ty));
+            let result = server_result(types, stub);
+            let returned = match (stub.procedure.terms.reply, style) {
+                (Reply::Expected, Style::Blocking) => quote!(-> Result<#result, Failure>),
+                (Reply::Expected, Style::Awaited) => quote!(-> impl Future<Output = Result<#result, Failure>>),
+                (Reply::Oneway, Style::Blocking) => TokenStream::new(),
+                (Reply::Oneway, Style::Awaited) => quote!(-> impl Future<Output = ()>),
+            };
+            quote!(#docs fn #method(&self, call: &dyn Call, #(#parameters),*) #returned;)
+        })
+    };
+    let docs = quote!(#[doc = " What the procedures do. [`Service`] makes a server of it."]);
+    text.block(&docs, &quote!(pub trait Server), functions(Style::Blocking));
+    let docs = quote!(#[doc = " As [`Server`], with results that are awaited."]);
+    text.block(&docs, &quote!(pub trait AsyncServer), functions(Style::Awaited));
 }
 
 /// An argument as it comes to a handler.
@@ -523,8 +481,9 @@ struct Arrival {
 
 fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
     let path = quote!(super::);
-    let arrival = |argument: &crate::model::Argument| {
-        let resolved = types.model.resolve(&argument.ty);
+    let arguments = || stub.procedure.arguments.iter().map(|argument| &argument.ty);
+    let arrival = |(ty, is_boxed): (&Type, &bool)| {
+        let resolved = types.model.resolve(ty);
         let max = open_bound(resolved);
         let parameter = if matches!(resolved, Type::String(_)) {
             quote!(XdrStr<'_>)
@@ -533,7 +492,7 @@ fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
         } else if matches!(resolved, Type::Vector { .. }) {
             types.rust(resolved, Place::Open, &path, None)
         } else {
-            types.rust(&argument.ty, Place::Closed, &path, None)
+            boxed_if(*is_boxed, types.rust(ty, Place::Closed, &path, None))
         };
         let decoded = match &max {
             Some(max) => quote!(Bounded<#parameter, #max>),
@@ -541,14 +500,14 @@ fn server_arguments(types: &Types<'_>, stub: &Stub<'_>) -> Vec<Arrival> {
         };
         Arrival { decoded, parameter, is_wrapped: max.is_some() }
     };
-    stub.procedure.arguments.iter().map(arrival).collect()
+    arguments().zip(&types.memory.boxed_arguments(arguments())).map(arrival).collect()
 }
 
 fn server_result(types: &Types<'_>, stub: &Stub<'_>) -> TokenStream {
     types.rust(&stub.procedure.result, Place::Open, &quote!(super::), None)
 }
 
-fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
+fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     let (zero, others) = if has_null(stubs) { (stubs.first(), &stubs[1..]) } else { (None, stubs) };
     let constant_of_zero = zero.map_or_else(|| names::ident("NULL"), |stub| stub.constant.clone());
     let signatures = core::iter::once(&constant_of_zero).chain(others.iter().map(|stub| &stub.constant));
@@ -572,7 +531,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
     };
     let (blocking, blocking_zero) = (arms(Style::Blocking), arm_of_zero(Style::Blocking));
     let (awaited, awaited_zero) = (arms(Style::Awaited), arm_of_zero(Style::Awaited));
-    quote! {
+    text.items(&quote! {
         /// Leads calls to a [`Server`] or an [`AsyncServer`], once their arguments are decoded.
         #[derive(Clone, Copy, Debug)]
         pub struct Service<S>(pub S);
@@ -588,6 +547,8 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
             }
         }
 
+    });
+    text.items(&quote! {
         impl<S: Server> Dispatch for Service<S> {
             fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
                 match check(self, call) {
@@ -598,6 +559,8 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
             }
         }
 
+    });
+    text.items(&quote! {
         impl<S: AsyncServer> AsyncDispatch for Service<S> {
             async fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
                 match check(self, call) {
@@ -607,7 +570,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>]) -> TokenStream {
                 }
             }
         }
-    }
+    });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

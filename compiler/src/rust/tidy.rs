@@ -3,15 +3,81 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// Writes items with a blank line between them, and between what stands inside of them.
-pub(super) fn format(items: Vec<TokenStream>) -> String {
-    let mut text = String::new();
-    for item in items {
-        let file = syn::parse2(quote!(#item)).expect("what is generated is Rust");
-        text.push('\n');
-        text.push_str(&spaced(&prettyplease::unparse(&file)));
+/// Text that grows by an item at a time: the tokens of all at once would be many times the text.
+pub(super) struct Text {
+    text: String,
+    /// The blocks that are open.
+    depth: usize,
+    /// Whether nothing stands in the innermost block.
+    is_empty: bool,
+}
+
+impl Text {
+    pub(super) fn new(head: String) -> Self {
+        Self { text: head, depth: 0, is_empty: false }
     }
-    text
+
+    /// Writes items, with a blank line before each.
+    pub(super) fn items(&mut self, items: &TokenStream) {
+        self.push(&spaced(&unparse(items)));
+    }
+
+    /// Begins a block: whatever is between `head` and braces.
+    pub(super) fn open(&mut self, head: &TokenStream) {
+        let text = unparse(&quote!(#head {}));
+        self.push(text.strip_suffix("{}\n").expect("a block is empty at first"));
+        self.text.push_str("{\n");
+        self.depth += 1;
+        self.is_empty = true;
+    }
+
+    pub(super) fn close(&mut self) {
+        self.depth -= 1;
+        self.is_empty = false;
+        self.push_lines("}\n");
+    }
+
+    /// Writes a block of functions: `docs` are of the block, and `head` is all else before its braces, on one line.
+    pub(super) fn block(&mut self, docs: &TokenStream, head: &TokenStream, members: impl Iterator<Item = TokenStream>) {
+        self.open(&quote!(#docs #head));
+        for member in members {
+            let text = unparse(&quote!(#head { #member }));
+            let lines: Vec<&str> = text.lines().collect();
+            let inner = lines.get(1..lines.len() - 1).unwrap_or_default();
+            let inner: String =
+                inner.iter().flat_map(|line| [line.strip_prefix("    ").unwrap_or(line), "\n"]).collect();
+            self.push(&spaced(&inner));
+        }
+        self.close();
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    fn push(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if !self.is_empty {
+            self.text.push('\n');
+        }
+        self.is_empty = false;
+        self.push_lines(text);
+    }
+
+    fn push_lines(&mut self, text: &str) {
+        for line in text.split_inclusive('\n') {
+            if line != "\n" {
+                self.text.extend(core::iter::repeat_n("    ", self.depth));
+            }
+            self.text.push_str(line);
+        }
+    }
+}
+
+fn unparse(items: &TokenStream) -> String {
+    prettyplease::unparse(&syn::parse2(items.clone()).expect("what is generated is Rust"))
 }
 
 /// Puts a blank line between a block that ends and an item that begins, which the printer leaves out.
