@@ -24,7 +24,7 @@ use core::time::Duration;
 use posthaste_core::config::PathMtuDiscovery;
 use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Arrival, Body, Delivery, Event, IncomingCall, Message, Remote, Request};
-use posthaste_core::{Config, Endpoint, Instant, Outcome, PeerId, Storage};
+use posthaste_core::{Config, Endpoint, IncomingCallId, Instant, Outcome, PeerId, Storage};
 
 /// A client and a server that hand each other datagrams at once, on a clock that ticks a microsecond a datagram.
 ///
@@ -37,8 +37,6 @@ pub struct Pair {
     /// Index of the peer whose turn it is.
     turn: usize,
     buffer: Vec<u8>,
-    /// What `call` answers with.
-    reply: Vec<u8>,
 }
 
 /// How long the datagrams between the two may be.
@@ -87,7 +85,7 @@ impl Pair {
             Endpoint::new_insecure(config.clone(), storage, [seed; 32], now).expect("the configuration is valid")
         };
         let (client, server, buffer) = (endpoint(1), endpoint(2), vec![0; config.datagram_len_max]);
-        let mut pair = Self { now, client, server, peers: Vec::new(), turn: 0, buffer, reply: Vec::new() };
+        let mut pair = Self { now, client, server, peers: Vec::new(), turn: 0, buffer };
         for host in 0..peer_count as u32 {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0001 + host)), 2000);
             let peer = pair.client.peer(now, &Remote { address, identity: &[] }).expect("a slot is free");
@@ -154,14 +152,14 @@ impl Pair {
         datagram_count
     }
 
-    /// Makes one call, has it answered with what `answer` writes, and shows the reply to `read`.
+    /// Makes one call, has `answer` answer it, and shows the reply to `read`.
     ///
     /// # Panics
     /// If it is not answered.
     pub fn call<T>(
         &mut self,
         request: Request<'_>,
-        answer: impl FnOnce(&IncomingCall<'_>, &mut Vec<u8>) -> Answer,
+        answer: impl FnOnce(Handling<'_>),
         read: impl FnOnce(&[u8]) -> T,
     ) -> T {
         self.client.call(self.now, self.peers[self.turn], request).expect("there is room for the call");
@@ -171,9 +169,8 @@ impl Pair {
             while let Some(event) = self.server.poll_event() {
                 if let Event::CallReceived { call } = event {
                     self.server.begin(self.now, call).expect("the call is fresh");
-                    let incoming = self.server.incoming_call(call).expect("the call is open");
-                    let answer = answer.take().expect("there is one call")(&incoming, &mut self.reply);
-                    self.server.reply(self.now, call, answer, &self.reply, &[]).expect("the call is open");
+                    let handling = Handling { endpoint: &mut self.server, now: self.now, call };
+                    answer.take().expect("there is one call")(handling);
                 }
             }
             while let Some(event) = self.client.poll_event() {
@@ -259,6 +256,32 @@ impl Pair {
             self.server.handle_timeout(self.now);
         }
         count
+    }
+}
+
+/// A call of a [`Pair`] that is to be answered.
+pub struct Handling<'a> {
+    endpoint: &'a mut Endpoint<'static>,
+    now: Instant,
+    call: IncomingCallId,
+}
+
+impl Handling<'_> {
+    /// Returns the call, with its arguments.
+    ///
+    /// # Panics
+    /// If it has been answered.
+    #[must_use]
+    pub fn incoming(&self) -> IncomingCall<'_> {
+        self.endpoint.incoming_call(self.call).expect("the call is open")
+    }
+
+    /// Answers the call.
+    ///
+    /// # Panics
+    /// If it has been answered.
+    pub fn reply(&mut self, answer: Answer, body: Body<'_>) {
+        self.endpoint.reply_body(self.now, self.call, answer, body, &[]).expect("the call is open");
     }
 }
 

@@ -2,13 +2,12 @@
 
 use core::cell::RefCell;
 
-use posthaste_core::endpoint::{self, Answer};
-use posthaste_rpc::{Call, CallError, Caller, Dispatch, Failure, Request, Target};
+use posthaste_rpc::{Answer, Call, CallError, Caller, Dispatch, Exchange, Failure, Request, Target};
 use posthaste_xdr::XdrString;
 
-use crate::Pair;
 use crate::calls::calls_v1::Server;
 use crate::calls::{Mixed, Point, Shape};
+use crate::{Handling, Pair};
 
 /// A client of a [`Pair`], whose server answers with what was generated.
 pub struct Stubbed<D> {
@@ -25,12 +24,25 @@ impl<D: Dispatch> Stubbed<D> {
 
 impl<D: Dispatch> Caller for Stubbed<D> {
     fn call(&self, request: &Request<'_>, read: &mut dyn FnMut(&[u8])) -> Result<(), CallError> {
-        let answer = |call: &endpoint::IncomingCall<'_>, reply: &mut Vec<u8>| -> Answer {
-            let known = Known(Target::from(&call.procedure));
-            self.server.dispatch(&known, call.arguments, reply).into()
+        let answer = |handling: Handling<'_>| {
+            let known = Known(Target::from(&handling.incoming().procedure));
+            self.server.dispatch(&known, &mut Answering(handling));
         };
         self.pair.borrow_mut().call(request.into(), answer, read);
         Ok(())
+    }
+}
+
+struct Answering<'a>(Handling<'a>);
+
+impl Exchange for Answering<'_> {
+    fn arguments(&self) -> &[u8] {
+        self.0.incoming().arguments
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) {
+        let (answer, body) = answer.to_reply();
+        self.0.reply(answer, body);
     }
 }
 

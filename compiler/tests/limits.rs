@@ -7,7 +7,9 @@ mod limits {
 use limits::limits_v1::{self, Client, Server, Service};
 use limits::{Granted, Part, Wish};
 use posthaste_rpc::xdr::{Bounded, DecodeError, EncodeError, to_vec};
-use posthaste_rpc::{Answer, Call, CallError, Caller, Dispatch, Failure, NotExecuted, Procedure, Request, Target};
+use posthaste_rpc::{
+    Answer, Call, CallError, Caller, Dispatch, Exchange, Failure, NotExecuted, Procedure, Request, Target,
+};
 
 #[test]
 fn a_result_that_is_longer_than_its_bound_is_refused_by_the_client() {
@@ -30,8 +32,9 @@ fn arguments_that_are_longer_than_their_bound_are_refused_by_both_sides() {
     assert!(matches!(refused, CallError::NotExecuted(NotExecuted::TooLarge { limit: Some(64) })));
 
     let call = Known(Target { program: limits_v1::PROGRAM, version: 1, procedure: 1 });
-    let answer = Service(Limits).dispatch(&call, &[0; 68], &mut Vec::new());
-    assert_eq!(answer, Answer::NotExecuted(NotExecuted::TooLarge { limit: Some(64) }));
+    let mut exchange = Answered { arguments: &[0; 68], outcome: Err(CallError::ReplyLost) };
+    Service(Limits).dispatch(&call, &mut exchange);
+    assert!(matches!(exchange.outcome, Err(CallError::NotExecuted(NotExecuted::TooLarge { limit: Some(64) }))));
 }
 
 #[test]
@@ -109,13 +112,33 @@ impl Caller for Direct {
         let target = Target { program: signature.program, version: signature.version, procedure: signature.procedure };
         let mut arguments = vec![0; request.arguments.len()];
         request.arguments.write(&mut arguments);
-        let mut reply = Vec::new();
-        match Service(Limits).dispatch(&Known(target), &arguments, &mut reply) {
-            Answer::Ok => read(&reply),
-            Answer::NotExecuted(why) => return Err(CallError::NotExecuted(why)),
-            Answer::Application | Answer::Failed => return Err(CallError::ReplyLost),
-        }
-        Ok(())
+        let mut exchange = Answered { arguments: &arguments, outcome: Err(CallError::ReplyLost) };
+        Service(Limits).dispatch(&Known(target), &mut exchange);
+        exchange.outcome.map(|result| read(&result))
+    }
+}
+
+/// Arguments, and what comes of them.
+struct Answered<'a> {
+    arguments: &'a [u8],
+    outcome: Result<Vec<u8>, CallError>,
+}
+
+impl Exchange for Answered<'_> {
+    fn arguments(&self) -> &[u8] {
+        self.arguments
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) {
+        self.outcome = match answer {
+            Answer::Ok(result) => {
+                let mut octets = vec![0; result.len()];
+                result.write(&mut octets);
+                Ok(octets)
+            }
+            Answer::NotExecuted(why) => Err(CallError::NotExecuted(why)),
+            Answer::Application(_) | Answer::Failed => Err(CallError::ReplyLost),
+        };
     }
 }
 

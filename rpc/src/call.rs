@@ -8,6 +8,7 @@ use core::pin::Pin;
 use core::time::Duration;
 
 use crate::outcome::{ApplicationError, NotExecuted};
+use crate::values::Values;
 
 /// A call whose handler runs.
 pub trait Call: Send + Sync {
@@ -99,13 +100,13 @@ pub enum Failure {
 }
 
 /// What a dispatched call came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Its result has been written.
-    Ok,
-    /// The octets of its error have been written.
-    Application,
-    /// Nothing was done, and nothing has been written.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// Its result, which is not written down yet.
+    Ok(Values<'a>),
+    /// The octets of its error.
+    Application(&'a [u8]),
+    /// Nothing was done.
     NotExecuted(NotExecuted),
     /// It ran, but there is nothing to tell of it: its result breaks a bound of the interface file.
     Failed,

@@ -3,15 +3,15 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 
-use posthaste_xdr::{Decode, EncodeError, Message};
+use posthaste_xdr::{Decode, Message};
 
 use crate::outcome::{AsyncCallError, AsyncUnresolved, CallError, NotExecuted, Unresolved};
 use crate::procedure::{Procedure, Signature, Timeout};
+use crate::values::Values;
 
 /// Makes calls and waits for them: what a generated `Client` needs.
 pub trait Caller {
@@ -103,7 +103,7 @@ pub struct Request<'a> {
     /// How long to wait for its end.
     pub timeout: Timeout,
     /// What it is called with.
-    pub arguments: Arguments<'a>,
+    pub arguments: Values<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -111,53 +111,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`NotExecuted::Unencodable`] or [`NotExecuted::TooLarge`] if the arguments break a bound of the interface file.
+    #[inline]
     pub fn new(signature: &'a Signature, arguments: &'a (dyn Message + Sync)) -> Result<Self, NotExecuted> {
-        let arguments = Arguments::new(arguments).map_err(NotExecuted::Unencodable)?;
+        let arguments = Values::new(arguments).map_err(NotExecuted::Unencodable)?;
         if arguments.len() > signature.arguments_len_max as usize {
             return Err(NotExecuted::TooLarge { limit: Some(signature.arguments_len_max.into()) });
         }
         Ok(Self { signature, timeout: signature.timeout, arguments })
-    }
-}
-
-/// Arguments that are not written down yet.
-///
-/// The transport makes room for them where they are to lie, and has them written there: nothing is copied.
-#[derive(Clone, Copy)]
-pub struct Arguments<'a> {
-    message: &'a (dyn Message + Sync),
-    len: usize,
-}
-
-impl<'a> Arguments<'a> {
-    /// Measures arguments.
-    ///
-    /// # Errors
-    /// If they break a bound of the interface file.
-    pub fn new(message: &'a (dyn Message + Sync)) -> Result<Self, EncodeError> {
-        Ok(Self { message, len: message.encoded_len()? })
-    }
-
-    /// Returns how many octets they take.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether there are none")]
-    pub const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Writes them to `out`.
-    ///
-    /// # Panics
-    /// If `out` has another length.
-    pub fn write(&self, out: &mut [u8]) {
-        assert_eq!(out.len(), self.len, "arguments are written to as many octets as they take");
-        self.message.encode_to(out).expect("what was measured can be written");
-    }
-}
-
-impl fmt::Debug for Arguments<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arguments").field("len", &self.len).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::future::Future;
 
 use crate::call::{Answer, Call, Target};
@@ -30,18 +29,29 @@ pub trait Directory {
     }
 }
 
+/// A call that is to be answered: where its arguments lie, and where its reply goes.
+pub trait Exchange {
+    /// Returns the octets of the arguments.
+    fn arguments(&self) -> &[u8];
+
+    /// Ends the call, once. A result is written where the transport keeps it, and nowhere before.
+    ///
+    /// The caller of one that is never answered learns that the handler failed.
+    fn answer(&mut self, answer: Answer<'_>);
+}
+
 /// A server whose handlers return with the result.
 pub trait Dispatch: Directory {
-    /// Decodes the arguments of a call, runs its handler, and writes the result, or the octets of its error, over `reply`.
+    /// Decodes the arguments of a call, runs its handler, and answers with what that returned.
     ///
     /// What the directory does not know is refused.
-    fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer;
+    fn dispatch(&self, call: &dyn Call, exchange: &mut dyn Exchange);
 }
 
 /// A server whose handlers are awaited.
 pub trait AsyncDispatch: Directory {
     /// As [`Dispatch::dispatch`].
-    fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> impl Future<Output = Answer>;
+    fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) -> impl Future<Output = ()>;
 }
 
 macro_rules! forward {
@@ -57,8 +67,8 @@ macro_rules! forward {
         }
 
         impl<D: Dispatch + ?Sized> Dispatch for $pointer {
-            fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
-                (**self).dispatch(call, arguments, reply)
+            fn dispatch(&self, call: &dyn Call, exchange: &mut dyn Exchange) {
+                (**self).dispatch(call, exchange);
             }
         }
     )* };
@@ -67,14 +77,14 @@ macro_rules! forward {
 forward!(&D, Box<D>, Arc<D>);
 
 impl<D: AsyncDispatch> AsyncDispatch for &D {
-    fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> impl Future<Output = Answer> {
-        (**self).dispatch(call, arguments, reply)
+    fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) -> impl Future<Output = ()> {
+        (**self).dispatch(call, exchange)
     }
 }
 
 impl<D: AsyncDispatch> AsyncDispatch for Arc<D> {
-    fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> impl Future<Output = Answer> {
-        (**self).dispatch(call, arguments, reply)
+    fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) -> impl Future<Output = ()> {
+        (**self).dispatch(call, exchange)
     }
 }
 
@@ -93,22 +103,22 @@ macro_rules! directory_of_several {
         }
 
         impl<$($name: Dispatch),+> Dispatch for ($($name,)+) {
-            fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+            fn dispatch(&self, call: &dyn Call, exchange: &mut dyn Exchange) {
                 let target = call.target();
                 $(if self.$index.procedures(target.program, target.version).is_some() {
-                    return self.$index.dispatch(call, arguments, reply);
+                    return self.$index.dispatch(call, exchange);
                 })+
-                Answer::NotExecuted(refusal(self, target))
+                exchange.answer(Answer::NotExecuted(refusal(self, target)));
             }
         }
 
         impl<$($name: AsyncDispatch),+> AsyncDispatch for ($($name,)+) {
-            async fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+            async fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) {
                 let target = call.target();
                 $(if self.$index.procedures(target.program, target.version).is_some() {
-                    return self.$index.dispatch(call, arguments, reply).await;
+                    return self.$index.dispatch(call, exchange).await;
                 })+
-                Answer::NotExecuted(refusal(self, target))
+                exchange.answer(Answer::NotExecuted(refusal(self, target)));
             }
         }
     };

@@ -7,6 +7,7 @@
 //! - [`Signature`]: what the interface file says about a procedure; [`Procedure`]: the same, with the type of its result.
 //! - [`CallError`]: what becomes of a call that brings no result. Nothing that is known of it is left out.
 //! - [`Call`]: a call as the handler sees it; [`Failure`]: how it says that there is no result.
+//! - [`Exchange`]: a call as a generated server sees it, which reads its arguments and has its result written where it is to lie.
 //! - [`Directory`]: what a server knows, and with which of the standard refusals it turns down the rest.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -39,16 +40,18 @@ mod outcome;
 mod posthaste;
 mod procedure;
 pub mod stub;
+mod values;
 
 #[cfg(feature = "std")]
 pub use call::WriteStream;
 pub use call::{Answer, Call, Failure, Target};
 pub use caller::{
-    Arguments, AsyncCaller, AsyncResolve, AsyncStartCaller, AsyncStarted, Caller, Request, Resolve, Resolving,
-    StartCaller, Started,
+    AsyncCaller, AsyncResolve, AsyncStartCaller, AsyncStarted, Caller, Request, Resolve, Resolving, StartCaller,
+    Started,
 };
-pub use dispatch::{AsyncDispatch, Directory, Dispatch};
+pub use dispatch::{AsyncDispatch, Directory, Dispatch, Exchange};
 pub use ongoing::Ongoing;
 pub use outcome::{ApplicationError, AsyncCallError, AsyncUnresolved, CallError, NotExecuted, Unknown, Unresolved};
 pub use posthaste_xdr as xdr;
 pub use procedure::{Procedure, ReplyMode, Semantics, Signature, Streams, Timeout};
+pub use values::Values;

@@ -2,15 +2,16 @@
 
 use alloc::vec::Vec;
 
-use posthaste_core::endpoint::{self, Encode, SendError};
+use posthaste_core::endpoint::{self, Body, Encode, SendError};
 use posthaste_core::wire::{self, Description};
 
 use crate::call::{Answer, Target};
-use crate::caller::{Arguments, Request};
+use crate::caller::Request;
 use crate::outcome::{ApplicationError, CallError, NotExecuted, Unknown};
 use crate::procedure::{ReplyMode, Semantics, Streams, Timeout};
+use crate::values::Values;
 
-impl Encode for Arguments<'_> {
+impl Encode for Values<'_> {
     fn len(&self) -> usize {
         Self::len(self)
     }
@@ -47,7 +48,7 @@ impl<'a> From<&'a Request<'a>> for endpoint::Request<'a> {
                 Timeout::After(timeout) => Some(timeout),
                 Timeout::Never => None,
             },
-            body: endpoint::Body::Encoded(&request.arguments),
+            body: Body::Encoded(&request.arguments),
             ..Self::new(signature.program, signature.version, signature.procedure, &[])
         }
     }
@@ -60,13 +61,15 @@ impl From<&Description> for Target {
     }
 }
 
-impl From<Answer> for endpoint::Answer {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Ok => Self::Ok,
-            Answer::Application => Self::Error,
-            Answer::NotExecuted(why) => Self::Refused(why.into()),
-            Answer::Failed => Self::HandlerFailed,
+impl Answer<'_> {
+    /// Returns what the endpoint is told, with a result to be encoded where it keeps it.
+    #[must_use]
+    pub fn to_reply(&self) -> (endpoint::Answer, Body<'_>) {
+        match self {
+            Self::Ok(result) => (endpoint::Answer::Ok, Body::Encoded(result)),
+            Self::Application(octets) => (endpoint::Answer::Error, Body::Copied(octets)),
+            Self::NotExecuted(why) => (endpoint::Answer::Refused((*why).into()), Body::Copied(&[])),
+            Self::Failed => (endpoint::Answer::HandlerFailed, Body::Copied(&[])),
         }
     }
 }

@@ -37,17 +37,21 @@ pub struct Signature {
 
 impl Signature {
     /// Returns what decoding its arguments may take.
+    #[inline]
     #[must_use]
     pub fn arguments_limits(&self) -> Limits {
         self.limits(self.arguments_len_max)
     }
 
     /// Returns what decoding its result may take.
+    #[inline]
     #[must_use]
     pub fn result_limits(&self) -> Limits {
         self.limits(self.result_len_max)
     }
 
+    // Of a procedure that is known when this is compiled, they are known, too.
+    #[inline]
     fn limits(&self, len_max: u32) -> Limits {
         let limits = Limits::default();
         Limits {

@@ -11,11 +11,12 @@ pub use posthaste_xdr::{
 };
 
 pub use crate::call::{Answer, Call, Failure, Target};
-pub use crate::caller::{Arguments, AsyncCaller, AsyncStartCaller, Caller, Request, StartCaller};
-pub use crate::dispatch::{AsyncDispatch, Directory, Dispatch};
+pub use crate::caller::{AsyncCaller, AsyncStartCaller, Caller, Request, StartCaller};
+pub use crate::dispatch::{AsyncDispatch, Directory, Dispatch, Exchange};
 pub use crate::ongoing::Ongoing;
 pub use crate::outcome::{AsyncCallError, CallError, NotExecuted};
 pub use crate::procedure::{Procedure, ReplyMode, Semantics, Signature, Streams, Timeout};
+use crate::values::Values;
 
 /// A caller, and for how long it waits: what is in every generated client.
 #[derive(Clone, Debug)]
@@ -142,42 +143,57 @@ impl<C: AsyncStartCaller> Stub<C> {
     }
 }
 
-/// Refuses a call that the directory does not know.
+/// Finds the procedure of a call, by its number.
 ///
 /// # Errors
-/// The refusal.
-pub fn check(directory: &impl Directory, call: &dyn Call) -> Result<u32, Answer> {
-    directory.find(call.target()).map(|signature| signature.procedure).map_err(Answer::NotExecuted)
+/// The standard refusal.
+pub fn check(directory: &impl Directory, call: &dyn Call) -> Result<u32, NotExecuted> {
+    directory.find(call.target()).map(|signature| signature.procedure)
 }
 
-/// Reads the arguments of a call, runs its handler, and writes what comes of it.
-pub fn answer<'a, A: Decode<'a>, R: Encode>(
+/// What a handler returned, or why there was nothing to give to it.
+pub type Ran<R> = Result<Result<R, Failure>, NotExecuted>;
+
+/// Reads the arguments of a call, and runs its handler.
+///
+/// # Errors
+/// If they are none.
+pub fn run<'a, A: Decode<'a>, R>(
     procedure: &Procedure<R>,
     arguments: &'a [u8],
-    reply: &mut Vec<u8>,
-    run: impl FnOnce(A) -> Result<R, Failure>,
-) -> Answer {
-    match decode_arguments(&procedure.signature, arguments) {
-        Ok(arguments) => write(&procedure.signature, run(arguments), reply),
-        Err(error) => Answer::NotExecuted(refusal(&procedure.signature, error)),
-    }
+    handler: impl FnOnce(A) -> Result<R, Failure>,
+) -> Ran<R> {
+    Ok(handler(decode_arguments(&procedure.signature, arguments)?))
 }
 
-/// As [`answer`], with a handler that is awaited.
-pub async fn answer_async<'a, A: Decode<'a>, R: Encode, F: Future<Output = Result<R, Failure>>>(
+/// As [`run`], with a handler that is awaited.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_async<'a, A: Decode<'a>, R, F: Future<Output = Result<R, Failure>>>(
     procedure: &Procedure<R>,
     arguments: &'a [u8],
-    reply: &mut Vec<u8>,
-    run: impl FnOnce(A) -> F,
-) -> Answer {
-    match decode_arguments(&procedure.signature, arguments) {
-        Ok(arguments) => write(&procedure.signature, run(arguments).await, reply),
-        Err(error) => Answer::NotExecuted(refusal(&procedure.signature, error)),
-    }
+    handler: impl FnOnce(A) -> F,
+) -> Ran<R> {
+    Ok(handler(decode_arguments(&procedure.signature, arguments)?).await)
 }
 
-fn decode_arguments<'a, A: Decode<'a>>(signature: &Signature, arguments: &'a [u8]) -> Result<A, DecodeError> {
-    posthaste_xdr::from_octets(arguments, &signature.arguments_limits())
+/// Answers a call with what its handler came to.
+pub fn answer<R: Encode + Sync>(procedure: &Procedure<R>, ran: &Ran<R>, exchange: &mut dyn Exchange) {
+    exchange.answer(match ran {
+        Ok(Ok(result)) => match Values::new(result) {
+            Ok(result) if result.len() <= procedure.signature.result_len_max as usize => Answer::Ok(result),
+            _ => Answer::Failed,
+        },
+        Ok(Err(Failure::Application(error))) => Answer::Application(error.octets()),
+        Ok(Err(Failure::Busy)) => Answer::NotExecuted(NotExecuted::Busy),
+        Ok(Err(Failure::BadArguments)) => Answer::NotExecuted(NotExecuted::BadArguments),
+        Err(why) => Answer::NotExecuted(*why),
+    });
+}
+
+fn decode_arguments<'a, A: Decode<'a>>(signature: &Signature, arguments: &'a [u8]) -> Result<A, NotExecuted> {
+    posthaste_xdr::from_octets(arguments, &signature.arguments_limits()).map_err(|error| refusal(signature, error))
 }
 
 /// Tells arguments that are too much for the limits here from those that are none.
@@ -191,33 +207,6 @@ fn refusal(signature: &Signature, error: DecodeError) -> NotExecuted {
     }
 }
 
-/// Writes what a handler came to over `reply`.
-fn write<R: Encode>(signature: &Signature, result: Result<R, Failure>, reply: &mut Vec<u8>) -> Answer {
-    let answer = match result {
-        // What is there already is written over, and not set to zero before.
-        Ok(result) if encode_result(signature, &result, reply).is_ok() => return Answer::Ok,
-        Ok(_) => Answer::Failed,
-        Err(Failure::Application(error)) => {
-            reply.clear();
-            reply.extend_from_slice(error.octets());
-            return Answer::Application;
-        }
-        Err(Failure::Busy) => Answer::NotExecuted(NotExecuted::Busy),
-        Err(Failure::BadArguments) => Answer::NotExecuted(NotExecuted::BadArguments),
-    };
-    reply.clear();
-    answer
-}
-
-fn encode_result<R: Encode>(signature: &Signature, result: &R, reply: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let len = posthaste_xdr::encoded_len(result)?;
-    if len > signature.result_len_max as usize {
-        return Err(EncodeError::NoRoom);
-    }
-    reply.resize(len, 0);
-    posthaste_xdr::to_slice(result, reply)
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -225,34 +214,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_leaves_nothing_of_a_longer_one_before_it() {
-        let mut reply = vec![7; 100];
-        let answer = answer(&NUMBER, &[], &mut reply, |()| Ok(5));
-        assert_eq!((answer, reply.as_slice()), (Answer::Ok, &[0, 0, 0, 5][..]));
+    fn a_result_is_written_to_as_many_octets_as_it_takes() {
+        assert_eq!(answered(&NUMBER, Ok(5)), ("ok", vec![0, 0, 0, 5]));
     }
 
     #[test]
-    fn what_is_no_result_leaves_nothing_of_one_before_it() {
-        let failures = [
-            (Failure::Application("no".into()), Answer::Application, &b"no"[..]),
-            (Failure::Busy, Answer::NotExecuted(NotExecuted::Busy), b""),
-            (Failure::BadArguments, Answer::NotExecuted(NotExecuted::BadArguments), b""),
-        ];
-        for (failure, expected, octets) in failures {
-            let mut reply = vec![7; 100];
-            let answer = answer(&NUMBER, &[], &mut reply, |()| Err(failure));
-            assert_eq!((answer, reply.as_slice()), (expected, octets));
+    fn what_is_no_result_is_told() {
+        assert_eq!(answered(&NUMBER, Err(Failure::Application("no".into()))), ("application", b"no".to_vec()));
+        assert_eq!(answered(&NUMBER, Err(Failure::Busy)), ("busy", vec![]));
+        assert_eq!(answered(&NUMBER, Err(Failure::BadArguments)), ("bad arguments", vec![]));
+    }
+
+    #[test]
+    fn a_result_that_breaks_a_bound_is_not_written() {
+        let two = Procedure::<Bounded<Vec<u8>, 2>>::new("two", 1, 1, 2);
+        let short = two.with_result_len_max(4);
+        for (procedure, octets) in [(two, vec![1, 2, 3]), (short, vec![1, 2])] {
+            assert_eq!(answered(&procedure, Ok(Bounded(octets))), ("failed", vec![]));
         }
     }
 
     #[test]
-    fn a_result_that_breaks_a_bound_leaves_nothing_at_all() {
-        let two = Procedure::<Bounded<Vec<u8>, 2>>::new("two", 1, 1, 2);
-        let short = two.with_result_len_max(4);
-        for (procedure, octets) in [(two, vec![1, 2, 3]), (short, vec![1, 2])] {
-            let mut reply = vec![7; 100];
-            let answer = answer(&procedure, &[], &mut reply, |()| Ok(Bounded(octets)));
-            assert_eq!((answer, reply.as_slice()), (Answer::Failed, &[][..]));
+    fn no_handler_runs_without_its_arguments() {
+        let mut exchange = Noted::default();
+        let ran = run(&NUMBER, &[0; 3], |_: i32| panic!("there is no argument"));
+        answer(&NUMBER, &ran, &mut exchange);
+        assert_eq!(exchange.answer, Some(("bad arguments", vec![])));
+    }
+
+    fn answered<R: Encode + Sync>(procedure: &Procedure<R>, returned: Result<R, Failure>) -> (&'static str, Vec<u8>) {
+        let mut exchange = Noted::default();
+        let ran = run(procedure, exchange.arguments(), |()| returned);
+        answer(procedure, &ran, &mut exchange);
+        exchange.answer.unwrap()
+    }
+
+    /// A call without arguments, and what it was answered with.
+    #[derive(Default)]
+    struct Noted {
+        answer: Option<(&'static str, Vec<u8>)>,
+    }
+
+    impl Exchange for Noted {
+        fn arguments(&self) -> &[u8] {
+            &[]
+        }
+
+        fn answer(&mut self, answer: Answer<'_>) {
+            let answer = match answer {
+                Answer::Ok(result) => {
+                    let mut octets = vec![7; result.len()];
+                    result.write(&mut octets);
+                    ("ok", octets)
+                }
+                Answer::Application(octets) => ("application", octets.to_vec()),
+                Answer::NotExecuted(NotExecuted::Busy) => ("busy", vec![]),
+                Answer::NotExecuted(NotExecuted::BadArguments) => ("bad arguments", vec![]),
+                Answer::NotExecuted(_) => unreachable!(),
+                Answer::Failed => ("failed", vec![]),
+            };
+            assert!(self.answer.replace(answer).is_none());
         }
     }
 

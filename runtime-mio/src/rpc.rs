@@ -6,7 +6,7 @@ use core::time::Duration;
 use posthaste_core::endpoint::{self, ReplyError};
 use posthaste_core::{CallId, IncomingCallId, Outcome, PeerId};
 use posthaste_rpc::xdr::{Decode, Message};
-use posthaste_rpc::{Call, CallError, Dispatch, NotExecuted, Procedure, Request, Target, Unknown};
+use posthaste_rpc::{self as rpc, Answer, Call, CallError, Dispatch, NotExecuted, Procedure, Request, Target, Unknown};
 
 use crate::endpoint::Endpoint;
 
@@ -57,33 +57,26 @@ impl Endpoint {
         }
     }
 
-    /// Has a generated server answer a call of a peer; `reply` is a buffer that serves one call after the other.
+    /// Has a generated server answer a call of a peer: its result is written where the endpoint keeps it.
     ///
     /// # Errors
     /// [`ReplyError`]: nobody waits for the answer, or it is too large, and the caller is told that the handler failed.
-    pub fn answer(
-        &mut self,
-        call: IncomingCallId,
-        service: &impl Dispatch,
-        reply: &mut Vec<u8>,
-    ) -> Result<(), ReplyError> {
+    pub fn answer(&mut self, call: IncomingCallId, service: &impl Dispatch) -> Result<(), ReplyError> {
         let incoming = self.incoming_call(call).map_err(|_| ReplyError::Stale)?;
-        if let Err(why) = service.find(Target::from(&incoming.procedure)) {
+        let (target, deadline) = (Target::from(&incoming.procedure), incoming.deadline);
+        if let Err(why) = service.find(target) {
             return self.refuse(call, why.into());
         }
         self.begin(call)?;
         let now = self.now();
-        let incoming = self.incoming_call(call).map_err(|_| ReplyError::Stale)?;
-        let known = Known {
-            target: Target::from(&incoming.procedure),
-            time_left: incoming.deadline.map(|deadline| deadline.saturating_since(now)),
-        };
-        let answer = service.dispatch(&known, incoming.arguments, reply);
-        let replied = self.reply(call, answer.into(), reply, &[]);
-        if let Err(ReplyError::TooLarge { .. }) = replied {
+        let known = Known { target, time_left: deadline.map(|deadline| deadline.saturating_since(now)) };
+        let mut exchange = Exchange { endpoint: self, call, replied: None };
+        service.dispatch(&known, &mut exchange);
+        let replied = exchange.replied;
+        if matches!(replied, None | Some(Err(ReplyError::TooLarge { .. }))) {
             self.reply(call, endpoint::Answer::HandlerFailed, &[], &[])?;
         }
-        replied
+        replied.unwrap_or(Ok(()))
     }
 }
 
@@ -99,6 +92,26 @@ pub struct Unresolved {
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.why.fmt(f)
+    }
+}
+
+/// A call whose arguments are read, and whose result is written, where the endpoint keeps them.
+struct Exchange<'a> {
+    endpoint: &'a mut Endpoint,
+    call: IncomingCallId,
+    /// `None` until it has been answered.
+    replied: Option<Result<(), ReplyError>>,
+}
+
+impl rpc::Exchange for Exchange<'_> {
+    fn arguments(&self) -> &[u8] {
+        // There are none once it has been answered.
+        self.endpoint.incoming_call(self.call).map_or(&[], |call| call.arguments)
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) {
+        let (answer, body) = answer.to_reply();
+        self.replied = Some(self.endpoint.reply_body(self.call, answer, body, &[]));
     }
 }
 

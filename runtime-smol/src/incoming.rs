@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Poll;
 use std::time;
 
@@ -25,7 +26,7 @@ pub struct Incoming {
     upward: Option<StreamId>,
     downward: Option<StreamId>,
     waiter: Waiter,
-    is_over: bool,
+    is_over: AtomicBool,
 }
 
 /// Says why a call is refused before its handler begins.
@@ -55,7 +56,17 @@ impl Incoming {
             let waiter = Waiter::new(&mut state.waiters);
             state.watch(Watched::Incoming(call), &waiter);
             let node = Arc::clone(node);
-            return Some(Self { node, call, peer, procedure, deadline, upward, downward, waiter, is_over: false });
+            return Some(Self {
+                node,
+                call,
+                peer,
+                procedure,
+                deadline,
+                upward,
+                downward,
+                waiter,
+                is_over: AtomicBool::new(false),
+            });
         }
         None
     }
@@ -181,13 +192,15 @@ impl Incoming {
     ///
     /// # Errors
     /// As [`Incoming::reply`].
-    pub fn answer(mut self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
+    pub fn answer(self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
         self.end(answer, body)
     }
 
-    /// Answers, and gives back what the call has held.
-    fn end(&mut self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
-        self.is_over = true;
+    /// Answers, unless that was done, and gives back what the call has held.
+    pub(crate) fn end(&self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
+        if self.is_over.swap(true, Ordering::Relaxed) {
+            return Err(ReplyError::Stale);
+        }
         self.node.command(|state, now| {
             let replied = state.endpoint.reply_body(now, self.call, answer, body, &[]);
             if matches!(replied, Err(ReplyError::TooLarge { .. })) {
@@ -210,10 +223,8 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if !self.is_over {
-            // Stale if the caller is gone.
-            let _ = self.end(Answer::HandlerFailed, Body::Copied(&[]));
-        }
+        // Stale if it was answered, or the caller is gone.
+        let _ = self.end(Answer::HandlerFailed, Body::Copied(&[]));
     }
 }
 

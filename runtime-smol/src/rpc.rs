@@ -111,6 +111,24 @@ impl AsyncResolve for Unresolved {
     }
 }
 
+/// A call whose result is written where the endpoint keeps it.
+struct Exchange<'a> {
+    incoming: &'a Incoming,
+    arguments: &'a [u8],
+}
+
+impl rpc::Exchange for Exchange<'_> {
+    fn arguments(&self) -> &[u8] {
+        self.arguments
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) {
+        let (answer, body) = answer.to_reply();
+        // Whoever gave up waiting needs no answer.
+        let _ = self.incoming.end(answer, body);
+    }
+}
+
 /// A call, as its handler sees it, which takes streams from what it shares with others.
 struct Handled {
     incoming: Incoming,
@@ -161,35 +179,25 @@ impl Server {
     }
 }
 
-/// Buffers for arguments and reply of one call at a time.
-type Desk = (Vec<u8>, Vec<u8>);
+/// A buffer for the arguments of one call at a time.
+type Desk = Vec<u8>;
 
 /// Answers one call, at a desk that serves one call after the other.
 async fn answer(call: Incoming, service: &(impl AsyncDispatch + Sync), desks: &Mutex<Vec<Desk>>) {
     if let Err(why) = service.find(Target::from(call.procedure())) {
-        // Before the arguments are copied. Whoever gave up waiting needs no answer, here and below.
+        // Before the arguments are copied. Whoever gave up waiting needs no answer.
         let _ = call.refuse(why.into());
         return;
     }
-    let (mut arguments, mut reply) = lock(desks).pop().unwrap_or_default();
+    let mut arguments = lock(desks).pop().unwrap_or_default();
     arguments.clear();
     call.with(|octets| arguments.extend_from_slice(octets));
     let handled = Handled::new(call);
-    let answer = service.dispatch(&handled, &arguments, &mut reply).await;
+    let mut exchange = Exchange { incoming: &handled.incoming, arguments: &arguments };
+    service.dispatch(&handled, &mut exchange).await;
     // Streams that the handler did not take are given up here.
-    let call = handled.incoming;
-    let answered = match answer {
-        Answer::Ok => call.reply(&reply),
-        Answer::Application => call.reply_error(&reply),
-        Answer::NotExecuted(why) => call.refuse(why.into()),
-        Answer::Failed => {
-            // Without an answer, it ends so.
-            drop(call);
-            Ok(())
-        }
-    };
-    let _ = answered;
-    lock(desks).push((arguments, reply));
+    drop(handled);
+    lock(desks).push(arguments);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

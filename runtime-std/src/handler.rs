@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time;
 
 use posthaste_core::endpoint::Answer;
+#[cfg(feature = "rpc")]
+use posthaste_core::endpoint::Body;
 use posthaste_core::wire::Description;
 use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
@@ -64,6 +66,8 @@ pub struct Incoming<'a> {
     procedure: Description,
     deadline: Option<Instant>,
     desk: &'a Desk,
+    #[cfg(feature = "rpc")]
+    execution: Execution,
     /// In a box, because few calls have any.
     streams: Option<Box<Beside>>,
 }
@@ -107,7 +111,17 @@ impl<'a> Incoming<'a> {
         service.begin(call, desk);
         let has_streams = upward.is_some() || downward.is_some();
         let streams = has_streams.then(|| Box::new(Beside::new(node, peer, upward, downward)));
-        Some(Self { node, id: call, peer, procedure, deadline, desk, streams })
+        Some(Self {
+            node,
+            id: call,
+            peer,
+            procedure,
+            deadline,
+            desk,
+            #[cfg(feature = "rpc")]
+            execution,
+            streams,
+        })
     }
 
     /// Returns the arguments.
@@ -185,6 +199,12 @@ impl<'a> Incoming<'a> {
     #[must_use]
     pub fn peer(&self) -> Peer {
         Peer::known(Arc::clone(self.node), self.peer)
+    }
+
+    /// Ends the call with octets that may be encoded where the endpoint keeps them. What the handler returns comes too late then.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn answer(&self, answer: Answer, body: Body<'_>) {
+        self.node.lock_after(self.execution).reply(self.id, answer, body);
     }
 
     /// Says whether the call came with streams, whoever has taken them.

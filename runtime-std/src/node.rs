@@ -20,7 +20,7 @@ use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
 use crate::error::Vain;
 use crate::locked::Locked;
 use crate::options::Options;
-use crate::service::Service;
+use crate::service::{Execution, Service};
 use crate::state::{ABSENCE_TIME, State, Watch, earlier};
 use crate::waiters::Interest;
 
@@ -72,6 +72,15 @@ impl Node {
     /// As [`Node::lock`], unless another thread has the state.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
         Locked::try_new(&self.state)
+    }
+
+    /// As [`Node::lock`], after a handler has run: on a worker, it may have taken long.
+    pub(crate) fn lock_after(&self, execution: Execution) -> Locked<'_> {
+        let mut state = self.lock();
+        if execution == Execution::Pool {
+            self.read_clock(&mut state);
+        }
+        state
     }
 
     /// Reads the clock.

@@ -109,7 +109,8 @@ impl Resolve for Unresolved {
 
 /// A generated server as what answers calls, on the workers; within [`Inline`](crate::Inline), on the thread that receives.
 ///
-/// What the server does not know is refused before anything else is looked at.
+/// What the server does not know is refused before anything else is looked at. A call has been answered by the time that `handle`
+/// returns, and nothing is written into the buffer that it was given.
 #[derive(Clone, Copy, Debug)]
 pub struct Rpc<D>(pub D);
 
@@ -121,8 +122,29 @@ impl<D: Dispatch + Send + Sync + 'static> Handler for Rpc<D> {
         }
     }
 
-    fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
-        self.0.dispatch(call, call.arguments(), reply).into()
+    fn handle(&self, call: &Incoming<'_>, _reply: &mut Vec<u8>) -> Answer {
+        let mut exchange = Exchange { call, answer: Answer::HandlerFailed };
+        self.0.dispatch(call, &mut exchange);
+        // For whoever asks: the call has ended, unless nobody has answered.
+        exchange.answer
+    }
+}
+
+/// A call whose result is written where the endpoint keeps it.
+struct Exchange<'a> {
+    call: &'a Incoming<'a>,
+    answer: Answer,
+}
+
+impl rpc::Exchange for Exchange<'_> {
+    fn arguments(&self) -> &[u8] {
+        self.call.arguments()
+    }
+
+    fn answer(&mut self, answer: rpc::Answer<'_>) {
+        let (answer, body) = answer.to_reply();
+        self.call.answer(answer, body);
+        self.answer = answer;
     }
 }
 

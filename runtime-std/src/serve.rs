@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use posthaste_core::IncomingCallId;
-use posthaste_core::endpoint::{Answer, Body, ReplyError};
+use posthaste_core::endpoint::Answer;
 use posthaste_udp::RecvBatch;
 
 use crate::handler::{Handler, Incoming};
@@ -165,12 +165,9 @@ impl<'t> Serving<'t> {
             // A handler that left its own state broken meets it again; ours is not touched by it.
             let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
             drop(incoming);
-            state = self.node.lock();
-            if execution == Execution::Pool {
-                // It may have taken long.
-                self.node.read_clock(&mut state);
-            }
-            give_reply(&mut state, call, answer.unwrap_or(Answer::HandlerFailed), desk.take_body(&reply));
+            state = self.node.lock_after(execution);
+            // Stale if the handler has answered by itself.
+            state.reply(call, answer.unwrap_or(Answer::HandlerFailed), desk.take_body(&reply));
             if has_streams {
                 state.waiters.wake_streams();
             }
@@ -180,16 +177,6 @@ impl<'t> Serving<'t> {
             service.end(desk);
         }
         state
-    }
-}
-
-fn give_reply(state: &mut State, call: IncomingCallId, answer: Answer, body: Body<'_>) {
-    let now = state.now;
-    state.unsent_count += 1;
-    let replied = state.endpoint.reply_body(now, call, answer, body, &[]);
-    if let Err(ReplyError::TooLarge { .. }) = replied {
-        // The handler ran, and its reply cannot be told.
-        let _ = state.endpoint.reply(now, call, Answer::HandlerFailed, &[], &[]);
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::Event;
+use posthaste_core::endpoint::{Answer, Body, Event, ReplyError};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{Datagram, RecvBatch, SendBatch, Socket};
@@ -127,6 +127,16 @@ impl State {
         {
             self.close();
         }
+    }
+
+    /// Gives the reply to a call of a peer to the endpoint, unless the call is over.
+    pub(crate) fn reply(&mut self, call: IncomingCallId, answer: Answer, body: Body<'_>) {
+        let replied = match self.endpoint.reply_body(self.now, call, answer, body, &[]) {
+            // The handler ran, and its reply cannot be told.
+            Err(ReplyError::TooLarge { .. }) => self.endpoint.reply(self.now, call, Answer::HandlerFailed, &[], &[]),
+            replied => replied,
+        };
+        self.unsent_count += usize::from(replied.is_ok());
     }
 
     /// Says whether a call that was started may wait for others to go with it.

@@ -16,8 +16,8 @@ use posthaste_benches::calls::Mixed;
 use posthaste_benches::calls::calls_v1::{Client, PROGRAM, Service, VERSION};
 use posthaste_benches::measure::{instructions, timed, turns};
 use posthaste_benches::stubs::{Calls, Stubbed, mixed};
-use posthaste_benches::{DatagramLen, Pair};
-use posthaste_core::endpoint::{Answer, IncomingCall, Request};
+use posthaste_benches::{DatagramLen, Handling, Pair};
+use posthaste_core::endpoint::{Answer, Body, Request};
 use posthaste_xdr::{Decode, Encode, Limits, encoded_len, from_octets, to_slice};
 
 /// What can be called.
@@ -47,10 +47,9 @@ fn raw(mut pair: Pair, work: &str) -> Box<dyn FnMut()> {
     let (procedure, arguments, result) = octets(work);
     Box::new(move || {
         let request = Request::new(PROGRAM, VERSION, procedure, &arguments);
-        let answer = |_: &IncomingCall<'_>, reply: &mut Vec<u8>| {
-            reply.clear();
-            reply.extend_from_slice(&result);
-            Answer::Ok
+        let answer = |mut call: Handling<'_>| {
+            assert_eq!(call.incoming().procedure.procedure, procedure);
+            call.reply(Answer::Ok, Body::Copied(&result));
         };
         assert_eq!(pair.call(request, answer, <[u8]>::len), result.len());
     })
@@ -62,14 +61,14 @@ where
     R: Encode + for<'a> Decode<'a> + 'static,
 {
     let (procedure, ..) = octets(work);
-    let mut buffer = Vec::new();
+    let (mut request, mut reply) = (Vec::new(), Vec::new());
     Box::new(move || {
-        write(&arguments, &mut buffer);
-        let request = Request::new(PROGRAM, VERSION, procedure, &buffer);
-        let answer = |call: &IncomingCall<'_>, reply: &mut Vec<u8>| {
-            let arguments = from_octets(call.arguments, &Limits::default()).expect("it was written");
-            write(&function(arguments), reply);
-            Answer::Ok
+        write(&arguments, &mut request);
+        let request = Request::new(PROGRAM, VERSION, procedure, &request);
+        let answer = |mut call: Handling<'_>| {
+            let arguments = from_octets(call.incoming().arguments, &Limits::default()).expect("it was written");
+            write(&function(arguments), &mut reply);
+            call.reply(Answer::Ok, Body::Copied(&reply));
         };
         let read = |octets: &[u8]| from_octets::<R>(octets, &Limits::default()).expect("it was written");
         drop(black_box(pair.call(request, answer, read)));

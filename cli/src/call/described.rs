@@ -6,7 +6,7 @@ use core::str::FromStr;
 use posthaste_compiler::json;
 use posthaste_compiler::model::{self, Model, Name, Program, Terms, Type, Version};
 use posthaste_rpc::xdr::{Encode, EncodeError, Layout, Sink, Strictness};
-use posthaste_rpc::{Arguments, Caller, ReplyMode, Request, Semantics, Signature, Streams, Timeout};
+use posthaste_rpc::{Caller, ReplyMode, Request, Semantics, Signature, Streams, Timeout, Values};
 use posthaste_std::CallError;
 use posthaste_std::onc::portmap;
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub(super) fn call(args: &CallArgs, model: &Model, path: &ProcedurePath) -> Resu
     check(&signature, &octets)?;
 
     let encoded = Encoded(&octets);
-    let arguments = Arguments::new(&encoded).expect("what is encoded has an encoding");
+    let arguments = Values::new(&encoded).expect("what is encoded has an encoding");
     let request = Request { signature: &signature, timeout, arguments };
     let mut reply = Vec::new();
     match args.onc {

@@ -514,8 +514,10 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     let arm = |stub: &Stub<'_>, style| {
         let (constant, run) = (&stub.constant, handler(types, stub, style));
         match style {
-            Style::Blocking => quote!(answer(&#constant, arguments, reply, #run)),
-            Style::Awaited => quote!(answer_async(&#constant, arguments, reply, #run).await),
+            Style::Blocking => quote!(answer(&#constant, &run(&#constant, exchange.arguments(), #run), exchange)),
+            Style::Awaited => {
+                quote!(answer(&#constant, &run_async(&#constant, exchange.arguments(), #run).await, exchange))
+            }
         }
     };
     let arms = |style| {
@@ -527,7 +529,9 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     // Procedure 0 does nothing, unless the file has it do something.
     let arm_of_zero = |style| match zero.filter(|stub| !is_null(stub)) {
         Some(stub) => arm(stub, style),
-        None => quote!(answer(&#constant_of_zero, arguments, reply, |()| Ok(()))),
+        None => {
+            quote!(answer(&#constant_of_zero, &run(&#constant_of_zero, exchange.arguments(), |()| Ok(())), exchange))
+        }
     };
     let (blocking, blocking_zero) = (arms(Style::Blocking), arm_of_zero(Style::Blocking));
     let (awaited, awaited_zero) = (arms(Style::Awaited), arm_of_zero(Style::Awaited));
@@ -550,11 +554,11 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     });
     text.items(&quote! {
         impl<S: Server> Dispatch for Service<S> {
-            fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+            fn dispatch(&self, call: &dyn Call, exchange: &mut dyn Exchange) {
                 match check(self, call) {
                     #(#blocking,)*
                     Ok(_) => #blocking_zero,
-                    Err(answer) => answer,
+                    Err(why) => exchange.answer(Answer::NotExecuted(why)),
                 }
             }
         }
@@ -562,11 +566,11 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     });
     text.items(&quote! {
         impl<S: AsyncServer> AsyncDispatch for Service<S> {
-            async fn dispatch(&self, call: &dyn Call, arguments: &[u8], reply: &mut Vec<u8>) -> Answer {
+            async fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) {
                 match check(self, call) {
                     #(#awaited,)*
                     Ok(_) => #awaited_zero,
-                    Err(answer) => answer,
+                    Err(why) => exchange.answer(Answer::NotExecuted(why)),
                 }
             }
         }

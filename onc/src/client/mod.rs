@@ -58,7 +58,7 @@ pub enum Arguments<'a> {
     /// Written already.
     Octets(&'a [u8]),
     /// Those of a stub, to be written into the message itself.
-    Encoded(posthaste_rpc::Arguments<'a>),
+    Encoded(posthaste_rpc::Values<'a>),
 }
 
 /// Whether a call that is not answered is sent again over UDP. Over TCP, none ever is.

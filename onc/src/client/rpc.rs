@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn asked(signature: &Signature, timeout: Timeout) -> Result<(Option<Duration>, Retransmission), NotExecuted> {
-        let arguments = posthaste_rpc::Arguments::new(&()).expect("nothing has no bound");
+        let arguments = posthaste_rpc::Values::new(&()).expect("nothing has no bound");
         let request = StubRequest { signature, timeout, arguments };
         let made = Request::from_stub(&request)?;
         assert_eq!(made.target, Target { program: 1, version: 2, procedure: 3 });

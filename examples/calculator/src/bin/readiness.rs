@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut poll, mut ready) = (Poll::new()?, Events::with_capacity(16));
     poll.registry().register(&mut server, Token(0), Interest::READABLE)?;
     poll.registry().register(&mut client, Token(1), Interest::READABLE)?;
-    let (service, mut reply) = (Service(Calculator), Vec::new());
+    let service = Service(Calculator);
 
     // All of them are under way at once.
     let peer = client.peer(server.local_addr())?;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         server.process()?;
         while let Some(event) = server.poll_event() {
             if let Event::CallReceived { call } = event {
-                server.answer(call, &service, &mut reply)?;
+                server.answer(call, &service)?;
             }
         }
         server.transmit()?;
