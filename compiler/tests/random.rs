@@ -19,6 +19,7 @@ mod words;
 use core::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use posthaste_compiler::model::{Definition, List, Model, Type, TypeId};
 use posthaste_compiler::{Dialect, Options, load, load_text, rust, write_file};
