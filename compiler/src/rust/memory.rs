@@ -4,9 +4,10 @@
 //! read on top of it. How deep that goes is chosen by a peer, as far as the limits of the decoder; so what one type takes is bounded
 //! here: [`INLINE_LEN_MAX`], [`INLINE_LEN_MAX_ON_CYCLE`]. Types hold each other at most [`TYPE_DEPTH_MAX`](crate::TYPE_DEPTH_MAX)
 //! deep, those of a cycle are gone through once for each of the decoder's 64 levels, and of these at most [`PER_LEVEL_MAX`] lie within
-//! each other on one level. So whatever the interface file, it is less than 1 MiB, unless [`Heavy`] says so. (Of what was tried, a
-//! chain of 62 options took most, 0.6 MiB in a debug build; 0.2 MiB was the most in a release build.) Writing, comparing and all else
-//! that is generated takes less.
+//! each other on one level. So it is less than 1 MiB, whatever the interface file, as long as what is no array, struct or union takes
+//! no more than that of any struct: small fields cannot be elsewhere, and [`Heavy`] tells of a struct that has far too many of them,
+//! by itself. (Of what was tried, a chain of 62 options took most, 0.6 MiB in a debug build; 0.2 MiB was the most in a release build.)
+//! Writing, comparing and all else that is generated takes less.
 
 use core::cmp::Reverse;
 
