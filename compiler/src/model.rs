@@ -363,6 +363,14 @@ pub enum Type {
     Optional(Box<Self>),
 }
 
+impl Type {
+    /// Returns which type with a name it is, if it is one.
+    #[must_use]
+    pub const fn named(&self) -> Option<TypeId> {
+        if let Self::Named(id) = self { Some(*id) } else { None }
+    }
+}
+
 /// A type that needs no definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Primitive {

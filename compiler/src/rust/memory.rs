@@ -11,7 +11,6 @@
 
 use core::cmp::Reverse;
 
-use super::types::named_as;
 use crate::model::{Definition, List, Model, Name, Primitive, Type, TypeDefinition, TypeId, Undeclared};
 
 /// A struct of so many small fields that reading a value of it may not fit on a stack.
@@ -105,7 +104,7 @@ impl<'m> Memory<'m> {
 
     /// Returns the item of a linked list that `ty` is, if it is one.
     pub(super) fn item(&self, ty: &Type) -> Option<TypeId> {
-        named_as(self.model.resolve(ty)).filter(|id| self.is_item(*id))
+        self.model.resolve(ty).named().filter(|id| self.is_item(*id))
     }
 
     /// Returns the types whose small fields are so many that reading a value is too much for a usual stack.
@@ -214,7 +213,7 @@ impl<'m> Memory<'m> {
     /// Returns the height of a field that lies in a struct and may hold such a struct again, but by way of a deeper level.
     fn height_of(&self, field: &Type, container: TypeId) -> Option<u32> {
         let resolved = self.model.resolve(field);
-        let held = named_as(resolved).filter(|_| self.closes_cycle(resolved, Some(container)))?;
+        let held = resolved.named().filter(|_| self.closes_cycle(resolved, Some(container)))?;
         Some(self.heights[held.0 as usize])
     }
 }

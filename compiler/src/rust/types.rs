@@ -194,7 +194,7 @@ fn floats(model: &Model) -> Vec<bool> {
     let mut found = Vec::new();
     for (index, definition) in model.types.iter().enumerate() {
         for ty in definition.definition.uses().map(innermost) {
-            if let Some(id) = named_as(ty) {
+            if let Some(id) = ty.named() {
                 users[id.0 as usize].push(index);
             } else if matches!(ty, Type::Primitive(Primitive::Float | Primitive::Double)) {
                 found.push(index);
@@ -219,10 +219,6 @@ fn innermost(ty: &Type) -> &Type {
             ty
         }
     }
-}
-
-pub(super) fn named_as(ty: &Type) -> Option<TypeId> {
-    if let Type::Named(id) = ty { Some(*id) } else { None }
 }
 
 /// What an enum has for values that were not declared.
