@@ -389,7 +389,7 @@ impl Scope<'_, '_> {
     }
 }
 
-/// Replies go before what this side begins by itself.
+/// The priority of replies: that of what this side begins without choosing another.
 pub(super) const REPLY_PRIORITY: u8 = 1;
 
 /// Returns how long a call of the peer has: what is left of its deadline in microseconds if the request says so, and else what its
