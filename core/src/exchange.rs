@@ -187,42 +187,40 @@ impl Exchange {
     /// The outcome of what has come to nothing so far; whoever loses contact loses the exchange too.
     const UNANSWERED: Outcome = Outcome::Unknown(Unknown::ConnectionLost);
 
-    /// Makes an exchange without flows.
-    #[must_use]
-    pub const fn new(peer: u32, begun_by: Party, seq: Option<u64>, stage: Stage, now: Instant) -> Self {
-        Self {
-            peer,
-            begun_by,
-            seq,
-            stage,
-            flows: [None; 4],
-            brief: Brief::No,
-            body: None,
-            len: 0,
-            datagram: u32::MAX,
-            role: None,
-            procedure: None,
-            timeout: None,
-            deadline: None,
-            outcome: Self::UNANSWERED,
-            fingerprint: 0,
-            since: now,
-            progress: 0,
-            channel: None,
-            notices: 0,
-            reasons: [0; 4],
-            news: 0,
-            done: 0,
-            stopped: 0,
-            is_retired: false,
-            by_seq: Links::UNLINKED,
-            noticed: Links::UNLINKED,
-            eventful: Links::UNLINKED,
-            timed: Links::UNLINKED,
-            held: Links::UNLINKED,
-            briefly: Links::UNLINKED,
-        }
-    }
+    /// What each exchange is before anything is known of it. It is put into its place first and made what it is there: of what is
+    /// written in small pieces and then moved in large ones, each move waits for the writes.
+    pub const BLANK: Self = Self {
+        peer: Self::ORPHAN,
+        begun_by: Party::Us,
+        seq: None,
+        stage: Stage::Open,
+        flows: [None; 4],
+        brief: Brief::No,
+        body: None,
+        len: 0,
+        datagram: u32::MAX,
+        role: None,
+        procedure: None,
+        timeout: None,
+        deadline: None,
+        outcome: Self::UNANSWERED,
+        fingerprint: 0,
+        since: Instant::ORIGIN,
+        progress: 0,
+        channel: None,
+        notices: 0,
+        reasons: [0; 4],
+        news: 0,
+        done: 0,
+        stopped: 0,
+        is_retired: false,
+        by_seq: Links::UNLINKED,
+        noticed: Links::UNLINKED,
+        eventful: Links::UNLINKED,
+        timed: Links::UNLINKED,
+        held: Links::UNLINKED,
+        briefly: Links::UNLINKED,
+    };
 
     /// Says whether a lane bears a mark of `done` or `stopped`.
     #[must_use]

@@ -15,7 +15,7 @@ macro_rules! id {
             /// Returns a small index that no other living id of this kind has: for tables of the caller's own.
             #[must_use]
             pub const fn index(self) -> usize {
-                self.0.index as usize
+                self.0.index() as usize
             }
         }
     };
@@ -54,16 +54,16 @@ pub(crate) enum Holder {
 // The indices of the two tables share the index of the id, whose lowest bit tells them apart.
 impl MessageId {
     pub(crate) const fn in_incoming(key: Key) -> Self {
-        Self(Key { index: key.index << 1, generation: key.generation })
+        Self(Key::new(key.index() << 1, key.generation()))
     }
 
     pub(crate) const fn in_exchange(key: Key) -> Self {
-        Self(Key { index: key.index << 1 | 1, generation: key.generation })
+        Self(Key::new(key.index() << 1 | 1, key.generation()))
     }
 
     pub(crate) const fn holder(self) -> Holder {
-        let key = Key { index: self.0.index >> 1, generation: self.0.generation };
-        if self.0.index & 1 == 0 { Holder::Incoming(key) } else { Holder::Exchange(key) }
+        let key = Key::new(self.0.index() >> 1, self.0.generation());
+        if self.0.index() & 1 == 0 { Holder::Incoming(key) } else { Holder::Exchange(key) }
     }
 }
 

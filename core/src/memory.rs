@@ -211,13 +211,14 @@ impl Memory<'_> {
         })
     }
 
-    /// Adds an exchange, findable by its number if it has one.
+    /// Adds an exchange with a peer, findable by its number if it has one; `None` if the pool is full.
     #[inline]
-    pub fn add_exchange(&mut self, exchange: Exchange) -> Option<Key> {
-        let place = exchange.seq.map(|seq| self.hash(exchange.peer, exchange.begun_by, seq));
-        let key = self.exchanges.insert(exchange)?;
-        if let Some(hash) = place {
-            self.by_seq.insert(hash, key.index);
+    pub fn add_exchange(&mut self, peer: u32, begun_by: Party, seq: Option<u64>, now: Instant) -> Option<Key> {
+        let key = self.exchanges.insert(Exchange::BLANK)?;
+        let exchange = self.exchanges.at_mut(key.index())?;
+        (exchange.peer, exchange.begun_by, exchange.seq, exchange.since) = (peer, begun_by, seq, now);
+        if let Some(seq) = seq {
+            self.by_seq.insert(self.hash(peer, begun_by, seq), key.index());
         }
         Some(key)
     }

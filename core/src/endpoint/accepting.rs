@@ -184,10 +184,10 @@ impl<'s> Endpoint<'s> {
         let key = self.add_peer(arrival.from, arrival.to).ok_or(Rejected::NoRoom)?;
         let secret = SessionSecret(self.random.octets());
         let (incarnation, credit) = (self.incarnation, self.config.credit);
-        let peer = self.peers.at_mut(key.index).ok_or(Rejected::NoRoom)?;
-        peer.session = Session::new(session_id(session, key.index), incarnation, secret, credit);
+        let peer = self.peers.at_mut(key.index()).ok_or(Rejected::NoRoom)?;
+        peer.session = Session::new(session_id(session, key.index()), incarnation, secret, credit);
         peer.is_refusing = self.is_draining;
-        Ok(key.index)
+        Ok(key.index())
     }
 
     /// Finds a session that a client proves to be its own: an index and a compare.

@@ -46,19 +46,20 @@ impl Scope<'_, '_> {
             self.memory.outgoing.unreserve();
             return Ok(None);
         };
-        let mut exchange = Exchange::new(self.index, Party::Us, None, Stage::Open, self.now);
-        exchange.procedure = Some(*procedure);
-        (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
-        exchange.set_timeout(self.now, Some(self.config.call_timeout));
-        let Some(key) = self.begin(exchange)? else {
+        let Some(key) = self.begin()? else {
             if let Some(block) = body {
                 self.memory.arena.free(block);
             }
             self.memory.outgoing.unreserve();
             return Ok(None);
         };
-        self.queue_brief(key.index);
-        self.memory.add_deadline(key.index)?;
+        let (now, timeout) = (self.now, self.config.call_timeout);
+        let exchange = self.exchange(key.index())?;
+        exchange.procedure = Some(*procedure);
+        (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
+        exchange.set_timeout(now, Some(timeout));
+        self.queue_brief(key.index());
+        self.memory.add_deadline(key.index())?;
         self.count_open_call();
         Ok(Some(key))
     }
@@ -224,12 +225,13 @@ impl Scope<'_, '_> {
         let body = self.take_octets(Lane::Forward, octets)?;
         let is_reserved = self.memory.incoming.reserve();
         debug_assert!(is_reserved, "octets are taken only where there is room for their flow");
-        let mut exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Queued, self.now);
+        let index = self.add_theirs(Some(seq), Stage::Queued).sound()?;
+        let now = self.now;
+        let exchange = self.exchange(index)?;
         (exchange.role, exchange.procedure) = (Some(Role::Request), Some(procedure));
         (exchange.brief, exchange.body, exchange.len) = (Brief::Arrived, body, octets.len() as u32);
         exchange.fingerprint = fingerprint(octets);
-        exchange.set_timeout(self.now, callee_timeout(&procedure, None));
-        let index = self.add_theirs(exchange).sound()?;
+        exchange.set_timeout(now, callee_timeout(&procedure, None));
         self.tell(index, News::CALL_RECEIVED)?;
         Ok(true)
     }
@@ -333,7 +335,7 @@ impl Scope<'_, '_> {
                 // The application may have taken the octets of a request.
                 incoming.returned = len - body.map_or(0, Block::len) as u64;
                 incoming.is_announced = lane == Lane::Forward;
-                self.memory.incoming.insert(incoming).sound()?.index
+                self.memory.incoming.insert(incoming).sound()?.index()
             }
             Brief::Queued | Brief::Carried => {
                 let role = if lane == Lane::Forward { Role::Request } else { Role::Reply };
@@ -344,7 +346,7 @@ impl Scope<'_, '_> {
                     (outgoing.sent, outgoing.charged, outgoing.is_end_sent) = (len, len, true);
                     outgoing.datagram = datagram;
                 }
-                self.memory.outgoing.insert(outgoing).sound()?.index
+                self.memory.outgoing.insert(outgoing).sound()?.index()
             }
         };
         self.exchange(index)?.flows[lane as usize] = Some(flow);

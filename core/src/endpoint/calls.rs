@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::request;
 use super::scope::{Fault, Scope};
-use crate::exchange::{Brief, Exchange, News, Notices, Party, Stage};
+use crate::exchange::{Brief, News, Notices, Party, Stage};
 use crate::fingerprint::fingerprint;
 use crate::ids::MessageId;
 use crate::lane::Lane;
@@ -325,8 +325,7 @@ impl Scope<'_, '_> {
             return Ok(index);
         }
         self.admit_theirs(seq)?;
-        let exchange = Exchange::new(self.index, Party::Them, Some(seq), Stage::Arriving, self.now);
-        Ok(self.add_theirs(exchange).sound()?)
+        Ok(self.add_theirs(Some(seq), Stage::Arriving).sound()?)
     }
 
     /// Checks that the peer may begin an exchange with a number that is not known, and that there is room for it.

@@ -126,19 +126,19 @@ impl Endpoint<'_> {
         if self.is_awaited(stream) {
             self.advance(now);
             let index = self.peer_of(stream.exchange).map_err(|StaleId| StreamError::Stale)?;
-            self.with(index, |scope| scope.stop_incoming(stream.exchange.index, stream.lane, ResetReason::NotWanted));
+            self.with(index, |scope| scope.stop_incoming(stream.exchange.index(), stream.lane, ResetReason::NotWanted));
             return Ok(());
         }
         self.stream(now, stream, |scope, flow| {
             let StreamId { exchange, lane } = stream;
-            if scope.exchange(exchange.index)?.is_outgoing(lane) {
+            if scope.exchange(exchange.index())?.is_outgoing(lane) {
                 // Who gives up does not wait for room.
                 scope.memory.outgoing.at_mut(flow).sound()?.has_waiting_writer = false;
-                scope.reset_outgoing(exchange.index, lane, ResetReason::Cancelled)?;
+                scope.reset_outgoing(exchange.index(), lane, ResetReason::Cancelled)?;
             } else {
-                scope.stop_incoming(exchange.index, lane, ResetReason::NotWanted)?;
+                scope.stop_incoming(exchange.index(), lane, ResetReason::NotWanted)?;
             }
-            scope.end_message(exchange.index)?;
+            scope.end_message(exchange.index())?;
             Ok(Ok(()))
         })
     }
@@ -151,8 +151,8 @@ impl Endpoint<'_> {
         self.advance(now);
         let index = self.peer_of(send.0)?;
         self.with(index, |scope| {
-            scope.exchange(send.0.index)?.stage = ExchangeStage::Over;
-            scope.abandon(send.0.index, ResetReason::Cancelled)
+            scope.exchange(send.0.index())?.stage = ExchangeStage::Over;
+            scope.abandon(send.0.index(), ResetReason::Cancelled)
         });
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Endpoint<'_> {
         if matches!(state.stage, Stage::Closing(_) | Stage::Draining { .. }) {
             return Err(StaleId);
         }
-        self.with(peer.0.index, |scope| {
+        self.with(peer.0.index(), |scope| {
             scope.peer.flush_to = NonZero::new(scope.peer.session.next_seq);
             if scope.peer.flush_to.is_none() {
                 scope.peer.news |= peer::News::FLUSHED;
@@ -208,7 +208,7 @@ impl Endpoint<'_> {
     pub fn cancel(&mut self, now: Instant, call: CallId) -> Result<(), StaleId> {
         self.advance(now);
         let index = self.peer_of(call.0)?;
-        self.with(index, |scope| scope.give_up_call(call.0.index, Unknown::Cancelled));
+        self.with(index, |scope| scope.give_up_call(call.0.index(), Unknown::Cancelled));
         Ok(())
     }
 
@@ -226,10 +226,10 @@ impl Endpoint<'_> {
         }
         self.with(index, |scope| {
             let now = scope.now;
-            scope.exchange(call.0.index)?.enter(ExchangeStage::Open, now);
+            scope.exchange(call.0.index())?.enter(ExchangeStage::Open, now);
             scope.count_open_call();
-            scope.set_timeout(call.0.index, Some(timeout))?;
-            scope.notice(call.0.index, Notices::RESOLVE)
+            scope.set_timeout(call.0.index(), Some(timeout))?;
+            scope.notice(call.0.index(), Notices::RESOLVE)
         });
         Ok(())
     }
@@ -247,8 +247,8 @@ impl Endpoint<'_> {
         }
         self.with(index, |scope| {
             let now = scope.now;
-            scope.exchange(call.0.index)?.enter(ExchangeStage::Over, now);
-            scope.abandon(call.0.index, ResetReason::NotWanted)
+            scope.exchange(call.0.index())?.enter(ExchangeStage::Over, now);
+            scope.abandon(call.0.index(), ResetReason::NotWanted)
         });
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Endpoint<'_> {
             Held::Flow(flow) => flow,
             Held::Brief(exchange) => {
                 let (peer, Holder::Exchange(key)) = (exchange.peer, message.holder()) else { return Err(StaleId) };
-                self.with(peer, |scope| scope.release_brief(key.index));
+                self.with(peer, |scope| scope.release_brief(key.index()));
                 return Ok(());
             }
         };
@@ -329,7 +329,7 @@ impl Endpoint<'_> {
     #[cfg(feature = "bytes")]
     pub fn take_arguments(&mut self, now: Instant, call: IncomingCallId) -> Result<bytes::Bytes, StaleId> {
         let index = self.open_call(now, call).map_err(|_| StaleId)?;
-        self.with(index, |scope| scope.take_arguments(call.0.index)).ok_or(StaleId)
+        self.with(index, |scope| scope.take_arguments(call.0.index())).ok_or(StaleId)
     }
 
     /// Returns what is known of a call of a peer.
@@ -373,7 +373,7 @@ impl Endpoint<'_> {
         let is_expired = exchange.deadline.is_some_and(|deadline| deadline <= self.now);
         let index = exchange.peer;
         if is_expired {
-            self.with(index, |scope| scope.refuse(call.0.index, NotExecuted::DeadlinePassed));
+            self.with(index, |scope| scope.refuse(call.0.index(), NotExecuted::DeadlinePassed));
             return Err(ReplyError::Expired);
         }
         if let Some(exchange) = self.memory.exchanges.get_mut(call.0) {
@@ -430,7 +430,7 @@ impl Endpoint<'_> {
             Answer::Error => Status::ApplicationError,
             Answer::HandlerFailed => Status::HandlerFailed,
             Answer::Refused(why) => {
-                self.with(index, |scope| scope.refuse(call.0.index, why));
+                self.with(index, |scope| scope.refuse(call.0.index(), why));
                 return Ok(());
             }
         };
@@ -438,7 +438,7 @@ impl Endpoint<'_> {
         if body.len() as u64 > limit || metadata.len() > crate::config::METADATA_LEN_MAX {
             return Err(ReplyError::TooLarge { limit });
         }
-        self.with(index, |scope| scope.answer(call.0.index, status, body, metadata));
+        self.with(index, |scope| scope.answer(call.0.index(), status, body, metadata));
         Ok(())
     }
 
@@ -451,7 +451,7 @@ impl Endpoint<'_> {
         if self.memory.exchanges.get(call.0).is_none_or(|exchange| exchange.stage != ExchangeStage::Queued) {
             return Err(ReplyError::Stale);
         }
-        self.with(index, |scope| scope.refuse(call.0.index, why));
+        self.with(index, |scope| scope.refuse(call.0.index(), why));
         Ok(())
     }
 
@@ -463,7 +463,7 @@ impl Endpoint<'_> {
     pub fn close(&mut self, now: Instant, peer: PeerId, code: u64) -> Result<(), StaleId> {
         self.advance(now);
         self.peers.get(peer.0).ok_or(StaleId)?;
-        self.close_with(peer.0.index, Code::Application(code.min(VARINT_MAX)));
+        self.close_with(peer.0.index(), Code::Application(code.min(VARINT_MAX)));
         Ok(())
     }
 
@@ -520,7 +520,7 @@ impl Endpoint<'_> {
     fn ready_peer(&mut self, now: Instant, peer: PeerId) -> Result<u32, SendError> {
         self.advance(now);
         let now = self.now;
-        let index = peer.0.index;
+        let index = peer.0.index();
         let state = self.peers.get(peer.0).ok_or(SendError::Stale)?;
         match state.stage {
             Stage::Closing(_) | Stage::Draining { .. } => return Err(SendError::Closed),
@@ -555,7 +555,7 @@ impl Endpoint<'_> {
     /// Finds a message that arrived.
     fn find_held(&self, message: MessageId) -> Result<Held<'_>, StaleId> {
         match message.holder() {
-            Holder::Incoming(key) => self.memory.incoming.get(key).map(|_| Held::Flow(key.index)).ok_or(StaleId),
+            Holder::Incoming(key) => self.memory.incoming.get(key).map(|_| Held::Flow(key.index())).ok_or(StaleId),
             Holder::Exchange(key) => match self.memory.exchanges.get(key).ok_or(StaleId)? {
                 exchange if exchange.brief == Brief::Arrived => Ok(Held::Brief(exchange)),
                 exchange => exchange.flow(Lane::Backward).map(Held::Flow).ok_or(StaleId),

@@ -285,7 +285,7 @@ impl<'s> Endpoint<'s> {
         if remote.address.port() == 0 || remote.address.ip().is_unspecified() {
             return Err(OpenError::Address);
         }
-        let is_recent = |key: &Key| self.peers.get(*key).is_some() && self.is_reached_at(key.index, remote);
+        let is_recent = |key: &Key| self.peers.get(*key).is_some() && self.is_reached_at(key.index(), remote);
         if let Some(key) = self.recent.filter(is_recent) {
             return Ok(PeerId(key));
         }
@@ -488,15 +488,15 @@ impl<'s> Endpoint<'s> {
             None => {
                 let path = self.new_path(address, local);
                 let key = self.paths.insert(path)?;
-                self.by_address.insert(self.address_hash(address.ip()), key.index);
-                key.index
+                self.by_address.insert(self.address_hash(address.ip()), key.index());
+                key.index()
             }
         };
         let key = self.peers.vacancy()?;
-        let id = self.draw_id(key.index);
+        let id = self.draw_id(key.index());
         let peer = self.new_peer(path, id);
         let key = self.peers.insert(peer)?;
-        self.paths.at_mut(path)?.peers.push_back(&mut self.peers, key.index);
+        self.paths.at_mut(path)?.peers.push_back(&mut self.peers, key.index());
         Some(key)
     }
 
@@ -592,8 +592,8 @@ impl<'s> Endpoint<'s> {
             None => {
                 let path = self.new_path(address, local);
                 let key = self.paths.insert(path).ok_or(Broken)?;
-                self.by_address.insert(self.address_hash(address.ip()), key.index);
-                key.index
+                self.by_address.insert(self.address_hash(address.ip()), key.index());
+                key.index()
             }
         };
         self.leave_path(index)?;

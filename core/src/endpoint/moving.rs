@@ -46,7 +46,7 @@ impl Scope<'_, '_> {
         match self.moving_mut() {
             Some(earlier) => *earlier = moving,
             // Without room for one more, a later datagram from there finds some.
-            None => self.peer.moving = self.memory.moves.insert(moving).map(|key| key.index),
+            None => self.peer.moving = self.memory.moves.insert(moving).map(|key| key.index()),
         }
     }
 

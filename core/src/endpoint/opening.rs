@@ -147,7 +147,7 @@ impl Scope<'_, '_> {
             }
             return Ok(carried);
         }
-        let Some(Key { index: record, .. }) = self.memory.datagrams.insert(new_record(0, self.now)) else {
+        let Some(record) = self.memory.datagrams.insert(new_record(0, self.now)).map(Key::index) else {
             return Ok(None);
         };
         self.spell_out_queued()?;

@@ -84,7 +84,7 @@ impl Scope<'_, '_> {
     fn take_entire(&mut self, index: u32, lane: Lane, octets: &[u8]) -> Result<(), Fault> {
         let body = self.take_octets(lane, octets)?;
         let incoming = Incoming::entire(index, octets.len() as u64, body, self.now);
-        let flow = self.memory.incoming.insert(incoming).sound()?.index;
+        let flow = self.memory.incoming.insert(incoming).sound()?.index();
         let exchange = self.exchange(index)?;
         exchange.flows[lane as usize] = Some(flow);
         match (lane, exchange.is_call()) {
@@ -237,7 +237,7 @@ impl Scope<'_, '_> {
         incoming.limit = self.config.stream_window as u64;
         let charge = if incoming.kind == Kind::Whole { incoming.end.unwrap_or(0) } else { 0 };
         let body = incoming.body;
-        let Some(Key { index: flow, .. }) = self.memory.incoming.insert(incoming) else {
+        let Some(flow) = self.memory.incoming.insert(incoming).map(Key::index) else {
             if let Some(block) = body {
                 self.memory.free_arrived(block);
             }
@@ -427,9 +427,8 @@ impl Scope<'_, '_> {
             return Ok(());
         }
         let Some(body) = self.memory.alloc(len, Purpose::Begin) else { return Ok(()) };
-        let exchange = Exchange::new(self.index, Party::Them, None, Stage::Ready, self.now);
         // On the list of the peer's exchanges, so that it goes with the peer.
-        let Some(index) = self.add_theirs(exchange) else {
+        let Some(index) = self.add_theirs(None, Stage::Ready) else {
             if let Some(block) = body {
                 self.memory.arena.free(block);
             }
@@ -438,7 +437,7 @@ impl Scope<'_, '_> {
         let mut incoming = Incoming::new(index, Kind::Whole, Some(len as u64), body, self.now);
         incoming.own_body = OwnBody::new(len, self.config);
         incoming.put(&mut self.memory.arena, &mut self.memory.ranges, 0, data.data, 0).map_err(fault)?;
-        let flow = self.memory.incoming.insert(incoming).sound()?.index;
+        let flow = self.memory.incoming.insert(incoming).sound()?.index();
         self.peer.unnumbered_len += len as u32;
         self.exchange(index)?.flows[Lane::Forward as usize] = Some(flow);
         Ok(self.tell(index, News::MESSAGE_RECEIVED)?)

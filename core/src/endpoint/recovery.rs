@@ -204,7 +204,7 @@ impl Scope<'_, '_> {
             }
             Content::Exchange { exchange, notices } => {
                 if self.memory.exchanges.get(exchange).is_some() {
-                    self.on_notices_acked(exchange.index, notices)?;
+                    self.on_notices_acked(exchange.index(), notices)?;
                 }
             }
             Content::Peer { notices } => self.peer.is_untold &= notices & peer::Notices::SETTLED == 0,
@@ -366,7 +366,7 @@ impl Scope<'_, '_> {
             Content::Exchange { exchange, notices } => {
                 self.memory.drop_frame(&mut self.peer.lost, frame)?;
                 if self.memory.exchanges.get(exchange).is_some() {
-                    self.notice(exchange.index, notices)?;
+                    self.notice(exchange.index(), notices)?;
                 }
                 Ok(())
             }

@@ -140,7 +140,7 @@ impl Scope<'_, '_> {
         let outgoing = self.memory.outgoing.at(flow).sound()?;
         let carrier = Some(outgoing.datagram).filter(|_| outgoing.carried.is_linked());
         let content = Content::Run { flow, offset: 0, len: outgoing.len as u32, last: Last::Yes, alias: 0 };
-        let frame = self.memory.frames.insert(SentFrame::new(content)).sound()?.index;
+        let frame = self.memory.frames.insert(SentFrame::new(content)).sound()?.index();
         self.dequeue(flow)?;
         self.memory.leave_carrier(flow)?;
         let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
@@ -184,8 +184,8 @@ impl Scope<'_, '_> {
             let rest = Content::Run { flow, offset: offset + u64::from(written), len: len - written, last, alias: 0 };
             let Some(key) = self.memory.frames.insert(SentFrame::new(rest)) else { return Err(Broken) };
             let outgoing = self.memory.outgoing.at_mut(flow).sound()?;
-            <List<InFlow>>::insert_after(&mut outgoing.frames, &mut self.memory.frames, frame, key.index);
-            self.peer.lost.push_front(&mut self.memory.frames, key.index);
+            <List<InFlow>>::insert_after(&mut outgoing.frames, &mut self.memory.frames, frame, key.index());
+            self.peer.lost.push_front(&mut self.memory.frames, key.index());
         }
         let entry = self.memory.frames.at_mut(frame).sound()?;
         entry.content = Content::Run { flow, offset, len: written, last: last_written, alias };

@@ -63,32 +63,33 @@ impl Scope<'_, '_> {
         self.peer.session.their_count as usize >= 2 * self.config.exchange_window
     }
 
-    /// Adds an exchange of the peer; `None` if the pool is full.
-    pub(super) fn add_theirs(&mut self, exchange: Exchange) -> Option<u32> {
-        let index = self.memory.add_exchange(exchange)?.index;
+    /// Adds an exchange of the peer at its first stage; `None` if the pool is full.
+    pub(super) fn add_theirs(&mut self, seq: Option<u64>, stage: Stage) -> Option<u32> {
+        let index = self.memory.add_exchange(self.index, Party::Them, seq, self.now)?.index();
+        self.memory.exchanges.at_mut(index)?.stage = stage;
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
         self.peer.session.their_count += 1;
         Some(index)
     }
 
     /// Begins an exchange of ours; `None` if the pool is full.
-    pub(super) fn begin(&mut self, mut exchange: Exchange) -> Result<Option<Key>, Broken> {
+    pub(super) fn begin(&mut self) -> Result<Option<Key>, Broken> {
         // A quarter stays free for what the peers begin.
         if self.memory.exchanges.len() >= self.memory.exchanges.capacity().div_ceil(4) * 3 {
             return Ok(None);
         }
         self.admit_next()?;
-        exchange.seq = Some(self.peer.session.next_seq);
-        let Some(key) = self.memory.add_exchange(exchange) else { return Ok(None) };
+        let seq = self.peer.session.next_seq;
+        let Some(key) = self.memory.add_exchange(self.index, Party::Us, Some(seq), self.now) else { return Ok(None) };
         self.peer.session.next_seq += 1;
-        self.peer.session.ours.push_back(&mut self.memory.exchanges, key.index);
+        self.peer.session.ours.push_back(&mut self.memory.exchanges, key.index());
         Ok(Some(key))
     }
 
     /// Adds a flow that we send to an exchange, and queues it if there is something to send.
     pub(super) fn add_outgoing(&mut self, outgoing: Outgoing, lane: Lane) -> Result<u32, Broken> {
         let exchange = outgoing.exchange;
-        let flow = self.memory.outgoing.insert(outgoing).sound()?.index;
+        let flow = self.memory.outgoing.insert(outgoing).sound()?.index();
         self.peer.open_reply_count += u32::from(lane == Lane::Backward);
         self.exchange(exchange)?.flows[lane as usize] = Some(flow);
         self.queue(flow)?;
@@ -403,7 +404,7 @@ impl Scope<'_, '_> {
             return Err(Fault::Violation(CloseCode::NotAllowed));
         }
         let key = self.memory.channels.insert(Channel::new(name, use_of)).ok_or(Fault::NoRoom)?;
-        channels.push_back(&mut self.memory.channels, key.index);
+        channels.push_back(&mut self.memory.channels, key.index());
         Ok(key)
     }
 

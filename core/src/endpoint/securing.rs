@@ -27,7 +27,7 @@ impl Scope<'_, '_> {
         self.crypto.start(self.route, self.peer.side, &items[..len], identity).map_err(alert)?;
         let next_at = self.now.saturating_add(self.path.rtt.probe_timeout(Duration::ZERO));
         let key = self.memory.handshakes.insert(Handshake::new(self.now, next_at)).ok_or(Fault::NoRoom)?;
-        self.peer.handshake = Some(key.index);
+        self.peer.handshake = Some(key.index());
         self.pump_handshake()
     }
 

@@ -2,7 +2,7 @@
 
 use super::request::{Body, Delivery, Reply, Request, SendError, Streams};
 use super::scope::Scope;
-use crate::exchange::{Exchange, News, Party, Stage as ExchangeStage};
+use crate::exchange::{News, Party, Stage as ExchangeStage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outgoing::{self, Kind, Outgoing};
@@ -30,29 +30,29 @@ impl Scope<'_, '_> {
         if let Err(error) = self.check_body(&body, is_reliable) {
             return Ok(Err(error));
         }
-        let mut exchange = Exchange::new(self.index, Party::Us, None, ExchangeStage::Open, self.now);
+        let mut channel = None;
         let role = match delivery {
             Delivery::Unreliable => Role::Unreliable,
             Delivery::Newest { .. } => Role::Newest,
             Delivery::Reliable => Role::Message,
-            Delivery::Ordered { channel } => {
-                let Ok(channel) = self.channel(channel, ChannelUse::Outgoing) else { return Ok(Err(SendError::Full)) };
-                let position = self.memory.channels.get(channel).sound()?.next;
-                exchange.channel = Some((channel, position));
+            Delivery::Ordered { channel: name } => {
+                let Ok(key) = self.channel(name, ChannelUse::Outgoing) else { return Ok(Err(SendError::Full)) };
+                channel = Some((key, self.memory.channels.get(key).sound()?.next));
                 Role::Ordered
             }
         };
         let Some((body, len)) = self.hold(body, kind) else { return Ok(Err(SendError::Full)) };
-        let channel = exchange.channel;
-        let key = if is_reliable { self.begin(exchange)? } else { self.memory.add_exchange(exchange) };
+        let key =
+            if is_reliable { self.begin()? } else { self.memory.add_exchange(self.index, Party::Us, None, self.now) };
         let Some(key) = key else {
             self.let_go(body);
             return Ok(Err(SendError::Full));
         };
+        self.exchange(key.index())?.channel = channel;
         if let Some((channel, _)) = channel {
             let channel = self.memory.channels.get_mut(channel).sound()?;
             channel.next += 1;
-            channel.held.push_back(&mut self.memory.exchanges, key.index);
+            channel.held.push_back(&mut self.memory.exchanges, key.index());
         }
         let newest = if let Delivery::Newest { key } = delivery {
             let order = self.peer.session.next_order;
@@ -62,7 +62,7 @@ impl Scope<'_, '_> {
             (0, 0)
         };
         if !is_reliable {
-            self.peer.session.unnumbered.push_back(&mut self.memory.exchanges, key.index);
+            self.peer.session.unnumbered.push_back(&mut self.memory.exchanges, key.index());
             if role == Role::Newest {
                 self.drop_older(newest.0)?;
             }
@@ -74,7 +74,7 @@ impl Scope<'_, '_> {
             is_unreliable: !is_reliable,
             is_ended: kind == Kind::Whole,
             limit: self.stream_limit(kind),
-            ..Outgoing::new(key.index, role, kind, priority.min(PRIORITY_COUNT as u8 - 1))
+            ..Outgoing::new(key.index(), role, kind, priority.min(PRIORITY_COUNT as u8 - 1))
         };
         self.add_outgoing(outgoing, Lane::Forward)?;
         Ok(Ok(key))
@@ -122,8 +122,6 @@ impl Scope<'_, '_> {
         if let Some(key) = self.call_briefly(&request, &procedure)? {
             return Ok(Ok(key));
         }
-        let mut exchange = Exchange::new(self.index, Party::Us, None, ExchangeStage::Open, self.now);
-        exchange.procedure = Some(procedure);
         let needed = 1 + u32::from(has_upward);
         if self.memory.outgoing.capacity() - self.memory.outgoing.len() < needed {
             return Ok(Err(SendError::Full));
@@ -134,7 +132,7 @@ impl Scope<'_, '_> {
             return Ok(Err(SendError::Full));
         };
         let upward = if has_upward { self.hold(Body::Copied(&[]), Kind::Stream).map(Some) } else { Some(None) };
-        let key = if upward.is_some() { self.begin(exchange)? } else { None };
+        let key = if upward.is_some() { self.begin()? } else { None };
         let (key, upward) = match (key, upward) {
             (Some(key), Some(upward)) => (key, upward),
             (_, upward) => {
@@ -146,22 +144,23 @@ impl Scope<'_, '_> {
                 return Ok(Err(SendError::Full));
             }
         };
+        self.exchange(key.index())?.procedure = Some(procedure);
         let priority = request.priority.min(PRIORITY_COUNT as u8 - 1);
         let outgoing = Outgoing {
             body,
             len,
             metadata,
             is_unreliable: request.semantics == Semantics::Maybe,
-            ..Outgoing::new(key.index, Role::Request, Kind::Whole, priority)
+            ..Outgoing::new(key.index(), Role::Request, Kind::Whole, priority)
         };
         self.add_outgoing(outgoing, Lane::Forward)?;
         if let Some((body, _)) = upward {
             let limit = self.stream_limit(Kind::Stream);
-            let stream = Outgoing { body, limit, ..Outgoing::new(key.index, Role::Upward, Kind::Stream, priority) };
+            let stream = Outgoing { body, limit, ..Outgoing::new(key.index(), Role::Upward, Kind::Stream, priority) };
             self.add_outgoing(stream, Lane::Upward)?;
         }
         let timeout = request.timeout.map(|timeout| if timeout.is_zero() { self.config.call_timeout } else { timeout });
-        self.set_timeout(key.index, timeout)?;
+        self.set_timeout(key.index(), timeout)?;
         self.count_open_call();
         Ok(Ok(key))
     }

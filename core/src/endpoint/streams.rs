@@ -51,7 +51,7 @@ impl Scope<'_, '_> {
         out: &mut [u8],
     ) -> Result<Result<Streamed, StreamError>, Broken> {
         let StreamId { exchange, lane } = stream;
-        if self.exchange(exchange.index)?.is_outgoing(lane) {
+        if self.exchange(exchange.index())?.is_outgoing(lane) {
             return Ok(Err(StreamError::Stale));
         }
         let incoming = self.memory.incoming.at_mut(flow).sound()?;
@@ -59,9 +59,9 @@ impl Scope<'_, '_> {
         let (is_abandoned, is_over) = (incoming.is_abandoned, incoming.end == Some(incoming.read));
         if is_abandoned {
             // A stream that we stopped ourselves stays until the RESET of its sender has settled its charge.
-            if !Exchange::is_marked(self.exchange(exchange.index)?.stopped, lane) {
-                self.remove_incoming(exchange.index, lane)?;
-                self.end_message(exchange.index)?;
+            if !Exchange::is_marked(self.exchange(exchange.index())?.stopped, lane) {
+                self.remove_incoming(exchange.index(), lane)?;
+                self.end_message(exchange.index())?;
             }
             return Ok(Err(StreamError::Abandoned));
         }
@@ -73,15 +73,15 @@ impl Scope<'_, '_> {
             let is_worth_it = incoming.end.is_none() && incoming.read + window - incoming.limit >= window / 4;
             self.return_credit(len as u64);
             if is_worth_it {
-                self.notice(exchange.index, Notices::CREDIT << lane as u16)?;
+                self.notice(exchange.index(), Notices::CREDIT << lane as u16)?;
             }
             return Ok(Ok(Streamed::Octets(len)));
         }
         if !is_over {
             return Ok(Ok(Streamed::Pending));
         }
-        self.remove_incoming(exchange.index, lane)?;
-        self.end_message(exchange.index)?;
+        self.remove_incoming(exchange.index(), lane)?;
+        self.end_message(exchange.index())?;
         Ok(Ok(Streamed::End))
     }
 

@@ -81,7 +81,7 @@ impl Scope<'_, '_> {
             self.make_record_room()?;
         }
         // Without a record nothing can be in flight; acknowledgements still go out.
-        let record = self.memory.datagrams.insert(new_record(number, now)).map(|key| key.index);
+        let record = self.memory.datagrams.insert(new_record(number, now)).map(|key| key.index());
         let quiet = self.write_quiet(&mut writer, has_work);
         let quiet_len = writer.len();
         if let Some(record) = record
@@ -193,8 +193,8 @@ impl Scope<'_, '_> {
         Frame::Ping.encode(&mut writer).map_err(|_| Broken)?;
         Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
         self.seal(number, &mut out[..len])?;
-        let ecn = self.book(Some(record.index), &Quiet::default(), len)?;
-        let datagram = self.memory.datagrams.at_mut(record.index).sound()?;
+        let ecn = self.book(Some(record.index()), &Quiet::default(), len)?;
+        let datagram = self.memory.datagrams.at_mut(record.index()).sound()?;
         datagram.number = number;
         datagram.is_mtu_probe = true;
         self.path.mtu.on_probe_sent(now, len, &self.path.rtt);
@@ -465,7 +465,7 @@ impl Scope<'_, '_> {
     pub(super) fn add_frame(&mut self, record: u32, content: Content) -> Result<u32, Broken> {
         let mut frame = SentFrame::new(content);
         frame.datagram = record;
-        let index = self.memory.frames.insert(frame).sound()?.index;
+        let index = self.memory.frames.insert(frame).sound()?.index();
         self.link_to_datagram(record, index)?;
         Ok(index)
     }

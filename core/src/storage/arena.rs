@@ -1,8 +1,10 @@
 //! Octets of messages, each in one piece.
 
+use core::fmt;
 use core::ops::Range;
 
 use super::Store;
+use super::pair::Pair;
 
 /// Contiguous blocks of octets out of one region: buddy allocation, trimmed.
 ///
@@ -51,12 +53,8 @@ pub struct Arena<'s> {
 /// A piece of an [`Arena`]; 8 octets.
 ///
 /// It is a name, not an owner: it can be copied, and is of no meaning once it was freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Block {
-    /// First unit.
-    start: u32,
-    len: u32,
-}
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Block(Pair);
 
 /// Room for blocks to come, whatever else is in the arena: for `count` of `len` octets each.
 ///
@@ -96,20 +94,40 @@ struct Waiting<'s> {
 }
 
 impl Block {
+    const fn new(start: u32, len: u32) -> Self {
+        Self(Pair::new(start, len))
+    }
+
+    /// Returns the first unit.
+    const fn start(self) -> u32 {
+        self.0.high()
+    }
+
     /// Returns the number of octets that were asked for.
     #[must_use]
     pub const fn len(self) -> usize {
-        self.len as usize
+        self.0.low() as usize
     }
 
     /// Says whether the block has no octets.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.len == 0
+        self.len() == 0
+    }
+
+    /// Returns as many octets in another place.
+    const fn at(self, start: u32) -> Self {
+        Self::new(start, self.0.low())
     }
 
     const fn unit_count(self) -> u32 {
-        self.len.div_ceil(UNIT_LEN as u32)
+        self.0.low().div_ceil(UNIT_LEN as u32)
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("start", &self.start()).field("len", &self.len()).finish()
     }
 }
 
@@ -173,7 +191,7 @@ impl<'s> Arena<'s> {
     #[inline]
     #[must_use]
     pub fn alloc_beside(&mut self, len: usize, spare: Places) -> Option<Block> {
-        let block = Block { start: 0, len: u32::try_from(len).ok()? };
+        let block = Block::new(0, u32::try_from(len).ok()?);
         let count = block.unit_count();
         if count == 0 {
             return Some(block);
@@ -183,7 +201,7 @@ impl<'s> Arena<'s> {
             && let Some(start) = self.waiting.pop(count)
         {
             self.used_unit_count += count;
-            return Some(Block { start, ..block });
+            return Some(block.at(start));
         }
         self.take_beside(block, spare)
     }
@@ -198,7 +216,7 @@ impl<'s> Arena<'s> {
             self.take(count).and_then(|start| self.leaving(spare, count, start))
         })?;
         self.used_unit_count += count;
-        Some(Block { start, ..block })
+        Some(block.at(start))
     }
 
     /// Gives a block back, which must be one that [`alloc`](Self::alloc) returned, once.
@@ -209,8 +227,8 @@ impl<'s> Arena<'s> {
         }
         debug_assert!(self.is_live(block), "{block:?} was freed before");
         self.used_unit_count = self.used_unit_count.saturating_sub(count);
-        if !self.waiting.push(count, block.start) {
-            self.mark(block.start, count, Use::Vacant);
+        if !self.waiting.push(count, block.start()) {
+            self.mark(block.start(), count, Use::Vacant);
         }
     }
 
@@ -220,7 +238,7 @@ impl<'s> Arena<'s> {
         if len == 0 || len > u32::MAX as usize {
             return None;
         }
-        let refitted = Block { len: len as u32, ..block };
+        let refitted = Block::new(block.start(), len as u32);
         if refitted.unit_count() == block.unit_count() { Some(refitted) } else { None }
     }
 
@@ -230,7 +248,7 @@ impl<'s> Arena<'s> {
     /// If the block is another arena's and reaches beyond this one.
     #[must_use]
     pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
-        debug_assert!(block.is_empty() || self.is_marked(block.start), "{block:?} was freed");
+        debug_assert!(block.is_empty() || self.is_marked(block.start()), "{block:?} was freed");
         &mut self.region[range_of(block)]
     }
 
@@ -240,7 +258,7 @@ impl<'s> Arena<'s> {
     /// If the block is another arena's and reaches beyond this one.
     #[must_use]
     pub fn bytes(&self, block: Block) -> &[u8] {
-        debug_assert!(block.is_empty() || self.is_marked(block.start), "{block:?} was freed");
+        debug_assert!(block.is_empty() || self.is_marked(block.start()), "{block:?} was freed");
         &self.region[range_of(block)]
     }
 
@@ -347,7 +365,7 @@ impl<'s> Arena<'s> {
     /// successor.
     fn is_live(&self, block: Block) -> bool {
         let count = block.unit_count();
-        count == 0 || self.is_marked(block.start) && !self.waiting.contains(count, block.start)
+        count == 0 || self.is_marked(block.start()) && !self.waiting.contains(count, block.start())
     }
 
     /// Says whether a unit is in use: whether it or a node above it is so as a whole.
@@ -407,7 +425,7 @@ impl Waiting<'_> {
 }
 
 fn range_of(block: Block) -> Range<usize> {
-    let start = block.start as usize * UNIT_LEN;
+    let start = block.start() as usize * UNIT_LEN;
     start..start + block.len()
 }
 
@@ -627,6 +645,6 @@ mod tests {
     }
 
     fn units_of(block: Block) -> Range<usize> {
-        block.start as usize..(block.start + block.unit_count()) as usize
+        block.start() as usize..(block.start() + block.unit_count()) as usize
     }
 }

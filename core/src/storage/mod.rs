@@ -28,6 +28,7 @@ mod arena;
 mod deadlines;
 mod index;
 mod list;
+mod pair;
 mod ranges;
 mod slots;
 mod store;

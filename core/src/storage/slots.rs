@@ -1,5 +1,8 @@
 //! A table of elements whose keys go stale when the element leaves.
 
+use core::fmt;
+
+use super::pair::Pair;
 use super::{NONE, Store, count_of};
 
 /// A table of at most [`capacity`](Self::capacity) elements, each named by a [`Key`].
@@ -18,12 +21,33 @@ pub struct Slots<'s, T> {
 /// The name of one element of a [`Slots`].
 ///
 /// It stays unmistakable until its slot was reused 2^32 times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// Which slot; below the capacity of the table.
-    pub index: u32,
-    /// Which of the slot's elements, one after the other.
-    pub generation: u32,
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Pair);
+
+impl Key {
+    /// Makes the key of an element by its slot, of which there are less than `u32::MAX`, and its generation.
+    #[must_use]
+    pub const fn new(index: u32, generation: u32) -> Self {
+        Self(Pair::new(index, generation))
+    }
+
+    /// Returns which slot it is; below the capacity of the table.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0.high()
+    }
+
+    /// Returns which of the slot's elements it is, one after the other.
+    #[must_use]
+    pub const fn generation(self) -> u32 {
+        self.0.low()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("index", &self.index()).field("generation", &self.generation()).finish()
+    }
 }
 
 /// Room for one element, public so that a caller can lend an array of them, in a `static` if it likes.
@@ -67,7 +91,7 @@ impl<'s, T> Slots<'s, T> {
     /// Puts `value` into a vacant slot; `None` (and `value` is dropped) if there is none.
     pub fn insert(&mut self, value: T) -> Option<Key> {
         let key = self.vacancy()?;
-        let slot = &mut self.slots[key.index as usize];
+        let slot = &mut self.slots[key.index() as usize];
         if let Content::Vacant { next } = slot.content {
             self.vacant_head = next;
         }
@@ -93,10 +117,10 @@ impl<'s, T> Slots<'s, T> {
     /// Takes the element out; `None` if the key is stale.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
-        let slot = &mut self.slots[key.index as usize];
+        let slot = &mut self.slots[key.index() as usize];
         let content = core::mem::replace(&mut slot.content, Content::Vacant { next: self.vacant_head });
         slot.generation = slot.generation.wrapping_add(1);
-        self.vacant_head = key.index;
+        self.vacant_head = key.index();
         self.len -= 1;
         content.value()
     }
@@ -115,7 +139,7 @@ impl<'s, T> Slots<'s, T> {
     /// Returns the element; `None` if the key is stale.
     #[must_use]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)?.content.value_mut()
+        self.slots.get_mut(key.index() as usize).filter(|slot| slot.generation == key.generation())?.content.value_mut()
     }
 
     /// Returns the element in slot `index`, whichever it is; `None` if it is vacant.
@@ -134,7 +158,7 @@ impl<'s, T> Slots<'s, T> {
     /// Returns the element; `None` if the key is stale.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&T> {
-        self.slots.get(key.index as usize).filter(|slot| slot.generation == key.generation)?.content.value_ref()
+        self.slots.get(key.index() as usize).filter(|slot| slot.generation == key.generation())?.content.value_ref()
     }
 
     /// Returns the element in slot `index`, whichever it is; `None` if it is vacant.
@@ -147,7 +171,7 @@ impl<'s, T> Slots<'s, T> {
     #[must_use]
     pub fn key_of(&self, index: u32) -> Option<Key> {
         let slot = self.slots.get(index as usize)?;
-        slot.content.value_ref().map(|_| Key { index, generation: slot.generation })
+        slot.content.value_ref().map(|_| Key::new(index, slot.generation))
     }
 
     /// Returns the key that the next [`insert`](Self::insert) will give; `None` if the table is full.
@@ -157,7 +181,7 @@ impl<'s, T> Slots<'s, T> {
             return None;
         }
         let slot = self.slots.get(self.vacant_head as usize)?;
-        Some(Key { index: self.vacant_head, generation: slot.generation })
+        Some(Key::new(self.vacant_head, slot.generation))
     }
 
     /// Iterates over the elements in the order of their slots; takes time in proportion to the capacity.
@@ -165,7 +189,7 @@ impl<'s, T> Slots<'s, T> {
         self.slots
             .iter()
             .zip(0..)
-            .filter_map(|(slot, index)| Some((Key { index, generation: slot.generation }, slot.content.value_ref()?)))
+            .filter_map(|(slot, index)| Some((Key::new(index, slot.generation), slot.content.value_ref()?)))
     }
 
     /// Returns how many elements are in the table, those included that slots are reserved for.
@@ -225,7 +249,7 @@ mod tests {
         assert_eq!(slots.remove(old), Some('a'));
         assert_eq!(slots.get(old), None);
         let young = slots.insert('b').unwrap();
-        assert_eq!(young.index, old.index);
+        assert_eq!(young.index(), old.index());
         assert_eq!(slots.get(old), None);
         assert_eq!(slots.get_mut(old), None);
         assert_eq!(slots.remove(old), None);
@@ -283,8 +307,8 @@ mod tests {
             assert_eq!(slots.len() as usize, model.len());
             for (key, value) in &model {
                 assert_eq!(slots.get(*key), Some(value));
-                assert_eq!(slots.at(key.index), Some(value));
-                assert_eq!(slots.key_of(key.index), Some(*key));
+                assert_eq!(slots.at(key.index()), Some(value));
+                assert_eq!(slots.key_of(key.index()), Some(*key));
             }
         }
         assert!(stale.iter().all(|key| slots.get(*key).is_none()));
