@@ -104,6 +104,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`CallError`]; nothing has changed then.
+    #[inline]
     pub fn call(&mut self, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
         let now = self.moment();
         self.unsent_count += 1;
@@ -229,6 +230,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ReplyError`]; at [`ReplyError::TooLarge`] the call is still to be answered.
+    #[inline]
     pub fn reply(
         &mut self,
         call: IncomingCallId,
@@ -245,6 +247,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`Endpoint::reply`].
+    #[inline]
     pub fn reply_body(
         &mut self,
         call: IncomingCallId,

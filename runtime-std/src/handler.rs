@@ -77,6 +77,7 @@ impl<'a> Incoming<'a> {
     /// takes it.
     ///
     /// `None` if it is over already; or, on the thread that receives, for somebody else, who is told.
+    #[inline]
     pub(crate) fn begin(
         node: &'a Arc<Node>,
         state: &mut State,
@@ -205,6 +206,14 @@ impl<'a> Incoming<'a> {
     #[cfg(feature = "rpc")]
     pub(crate) fn answer(&self, answer: Answer, body: Body<'_>) {
         self.node.lock_after(self.execution).reply(self.id, answer, body);
+    }
+
+    /// Ends the streams that nobody has taken; without the lock, as all that gives commands.
+    pub(crate) fn end_streams(&mut self) {
+        if let Some(streams) = &mut self.streams {
+            drop(streams.upward.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            drop(streams.downward.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        }
     }
 
     /// Says whether the call came with streams, whoever has taken them.

@@ -11,7 +11,7 @@ use crate::state::State;
 /// again.
 pub(crate) struct Locked<'n> {
     mutex: &'n Mutex<State>,
-    /// There until the drop.
+    /// There, but for work without it, until the drop.
     guard: Option<MutexGuard<'n, State>>,
 }
 
@@ -31,6 +31,24 @@ impl<'n> Locked<'n> {
     }
 }
 
+impl Locked<'_> {
+    /// Does some work for which other threads may have the state.
+    pub(crate) fn unlocked<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.give_back();
+        let result = work();
+        self.guard = Some(lock(self.mutex));
+        result
+    }
+
+    fn give_back(&mut self) {
+        if let Some(state) = self.guard.take()
+            && state.waiters.has_parked()
+        {
+            unpark(self.mutex, state);
+        }
+    }
+}
+
 impl Deref for Locked<'_> {
     type Target = State;
 
@@ -47,11 +65,7 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if let Some(state) = self.guard.take()
-            && state.waiters.has_parked()
-        {
-            unpark(self.mutex, state);
-        }
+        self.give_back();
     }
 }
 

@@ -72,7 +72,7 @@ impl<'t> Serving<'t> {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 state.endpoint.handle_timeout(now);
             }
-            state = self.answer_arrived(state);
+            self.answer_arrived(&mut state);
             let now = state.now;
             state.settle(now, &node.socket);
             deadline = state.deadline();
@@ -100,7 +100,7 @@ impl<'t> Serving<'t> {
                 state.handle_datagram(now, datagram);
                 datagram_count += 1;
                 has_event |= state.endpoint.has_event();
-                state = self.answer_arrived(state);
+                self.answer_arrived(&mut state);
             }
             // Where nothing would be sent, the next sleep looks as well.
             let is_over = has_event || datagram_count >= TURN_DATAGRAM_COUNT_MAX || !state.endpoint.has_transmit();
@@ -119,7 +119,7 @@ impl<'t> Serving<'t> {
             if let Some(call) = service.next_pooled() {
                 let mut desk = service.take_desk();
                 node.read_clock(&mut state);
-                state = self.answer(state, call, &mut desk, Execution::Pool);
+                self.answer(&mut state, call, &mut desk, Execution::Pool);
                 give_back(&mut state, desk);
                 let now = state.now;
                 state.settle(now, &node.socket);
@@ -136,36 +136,40 @@ impl<'t> Serving<'t> {
     }
 
     /// Runs the handlers of the calls that arrived, or has a worker do so.
-    fn answer_arrived(self, mut state: Locked<'t>) -> Locked<'t> {
+    fn answer_arrived(self, state: &mut Locked<'t>) {
         let now = state.now;
         state.hear(now);
         let Some(mut desk) = state.service.as_mut().filter(|service| service.has_arrived()).map(Service::take_desk)
         else {
-            return state;
+            return;
         };
         while let Some(call) = state.service.as_mut().and_then(Service::next_arrived) {
-            state = self.answer(state, call, &mut desk, Execution::Inline);
+            self.answer(state, call, &mut desk, Execution::Inline);
             if state.is_slice_full() {
                 // The caller has work while the rest is done here.
-                let now = self.node.read_clock(&mut state);
+                let now = self.node.read_clock(state);
                 state.settle(now, &self.node.socket);
             }
         }
-        give_back(&mut state, desk);
-        state
+        give_back(state, desk);
     }
 
     /// Runs the handler of a call at a desk, without the lock, and gives its reply to the endpoint, unless it is over or for a worker.
-    fn answer(self, mut state: Locked<'t>, call: IncomingCallId, desk: &mut Desk, execution: Execution) -> Locked<'t> {
+    fn answer(self, state: &mut Locked<'t>, call: IncomingCallId, desk: &mut Desk, execution: Execution) {
         let mut reply = mem::take(&mut desk.reply);
-        if let Some(incoming) = Incoming::begin(self.node, &mut state, call, desk, execution) {
-            drop(state);
-            let has_streams = incoming.has_streams();
+        if let Some(mut incoming) = Incoming::begin(self.node, state, call, desk, execution) {
             reply.clear();
-            // A handler that left its own state broken meets it again; ours is not touched by it.
-            let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
-            drop(incoming);
-            state = self.node.lock_after(execution);
+            let answer = state.unlocked(|| {
+                // A handler that left its own state broken meets it again; ours is not touched by it.
+                let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
+                incoming.end_streams();
+                answer
+            });
+            if execution == Execution::Pool {
+                // It may have taken long.
+                self.node.read_clock(state);
+            }
+            let has_streams = incoming.has_streams();
             // Stale if the handler has answered by itself.
             state.reply(call, answer.unwrap_or(Answer::HandlerFailed), desk.take_body(&reply));
             if has_streams {
@@ -176,7 +180,6 @@ impl<'t> Serving<'t> {
         if let Some(service) = &mut state.service {
             service.end(desk);
         }
-        state
     }
 }
 

@@ -196,7 +196,7 @@ impl Scope<'_, '_> {
         let len = writer.len();
         // Whoever holds the event of this call finds it stale.
         self.exchange(index)?.news = 0;
-        self.answer(index, Status::NotExecuted, request::Body::Copied(&octets[..len]), &[])
+        self.answer(index, Status::NotExecuted, &mut request::Body::Copied(&octets[..len]), &[])
     }
 
     /// Ends a call of the peer with a reply, and frees what the request held.
@@ -204,17 +204,17 @@ impl Scope<'_, '_> {
         &mut self,
         index: u32,
         status: Status,
-        body: request::Body<'_>,
+        body: &mut request::Body<'_>,
         metadata: &[u8],
     ) -> Result<(), Broken> {
-        if status == Status::Ok && metadata.is_empty() && self.answer_briefly(index, &body)? {
+        if status == Status::Ok && metadata.is_empty() && self.answer_briefly(index, body)? {
             return Ok(());
         }
         self.spell_out(index)?;
         // The reply has at least the room of its request.
         self.drop_request(index)?;
         let len = body.len() as u64;
-        let kept = self.keep(body, Purpose::Finish);
+        let kept = self.keep(body.take(), Purpose::Finish);
         let metadata = self.memory.keep(metadata, Purpose::Finish);
         let (body, metadata, len, status) = match (kept, metadata) {
             (Some(body), Some(metadata)) => (body, metadata, len, status),

@@ -182,9 +182,9 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// [`CallError`]; nothing has changed then.
-    pub fn call(&mut self, now: Instant, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
+    pub fn call(&mut self, now: Instant, peer: PeerId, mut request: Request<'_>) -> Result<CallId, CallError> {
         let index = self.ready_peer(now, peer)?;
-        self.try_with(index, |scope| scope.call(request)).map(CallId)
+        self.try_with(index, |scope| scope.call(&mut request)).map(CallId)
     }
 
     /// Returns the streams beside a call that we make: from us, and to us, as its request asked for them.
@@ -421,7 +421,7 @@ impl Endpoint<'_> {
         now: Instant,
         call: IncomingCallId,
         status: Answer,
-        body: Body<'_>,
+        mut body: Body<'_>,
         metadata: &[u8],
     ) -> Result<(), ReplyError> {
         let index = self.open_call(now, call)?;
@@ -438,7 +438,7 @@ impl Endpoint<'_> {
         if body.len() as u64 > limit || metadata.len() > crate::config::METADATA_LEN_MAX {
             return Err(ReplyError::TooLarge { limit });
         }
-        self.with(index, |scope| scope.answer(call.0.index(), status, body, metadata));
+        self.with(index, |scope| scope.answer(call.0.index(), status, &mut body, metadata));
         Ok(())
     }
 

@@ -80,6 +80,11 @@ impl Body<'_> {
         }
     }
 
+    /// Takes the octets out, and leaves none: what says by reference which way it goes is not moved on that way.
+    pub(super) const fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::Copied(&[]))
+    }
+
     /// Writes all octets to `out`, which has their length.
     pub(super) fn write(&self, out: &mut [u8]) {
         match self {

@@ -98,7 +98,7 @@ impl Scope<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn call(&mut self, request: Request<'_>) -> Result<Result<Key, SendError>, Broken> {
+    pub(super) fn call(&mut self, request: &mut Request<'_>) -> Result<Result<Key, SendError>, Broken> {
         if let Err(error) = self.check_body(&request.body, true) {
             return Ok(Err(error));
         }
@@ -117,16 +117,16 @@ impl Scope<'_, '_> {
             options = options.with_downward();
         }
         let timeout_millis = u32::try_from(nanos(self.config.call_timeout) / 1_000_000).unwrap_or(u32::MAX);
-        let Request { program, version, procedure, .. } = request;
+        let Request { program, version, procedure, .. } = *request;
         let procedure = Description { program, version, procedure, timeout_millis, options };
-        if let Some(key) = self.call_briefly(&request, &procedure)? {
+        if let Some(key) = self.call_briefly(request, &procedure)? {
             return Ok(Ok(key));
         }
         let needed = 1 + u32::from(has_upward);
         if self.memory.outgoing.capacity() - self.memory.outgoing.len() < needed {
             return Ok(Err(SendError::Full));
         }
-        let Some((body, len)) = self.hold(request.body, Kind::Whole) else { return Ok(Err(SendError::Full)) };
+        let Some((body, len)) = self.hold(request.body.take(), Kind::Whole) else { return Ok(Err(SendError::Full)) };
         let Some(metadata) = self.memory.keep(request.metadata, Purpose::Begin) else {
             self.let_go(body);
             return Ok(Err(SendError::Full));

@@ -301,19 +301,19 @@ impl Caller {
         self.turns.turn_within(sleep_max).map_err(|error| broken(&error))?;
         let now = Instant::now();
         while let Some(event) = self.turns.endpoint.poll_event() {
-            if let Event::CallEnded { call, outcome } = event {
-                let Outcome::Ok(reply) = outcome else {
-                    return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
-                };
-                self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
-                if let Some(latency) = &mut latency {
-                    latency.record(now - self.begun_at[call.index()]);
+            match event {
+                Event::CallEnded { call, outcome: Outcome::Ok(reply) } => {
+                    self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
+                    if let Some(latency) = &mut latency {
+                        latency.record(now - self.begun_at[call.index()]);
+                    }
+                    self.open_count -= 1;
                 }
-                self.open_count -= 1;
-            } else if let Event::Closed { .. } = event {
-                return Err(Failure::new(Code::Connect, "the server is gone"));
-            } else {
-                self.is_flushed |= matches!(event, Event::Flushed { .. });
+                Event::CallEnded { outcome, .. } => {
+                    return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
+                }
+                Event::Closed { .. } => return Err(Failure::new(Code::Connect, "the server is gone")),
+                event => self.is_flushed |= matches!(event, Event::Flushed { .. }),
             }
         }
         Ok(())
