@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use posthaste_core::endpoint::{Request, SendError, Streams};
-use posthaste_core::{CallId, Instant, Outcome, Unknown};
+use posthaste_core::{CallId, Instant, Outcome, StreamId, Unknown};
 
 use crate::node::Node;
 use crate::outcome::{CallError, Ending, Reply, conclude, give_up, outcome};
@@ -29,6 +29,10 @@ impl Peer {
 
     /// Starts a call: resolves when it is accepted, to a [`Pending`] that holds the streams that the request asks for, and is
     /// to be waited for.
+    ///
+    /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
+    /// three eighths of all that are open are started, but at least 24, when somebody waits for what has not come, or after five
+    /// milliseconds. So one task can have many calls under way, and wait for the oldest.
     pub const fn start<'a>(&'a self, request: Request<'a>) -> Starting<'a> {
         Starting { node: &self.node, target: self.target, request, waiter: None }
     }
@@ -61,6 +65,12 @@ pub struct Starting<'a> {
 #[must_use = "a call that nobody waits for is cancelled"]
 pub struct Pending {
     ending: Ending,
+    /// In a box, because few calls have any, and those that have none are moved about by the hundred.
+    streams: Option<Box<Beside>>,
+}
+
+/// The streams beside a call that nobody has taken yet.
+struct Beside {
     upward: Option<StreamWriter>,
     downward: Option<StreamReader>,
 }
@@ -84,13 +94,12 @@ impl Future for Calling<'_> {
                 }
             }
         });
+        let conclude = |waiter, call, outcome| conclude(Arc::clone(node), waiter, call, outcome);
         polled.map(|result| match (result, this.call.take()) {
-            (Ok(Ok((call, outcome))), _) => conclude(this.node, &mut this.waiter, call, outcome),
+            (Ok(Ok((call, outcome))), _) => conclude(this.waiter.take(), call, outcome),
             (Ok(Err(error)), _) => Err(CallError::Refused(error)),
             // The socket came to its end.
-            (Err(_), Some(call)) => {
-                conclude(this.node, &mut this.waiter, call, Outcome::Unknown(Unknown::ConnectionLost))
-            }
+            (Err(_), Some(call)) => conclude(this.waiter.take(), call, Outcome::Unknown(Unknown::ConnectionLost)),
             (Err(_), None) => Err(CallError::Refused(SendError::Closed)),
         })
     }
@@ -115,22 +124,22 @@ impl Future for Starting<'_> {
         let this = self.get_mut();
         let (node, target, request) = (this.node, this.target, &this.request);
         let polled = node.poll(&mut this.waiter, cx, |state, waiter| {
-            let now = node.read_clock(state);
+            let now = node.moment(state);
             match begin(state, waiter, now, target, request) {
                 Ok(call) => {
-                    let streams = state.endpoint.call_streams(call).expect("the call has only begun");
-                    state.settle(node.socket(), now);
+                    let has_streams = request.streams != Streams::None;
+                    let streams =
+                        has_streams.then(|| state.endpoint.call_streams(call).expect("the call has only begun"));
+                    node.send_started(state);
                     Poll::Ready(Ok((call, streams)))
                 }
                 Err(error) => state.refused(waiter, error),
             }
         });
         polled.map(|result| {
-            let (call, (upward, downward)) = result.unwrap_or(Err(SendError::Closed))?;
-            let node = Arc::clone(node);
-            let upward = upward.map(|stream| StreamWriter::new(Arc::clone(&node), stream));
-            let downward = downward.map(|stream| StreamReader::new(Arc::clone(&node), stream, None, None));
-            Ok(Pending { ending: Ending::new(node, this.waiter.take(), call), upward, downward })
+            let (call, streams) = result.unwrap_or(Err(SendError::Closed))?;
+            let streams = streams.map(|streams| Box::new(Beside::new(node, streams)));
+            Ok(Pending { ending: Ending::new(Arc::clone(node), this.waiter.take(), call), streams })
         })
     }
 }
@@ -152,12 +161,18 @@ impl Pending {
     ///
     /// It can be written at once. What was not taken is given up when the outcome is first waited for.
     pub const fn take_upward(&mut self) -> Option<StreamWriter> {
-        self.upward.take()
+        match &mut self.streams {
+            Some(streams) => streams.upward.take(),
+            None => None,
+        }
     }
 
     /// Takes the stream from the callee; as [`Pending::take_upward`].
     pub const fn take_downward(&mut self) -> Option<StreamReader> {
-        self.downward.take()
+        match &mut self.streams {
+            Some(streams) => streams.downward.take(),
+            None => None,
+        }
     }
 
     /// Waits until something is heard of how far the handler is ([`Incoming::set_progress`](crate::Incoming::set_progress)), and
@@ -175,7 +190,7 @@ impl Future for Pending {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         // A handler that waits for somebody to read or write them would never answer.
-        (this.upward, this.downward) = (None, None);
+        this.streams = None;
         Pin::new(&mut this.ending).poll(cx)
     }
 }
@@ -183,6 +198,15 @@ impl Future for Pending {
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pending").field(&self.ending.call()).finish()
+    }
+}
+
+impl Beside {
+    fn new(node: &Arc<Node>, (upward, downward): (Option<StreamId>, Option<StreamId>)) -> Self {
+        Self {
+            upward: upward.map(|stream| StreamWriter::new(Arc::clone(node), stream)),
+            downward: downward.map(|stream| StreamReader::new(Arc::clone(node), stream, None, None)),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use posthaste_core::Instant;
 
 use crate::alarm::Alarm;
 use crate::error::BindError;
-use crate::node::Node;
+use crate::node::{Node, grace};
 use crate::options::Options;
 use crate::state::{DRIVER_DELAY_MAX, Turn};
 use crate::wheel::Driver;
@@ -80,8 +80,17 @@ impl Future for Helper {
                     let late = state.endpoint.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
                     late.is_none_or(|late| now < late).then_some(late)
                 }
-                None => state.helper.alarm.is_none_or(|alarm| now < alarm).then_some(None),
+                None => {
+                    let is_due = state.is_helper_roused_by(now);
+                    // Whoever has driven meanwhile is at work on what that brought, and most likely drives again.
+                    let is_driven = state.turn_count != state.helper.turn_count;
+                    if is_due && is_driven {
+                        state.helper.alarm = Some(grace(now, state.endpoint.poll_timeout()));
+                    }
+                    (!is_due || is_driven).then_some(None)
+                }
             };
+            state.helper.turn_count = state.turn_count;
             if let Some(late) = idle_until {
                 // What it was asked for, if that is still to come.
                 let asked = state.helper.alarm.filter(|alarm| now < *alarm);

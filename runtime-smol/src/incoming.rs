@@ -12,6 +12,7 @@ use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
 use crate::node::Node;
 use crate::peer::{Peer, Target};
+use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
 use crate::waiters::{News, Waiter, Watched};
 
@@ -33,13 +34,8 @@ pub struct Incoming {
 pub(crate) type Admit = dyn Fn(&Description) -> Result<(), NotExecuted> + Send + Sync;
 
 impl Incoming {
-    /// Begins the next call that `admit` does not refuse.
-    pub(crate) fn next(node: &Arc<Node>, admit: Option<&Admit>) -> Option<Self> {
-        let mut state = node.lock();
-        if state.calls.is_empty() {
-            return None;
-        }
-        // One slice of calls is answered at one moment.
+    /// Begins the next call that `admit` does not refuse, at the moment at which the slice is answered that it belongs to.
+    pub(crate) fn next(node: &Arc<Node>, state: &mut State, admit: Option<&Admit>) -> Option<Self> {
         let now = state.now;
         while let Some(call) = state.calls.pop_front() {
             // What was cancelled or has expired since is gone.
@@ -198,10 +194,15 @@ impl Incoming {
 
     /// Answers, unless that was done, and gives back what the call has held.
     pub(crate) fn end(&self, answer: Answer, body: Body<'_>) -> Result<(), ReplyError> {
-        if self.is_over.swap(true, Ordering::Relaxed) {
+        if self.is_over.load(Ordering::Relaxed) {
             return Err(ReplyError::Stale);
         }
         self.node.command(|state, now| {
+            // The lock keeps others from it meanwhile.
+            if self.is_over.load(Ordering::Relaxed) {
+                return Err(ReplyError::Stale);
+            }
+            self.is_over.store(true, Ordering::Relaxed);
             let replied = state.endpoint.reply_body(now, self.call, answer, body, &[]);
             if matches!(replied, Err(ReplyError::TooLarge { .. })) {
                 // The handler ran, and its result cannot be told.

@@ -118,6 +118,15 @@ impl Node {
         value
     }
 
+    /// Sends a call that was started, unless it may wait for others to go with it.
+    pub(crate) fn send_started(&self, state: &mut State) {
+        if state.may_hold_started() {
+            return state.hold();
+        }
+        let now = if state.promise.is_some() { self.read_clock(state) } else { state.now };
+        state.settle(self.socket(), now);
+    }
+
     /// Polls for what a future waits for: tries, and drives the endpoint if no other future does. A future that is polled for the
     /// first time gets a place.
     ///
@@ -200,7 +209,8 @@ impl Node {
     /// Says what is the part of a future that is not ready.
     fn part(&self, state: &mut State, waiter: &mut Waiter) -> Part {
         let is_awake = state.wheel.is_with_somebody_awake();
-        let has_promised = state.promise.is_some_and(|promise| promise.by == waiter.key);
+        let promised_by = state.promise.and_then(|promise| promise.by);
+        let has_promised = promised_by == Some(waiter.key);
         // A driver that was woken, and not polled though there was time, may be kept without being polled.
         let is_late = self.bell.has_rung() || (is_awake && has_promised);
         let is_driven = state.wheel.is_with_other(waiter.key) && !is_late;
@@ -209,7 +219,7 @@ impl Node {
         // datagram, go with those before them.
         let slice_count = state.endpoint.slice_count();
         let is_slice = state.unsent_count >= slice_count && woken_count >= slice_count / 2;
-        if is_driven && !is_slice && state.promise.is_some() && !has_promised {
+        if is_driven && !is_slice && promised_by.is_some() && !has_promised {
             return Part::Wait;
         }
         // Other futures may be about to ask for something as well.
@@ -218,7 +228,7 @@ impl Node {
         let has_yielded = waiter.yielded_in == Some(state.turn_count);
         if has_reason && !is_slice && !has_yielded {
             waiter.yielded_in = Some(state.turn_count);
-            return if state.promise.is_some() && woken_count == 0 { Part::Drive } else { Part::Yield };
+            return if promised_by.is_some() && woken_count == 0 { Part::Drive } else { Part::Yield };
         }
         if is_driven { Part::Send } else { Part::Drive }
     }
@@ -319,7 +329,7 @@ impl Node {
             // What its last turn gave rise to.
             is_last = was_driver && next.is_none();
         }
-        if is_last || state.promise.is_some_and(|promise| promise.by == key) {
+        if is_last || state.promise.is_some_and(|promise| promise.by == Some(key)) {
             self.settle(state);
         }
     }
@@ -329,8 +339,13 @@ impl Node {
         if state.wheel.is_with_somebody_awake() {
             return;
         }
+        let driver = state.wheel.driver();
+        // Most of those who work through what came start calls on the way.
+        if driver.is_none() && (state.is_holding() || state.is_helper_roused_by(state.now.saturating_add(GRACE_MIN))) {
+            return;
+        }
         let deadline = state.endpoint.poll_timeout();
-        match state.wheel.driver() {
+        match driver {
             Some(_) if state.wheel.covers(deadline, state.is_send_blocked) => {}
             Some(driver @ Driver::Waiter(key)) => {
                 state.wheel.give(Some(driver));
@@ -338,13 +353,15 @@ impl Node {
             }
             Some(Driver::Helper) => state.rouse_helper(Instant::ORIGIN),
             // Most likely the next future drives in a moment; if not, somebody has to hear what the peers say.
-            None => {
-                let now = state.now;
-                let (early, late) = (now.saturating_add(GRACE_MIN), now.saturating_add(GRACE_MAX));
-                state.rouse_helper(deadline.map_or(late, |deadline| deadline.clamp(early, late)));
-            }
+            None => state.rouse_helper(grace(state.now, deadline)),
         }
     }
+}
+
+/// Returns when the helper drives if nobody does until then.
+pub(crate) fn grace(now: Instant, deadline: Option<Instant>) -> Instant {
+    let (early, late) = (now.saturating_add(GRACE_MIN), now.saturating_add(GRACE_MAX));
+    deadline.map_or(late, |deadline| deadline.clamp(early, late))
 }
 
 impl fmt::Debug for Node {
@@ -384,7 +401,7 @@ const GRACE_MIN: Duration = Duration::from_millis(1);
 
 /// How long nobody may drive before the helper does, though nothing is to be done. Our choice: as long as an acknowledgement may
 /// be delayed on a local network, so that what a peer says meanwhile is acknowledged hardly later than it expects.
-const GRACE_MAX: Duration = Duration::from_millis(5);
+pub(crate) const GRACE_MAX: Duration = Duration::from_millis(5);
 
 /// Turns that one poll may take before other tasks get theirs; our choice.
 const TURN_COUNT_MAX: usize = 16;

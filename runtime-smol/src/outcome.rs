@@ -121,20 +121,7 @@ impl Unresolved {
     /// # Errors
     /// The outcome, unless it is a reply; [`CallError::Unknown`] again if the callee does not answer within `timeout`.
     pub async fn resolve(self, timeout: Duration) -> Result<Reply, CallError> {
-        let ending = &self.ending;
-        let is_awaited = ending.node.command(|state, now| {
-            let (Some(call), Some(waiter)) = (ending.call, &ending.waiter) else { return false };
-            let Some(News::Ended(Outcome::Unknown(_))) = state.waiters.news(waiter.key) else {
-                // The answer has come since, late.
-                return true;
-            };
-            let is_asked = state.endpoint.resolve(now, call, timeout).is_ok();
-            if is_asked {
-                state.waiters.forget_news(waiter.key);
-            }
-            is_asked
-        });
-        if is_awaited { self.ending.await } else { Err(CallError::Unknown(self)) }
+        if self.ending.resolve(timeout) { self.ending.await } else { Err(CallError::Unknown(self)) }
     }
 }
 
@@ -145,29 +132,47 @@ impl fmt::Debug for Unresolved {
 }
 
 /// The rest of a call that has begun: ready with its outcome. Dropping it cancels the call, or gives up finding out.
-pub(crate) struct Ending {
+///
+/// `None` once the outcome was told: the reply takes over the handle.
+pub(crate) struct Ending(Option<Open>);
+
+/// A call whose outcome was not told.
+struct Open {
     node: Arc<Node>,
     waiter: Option<Waiter>,
-    /// `None` once the outcome was told.
-    call: Option<CallId>,
+    call: CallId,
 }
 
 impl Ending {
     /// `waiter` is told of the end.
     pub(crate) const fn new(node: Arc<Node>, waiter: Option<Waiter>, call: CallId) -> Self {
-        Self { node, waiter, call: Some(call) }
+        Self(Some(Open { node, waiter, call }))
     }
 
-    pub(crate) const fn call(&self) -> Option<CallId> {
-        self.call
+    pub(crate) fn call(&self) -> Option<CallId> {
+        self.0.as_ref().map(|open| open.call)
+    }
+
+    /// Asks the callee for an outcome that is unknown; false if that cannot be learnt.
+    fn resolve(&self, timeout: Duration) -> bool {
+        let Some(Open { node, waiter: Some(waiter), call }) = &self.0 else { return false };
+        node.command(|state, now| {
+            let Some(News::Ended(Outcome::Unknown(_))) = state.waiters.news(waiter.key) else {
+                // The answer has come since, late.
+                return true;
+            };
+            let is_asked = state.endpoint.resolve(now, *call, timeout).is_ok();
+            if is_asked {
+                state.waiters.forget_news(waiter.key);
+            }
+            is_asked
+        })
     }
 
     /// Waits until something is heard of how far the handler is; `None` once the call has ended.
     pub(crate) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<u64>> {
-        if self.call.is_none() {
-            return Poll::Ready(None);
-        }
-        let polled = self.node.poll(&mut self.waiter, cx, |state, waiter| match state.waiters.news(waiter.key) {
+        let Some(open) = &mut self.0 else { return Poll::Ready(None) };
+        let polled = open.node.poll(&mut open.waiter, cx, |state, waiter| match state.waiters.news(waiter.key) {
             Some(News::Progress(progress)) => {
                 state.waiters.forget_news(waiter.key);
                 Poll::Ready(Some(progress))
@@ -185,20 +190,22 @@ impl Future for Ending {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let Some(call) = this.call else { return Poll::Ready(Err(CallError::Refused(SendError::Stale))) };
-        let polled = this.node.poll(&mut this.waiter, cx, |state, waiter| outcome(state, waiter));
+        let stale = || Err(CallError::Refused(SendError::Stale));
+        let Some(open) = &mut this.0 else { return Poll::Ready(stale()) };
+        let polled = open.node.poll(&mut open.waiter, cx, |state, waiter| outcome(state, waiter));
         polled.map(|result| {
-            this.call = None;
+            let Some(Open { node, waiter, call }) = this.0.take() else { return stale() };
             // Or the socket came to its end.
-            let outcome = result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost));
-            conclude(&this.node, &mut this.waiter, call, outcome)
+            conclude(node, waiter, call, result.unwrap_or(Outcome::Unknown(Unknown::ConnectionLost)))
         })
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        give_up(&self.node, self.waiter.take(), self.call);
+        if let Some(Open { node, waiter, call }) = self.0.take() {
+            give_up(&node, waiter, Some(call));
+        }
     }
 }
 
@@ -228,22 +235,18 @@ pub(crate) fn give_up(node: &Arc<Node>, waiter: Option<Waiter>, call: Option<Cal
 
 /// Tells the caller an outcome. For one that is unknown, `waiter` waits on: a definite one may come late.
 pub(crate) fn conclude(
-    node: &Arc<Node>,
-    waiter: &mut Option<Waiter>,
+    node: Arc<Node>,
+    waiter: Option<Waiter>,
     call: CallId,
     outcome: Outcome,
 ) -> Result<Reply, CallError> {
-    let waiter = waiter.take();
-    let reply = |message| Reply(Some(Payload::new(Arc::clone(node), message)));
+    let reply = |node, message| Reply(Some(Payload::new(node, message)));
     match outcome {
-        Outcome::Ok(message) => Ok(reply(message)),
+        Outcome::Ok(message) => Ok(reply(node, message)),
         Outcome::Delivered => Ok(Reply(None)),
-        Outcome::ApplicationError(message) => Err(CallError::Application(reply(message))),
+        Outcome::ApplicationError(message) => Err(CallError::Application(reply(node, message))),
         Outcome::NotExecuted(why) => Err(CallError::NotExecuted(why)),
         Outcome::ReplyLost => Err(CallError::ReplyLost),
-        Outcome::Unknown(why) => {
-            let ending = Ending { node: Arc::clone(node), waiter, call: Some(call) };
-            Err(CallError::Unknown(Unresolved { ending, why }))
-        }
+        Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { ending: Ending::new(node, waiter, call), why })),
     }
 }

@@ -1,9 +1,11 @@
 //! Answering calls.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
 use core::future::Future;
+use core::iter;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +33,8 @@ pub struct Serving<H, F> {
     waiter: Waiter,
     places: Box<[Place<F>]>,
     vacant: Vec<usize>,
+    /// Calls that have begun and whose handlers are about to run.
+    begun: VecDeque<Incoming>,
     alert: Arc<Alert>,
 }
 
@@ -72,7 +76,9 @@ where
             waiter
         };
         let places = (0..handler_count_max).map(place).collect();
-        Self { node, handler, admit: None, waiter, places, vacant: (0..handler_count_max).collect(), alert }
+        let vacant = (0..handler_count_max).collect();
+        let begun = VecDeque::with_capacity(handler_count_max);
+        Self { node, handler, admit: None, waiter, places, vacant, begun, alert }
     }
 
     /// Asks `admit` about each call before its handler begins, with the endpoint locked: it only looks and returns. What it
@@ -96,19 +102,31 @@ where
             if state.calls.len() < slice_count + slice_count / 2 { state.calls.len() } else { slice_count }
         };
         let mut is_idle = !self.poll_handlers();
-        for _ in 0..slice_count {
-            if self.vacant.is_empty() {
-                break;
-            }
-            let Some(call) = Incoming::next(&self.node, self.admit.as_deref()) else { break };
+        let mut begun_count = 0;
+        while self.take_calls(slice_count - begun_count) {
             is_idle = false;
-            self.begin(call);
+            begun_count += self.begun.len();
+            while let Some(call) = self.begun.pop_front() {
+                self.begin(call);
+            }
         }
         let mut state = self.node.lock();
         state.is_serving = false;
         self.node.settle(&mut state);
         self.node.rouse(&mut state);
         !is_idle
+    }
+
+    /// Takes calls that wait, at most `count_max` and as many as there is room for their handlers, to begin them; false if there
+    /// are none.
+    fn take_calls(&mut self, count_max: usize) -> bool {
+        let count = count_max.min(self.vacant.len());
+        if count > 0 {
+            let mut state = self.node.lock();
+            let taken = iter::from_fn(|| Incoming::next(&self.node, &mut state, self.admit.as_deref()));
+            self.begun.extend(taken.take(count));
+        }
+        !self.begun.is_empty()
     }
 
     /// Polls handlers that are to be polled; false if there was none.

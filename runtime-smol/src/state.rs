@@ -13,6 +13,7 @@ use posthaste_udp::{RecvBatch, SendBatch, Socket};
 
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Arrived};
+use crate::node::GRACE_MAX;
 use crate::waiters::{Key, News, Waiter, Waiters, Watched};
 use crate::wheel::{Promise, Wheel};
 
@@ -71,6 +72,8 @@ pub(crate) struct HelperState {
     pub(crate) waker: Option<Waker>,
     /// When it wakes by itself; `None`: when somebody wakes it.
     pub(crate) alarm: Option<Instant>,
+    /// How many turns had been taken when it looked last.
+    pub(crate) turn_count: u64,
 }
 
 /// What a turn came to.
@@ -309,20 +312,51 @@ impl State {
 
     /// Notes that a future asks its executor for another turn, to send what all have asked for by then.
     pub(crate) fn promise(&mut self, by: Key) {
-        let until = self.now.saturating_add(DRIVER_DELAY_MAX);
+        self.promise_within(Some(by), DRIVER_DELAY_MAX);
+    }
+
+    /// Lets what is ready wait for more to go with it: the first outcome that has to be waited for sends all, and the helper does
+    /// where nobody ever waits.
+    pub(crate) fn hold(&mut self) {
+        if self.promise.is_none() {
+            self.promise_within(None, GRACE_MAX);
+        }
+    }
+
+    /// Says whether calls that were started are held back, until whoever started them waits or the helper comes.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.promise.is_some_and(|promise| promise.by.is_none())
+    }
+
+    fn promise_within(&mut self, by: Option<Key>, delay: Duration) {
+        let until = self.now.saturating_add(delay);
         self.promise = Some(Promise { by, until });
         self.rouse_helper(until);
     }
 
+    /// Says whether a call that was started may wait for others to go with it.
+    ///
+    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave together,
+    /// a slice and a half at a time: to start and to await calls takes longer than to answer them, so a datagram costs this side
+    /// more than the early start saves the other.
+    pub(crate) fn may_hold_started(&self) -> bool {
+        self.waiters.untaken_count() > 0 && 2 * self.unsent_count < 3 * self.endpoint.slice_count()
+    }
+
     /// Has the helper look after everything at an instant, or before.
     pub(crate) fn rouse_helper(&mut self, at: Instant) {
-        if self.helper.alarm.is_some_and(|alarm| alarm <= at) {
+        if self.is_helper_roused_by(at) {
             return;
         }
         self.helper.alarm = Some(at);
         if let Some(waker) = self.helper.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Says whether the helper will wake by then.
+    pub(crate) fn is_helper_roused_by(&self, at: Instant) -> bool {
+        self.helper.alarm.is_some_and(|alarm| alarm <= at)
     }
 
     pub(crate) const fn failure(&self) -> Option<io::ErrorKind> {

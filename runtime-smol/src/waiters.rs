@@ -17,6 +17,8 @@ pub(crate) struct Waiters {
     /// for something of their own, and wait again.
     queue: VecDeque<usize>,
     woken_count: usize,
+    /// Definite outcomes among the news.
+    untaken_count: usize,
 }
 
 /// A future's place among the waiters. Whoever holds it must give it back: [`Waiters::remove`].
@@ -69,6 +71,13 @@ pub(crate) enum News {
     Cancelled,
 }
 
+impl News {
+    /// Says whether a call has ended for good: one whose outcome is unknown may be asked for again at any time.
+    const fn is_definite_outcome(self) -> bool {
+        matches!(self, Self::Ended(outcome) if !matches!(outcome, Outcome::Unknown(_)))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Entry {
     /// `None`: woken, or never polled to wait.
@@ -81,7 +90,7 @@ struct Entry {
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), vacant: Vec::new(), queue: VecDeque::new(), woken_count: 0 }
+        Self { entries: Vec::new(), vacant: Vec::new(), queue: VecDeque::new(), woken_count: 0, untaken_count: 0 }
     }
 
     pub(crate) fn add(&mut self) -> Key {
@@ -96,13 +105,13 @@ impl Waiters {
 
     pub(crate) fn remove(&mut self, key: Key) {
         self.quiet(key);
-        self.entries[key.0].news = None;
+        self.forget_news(key);
         self.vacant.push(key.0);
     }
 
     /// Leaves news for a future, and wakes it.
     pub(crate) fn tell(&mut self, key: Key, news: News) {
-        self.entries[key.0].news = Some(news);
+        self.replace_news(key, Some(news));
         self.wake(key);
     }
 
@@ -113,7 +122,19 @@ impl Waiters {
 
     /// Forgets the news that were left for a future: it waits for others.
     pub(crate) fn forget_news(&mut self, key: Key) {
-        self.entries[key.0].news = None;
+        self.replace_news(key, None);
+    }
+
+    fn replace_news(&mut self, key: Key, news: Option<News>) {
+        let is_outcome = |news: Option<News>| news.is_some_and(News::is_definite_outcome);
+        let former = mem::replace(&mut self.entries[key.0].news, news);
+        self.untaken_count += usize::from(is_outcome(news));
+        self.untaken_count -= usize::from(is_outcome(former));
+    }
+
+    /// Returns how many definite outcomes of calls were told and not taken.
+    pub(crate) const fn untaken_count(&self) -> usize {
+        self.untaken_count
     }
 
     /// Has a future woken by `waker` from here on.
@@ -181,6 +202,8 @@ mod tests {
     use alloc::task::Wake;
     use core::sync::atomic::{AtomicUsize, Ordering};
 
+    use posthaste_core::Unknown;
+
     use super::*;
 
     #[derive(Default)]
@@ -224,6 +247,24 @@ mod tests {
         counts(2, 1);
         waiters.remove(early);
         assert_eq!(waiters.woken_count(), 1);
+    }
+
+    #[test]
+    fn definite_outcomes_count_until_they_are_taken() {
+        let mut waiters = Waiters::new();
+        let [first, second, third] = [(); 3].map(|()| waiters.add());
+        waiters.tell(first, News::Progress(1));
+        waiters.tell(first, News::Ended(Outcome::Delivered));
+        waiters.tell(second, News::Ended(Outcome::Unknown(Unknown::ConnectionLost)));
+        waiters.tell(third, News::Acknowledged);
+        assert_eq!(waiters.untaken_count(), 1);
+
+        waiters.tell(second, News::Ended(Outcome::ReplyLost));
+        assert_eq!(waiters.untaken_count(), 2);
+
+        waiters.forget_news(second);
+        waiters.remove(first);
+        assert_eq!(waiters.untaken_count(), 0);
     }
 
     #[test]

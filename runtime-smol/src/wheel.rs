@@ -22,7 +22,8 @@ pub(crate) struct Wheel {
 /// The word of a future that it will be polled again in a moment, and then send what all have asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promise {
-    pub(crate) by: Key,
+    /// `None`: whoever has started calls and will wait for their ends.
+    pub(crate) by: Option<Key>,
     /// When the helper keeps it.
     pub(crate) until: Instant,
 }

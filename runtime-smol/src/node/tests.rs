@@ -3,15 +3,17 @@ use core::pin::pin;
 use std::thread;
 
 use async_io::block_on;
-use futures_lite::future::poll_once;
-use posthaste_core::Config;
+use futures_lite::future::{poll_once, yield_now};
 use posthaste_core::endpoint::Request;
+use posthaste_core::{Config, Outcome};
 
 use super::*;
-use crate::call::begin;
+use crate::call::{Pending, begin};
+use crate::client::Client;
 use crate::message::receive;
 use crate::peer::{Peer, Target};
 use crate::server::Server;
+use crate::waiters::News;
 
 #[test]
 fn a_future_that_is_kept_without_being_polled_does_not_hold_up_the_others() {
@@ -95,6 +97,80 @@ fn a_slice_of_what_many_ask_is_sent_early_unless_only_few_follow() {
     }
 }
 
+#[test]
+fn started_calls_leave_together_while_there_are_outcomes_to_take() {
+    let client = client_without_helper();
+    let sent_count = || client.node.lock().endpoint.counters().datagrams_sent;
+    block_on(async {
+        client.call(echo(b"hello")).await.expect("it is answered");
+        let before = sent_count();
+        let (first, second) = (started(&client, b"first").await, started(&client, b"second").await);
+        assert_eq!(sent_count(), before + 2, "there is no outcome to take");
+
+        // Both are answered before either is taken.
+        while client.node.lock().waiters.untaken_count() < 2 {
+            let _ = poll_once(pin!(receive(&client.node))).await;
+        }
+        let before = sent_count();
+        first.await.expect("it is answered");
+        let third = started(&client, b"third").await;
+        assert!(client.node.lock().is_holding());
+        assert_eq!(sent_count(), before, "the second is to be taken");
+        second.await.expect("it is answered");
+        assert_eq!(third.await.expect("it is answered").to_vec(), b"third");
+        assert!(!client.node.lock().is_holding());
+    });
+}
+
+#[test]
+fn started_calls_are_held_until_they_make_a_slice_and_a_half() {
+    for (unsent_count, may_hold) in [(1, true), (23, true), (24, false), (64, false)] {
+        let (node, target) = client_of_nobody();
+        let mut state = node.lock();
+        let [mut asking, ended] = [(); 2].map(|()| Waiter::new(&mut state.waiters));
+        ask(&mut state, &mut asking, target);
+        state.waiters.tell(ended.key, News::Ended(Outcome::Delivered));
+
+        state.unsent_count = unsent_count;
+
+        assert_eq!(state.may_hold_started(), may_hold, "{unsent_count}");
+    }
+}
+
+#[test]
+fn whoever_waits_sends_started_calls_beside_a_driver_that_sleeps() {
+    let (node, target) = client_of_nobody();
+    let mut state = node.lock();
+    let [driver, mut waiter] = [(); 2].map(|()| Waiter::new(&mut state.waiters));
+    state.wheel.give(Some(Driver::Waiter(driver.key)));
+    state.wheel.sleep(Sleep { until: None, awaits_writable: false });
+    ask(&mut state, &mut waiter, target);
+    state.hold();
+
+    assert_eq!(node.part(&mut state, &mut waiter), Part::Yield);
+    state.promise(waiter.key);
+    assert_eq!(node.part(&mut state, &mut waiter), Part::Send);
+}
+
+#[test]
+fn the_helper_sends_started_calls_for_which_nobody_waits() {
+    let loopback: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
+    let client = Client::connect_insecure(serve(loopback), Config::lan()).expect("a socket is granted");
+    block_on(async {
+        client.call(echo(b"hello")).await.expect("it is answered");
+        let kept = started(&client, b"kept").await;
+        while client.node.lock().waiters.untaken_count() == 0 {
+            yield_now().await;
+        }
+        let held = started(&client, b"held").await;
+        while client.node.lock().waiters.untaken_count() < 2 {
+            yield_now().await;
+        }
+        assert_eq!(held.await.expect("it is answered").to_vec(), b"held");
+        assert_eq!(kept.await.expect("it is answered").to_vec(), b"kept");
+    });
+}
+
 /// Returns a server as a client knows it that has no helper: what its futures do not do, nobody does.
 fn client_without_helper() -> Peer {
     let loopback: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
@@ -109,6 +185,10 @@ fn client_of_nobody() -> (Arc<Node>, Target) {
     let server = std::net::UdpSocket::bind(loopback).expect("a socket is granted");
     let target = Target::Address(server.local_addr().expect("it is bound"));
     (node, target)
+}
+
+async fn started(client: &Peer, octets: &[u8]) -> Pending {
+    client.start(echo(octets)).await.expect("there is room")
 }
 
 /// Begins a call, which is not sent.

@@ -1,5 +1,6 @@
-//! The ends on `runtime-smol`, written as a user would: tasks on one thread.
+//! The ends on `runtime-smol`, written as a user would: on one thread.
 
+use alloc::collections::VecDeque;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::net::SocketAddr;
@@ -85,34 +86,7 @@ fn options(config: Config) -> Options {
     options
 }
 
-/// Makes calls, alone or beside others of its kind.
-struct Caller<'a> {
-    limit: Limit,
-    latency: RefCell<&'a mut Latency>,
-    /// Calls begun.
-    count: Cell<u64>,
-}
-
-impl<'a> Caller<'a> {
-    fn new(limit: Limit, latency: &'a mut Latency) -> Self {
-        Self { limit, latency: RefCell::new(latency), count: Cell::new(0) }
-    }
-
-    /// One call after the other.
-    async fn call_in_turn(&self, client: &Client, calling: &Calling) -> Result<(), Failure> {
-        let mut begun_at = Instant::now();
-        while self.limit.left(begun_at, self.count.get()) > 0 {
-            self.count.set(self.count.get() + 1);
-            client.call(calling.request()).await.map_err(|error| failed(&error))?;
-            let ended_at = Instant::now();
-            self.latency.borrow_mut().record(ended_at - begun_at);
-            begun_at = ended_at;
-        }
-        Ok(())
-    }
-}
-
-/// Keeps `inflight` calls open: as many tasks, each with one call after the other.
+/// Keeps `inflight` calls open.
 fn call(
     client: &Client,
     calling: &Calling,
@@ -120,20 +94,49 @@ fn call(
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let caller = Caller::new(limit, latency);
     if inflight == 1 {
-        smol::block_on(caller.call_in_turn(client, calling))?;
-        return Ok(caller.count.get());
+        smol::block_on(call_in_turn(client, calling, limit, latency))
+    } else {
+        smol::block_on(call_ahead(client, calling, inflight, limit, latency))
     }
-    let executor = LocalExecutor::new();
-    let caller = &caller;
-    let tasks: Vec<_> = (0..inflight).map(|_| executor.spawn(caller.call_in_turn(client, calling))).collect();
-    smol::block_on(executor.run(async {
-        for task in tasks {
-            task.await?;
+}
+
+/// One call after the other.
+async fn call_in_turn(client: &Client, calling: &Calling, limit: Limit, latency: &mut Latency) -> Result<u64, Failure> {
+    let mut count = 0;
+    let mut begun_at = Instant::now();
+    while limit.left(begun_at, count) > 0 {
+        client.call(calling.request()).await.map_err(|error| failed(&error))?;
+        count += 1;
+        let ended_at = Instant::now();
+        latency.record(ended_at - begun_at);
+        begun_at = ended_at;
+    }
+    Ok(count)
+}
+
+/// Keeps `inflight` calls open, and waits for the oldest.
+async fn call_ahead(
+    client: &Client,
+    calling: &Calling,
+    inflight: usize,
+    limit: Limit,
+    latency: &mut Latency,
+) -> Result<u64, Failure> {
+    let mut open = VecDeque::with_capacity(inflight);
+    let mut count = 0;
+    let mut now = Instant::now();
+    loop {
+        while open.len() < inflight && limit.left(now, count) > 0 {
+            let pending = client.start(calling.request()).await.map_err(|error| failed(&error))?;
+            open.push_back((now, pending));
+            count += 1;
         }
-        Ok(caller.count.get())
-    }))
+        let Some((begun_at, pending)) = open.pop_front() else { return Ok(count) };
+        pending.await.map_err(|error| failed(&error))?;
+        now = Instant::now();
+        latency.record(now - begun_at);
+    }
 }
 
 /// Begins each call when it is due, as a task of its own.
