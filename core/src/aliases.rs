@@ -58,7 +58,7 @@ impl Aliases {
 
     /// Returns the alias of ours that stands for a procedure, if the peer is known to know it.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn known(&self, procedure: &Description) -> Option<Alias> {
         let is_it =
             |(index, description): &(u16, &Description)| self.known & (1 << index) != 0 && *description == procedure;

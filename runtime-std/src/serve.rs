@@ -163,7 +163,7 @@ impl<'t> Serving<'t> {
                 // A handler that left its own state broken meets it again; ours is not touched by it.
                 let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
                 incoming.end_streams();
-                answer
+                answer.unwrap_or(Answer::HandlerFailed)
             });
             if execution == Execution::Pool {
                 // It may have taken long.
@@ -171,7 +171,7 @@ impl<'t> Serving<'t> {
             }
             let has_streams = incoming.has_streams();
             // Stale if the handler has answered by itself.
-            state.reply(call, answer.unwrap_or(Answer::HandlerFailed), desk.take_body(&reply));
+            state.reply(call, answer, desk.take_body(&reply));
             if has_streams {
                 state.waiters.wake_streams();
             }

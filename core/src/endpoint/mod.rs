@@ -372,6 +372,9 @@ impl<'s> Endpoint<'s> {
     }
 
     /// Borrows everything that concerns one peer.
+    ///
+    /// Always inlined, as it would be put together in one place and moved to another.
+    #[inline(always)]
     fn scope(&mut self, index: u32) -> Result<Scope<'_, 's>, Broken> {
         let peer = self.peers.at_mut(index).sound()?;
         let path = self.paths.at_mut(peer.path).sound()?;
