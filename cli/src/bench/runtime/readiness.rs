@@ -301,19 +301,18 @@ impl Caller {
         self.turns.turn_within(sleep_max).map_err(|error| broken(&error))?;
         let now = Instant::now();
         while let Some(event) = self.turns.endpoint.poll_event() {
-            match event {
-                Event::CallEnded { call, outcome: Outcome::Ok(reply) } => {
-                    self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
-                    if let Some(latency) = &mut latency {
-                        latency.record(now - self.begun_at[call.index()]);
-                    }
-                    self.open_count -= 1;
+            if let Event::CallEnded { call, outcome: Outcome::Ok(reply) } = event {
+                self.turns.endpoint.release(reply).map_err(|error| refused(&error))?;
+                if let Some(latency) = &mut latency {
+                    latency.record(now - self.begun_at[call.index()]);
                 }
-                Event::CallEnded { outcome, .. } => {
-                    return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
-                }
-                Event::Closed { .. } => return Err(Failure::new(Code::Connect, "the server is gone")),
-                event => self.is_flushed |= matches!(event, Event::Flushed { .. }),
+                self.open_count -= 1;
+            } else if let Event::CallEnded { outcome, .. } = event {
+                return Err(Failure::new(Code::Local, format_args!("a call failed: {outcome}")));
+            } else if let Event::Closed { .. } = event {
+                return Err(Failure::new(Code::Connect, "the server is gone"));
+            } else {
+                self.is_flushed |= matches!(event, Event::Flushed { .. });
             }
         }
         Ok(())
