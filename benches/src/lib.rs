@@ -271,6 +271,7 @@ impl Handling<'_> {
     ///
     /// # Panics
     /// If it has been answered.
+    #[inline]
     #[must_use]
     pub fn incoming(&self) -> IncomingCall<'_> {
         self.endpoint.incoming_call(self.call).expect("the call is open")

@@ -60,8 +60,7 @@ impl<C: Caller> Stub<C> {
         let request = self.request(&procedure.signature, arguments)?;
         let mut result = None;
         self.caller.call(&request, &mut |octets| result = Some(procedure.decode_result(octets)))?;
-        // A one-way call may show none.
-        result.unwrap_or_else(|| procedure.decode_result(&[])).map_err(CallError::BadReply)
+        shown(procedure, result)
     }
 
     /// As [`Stub::call`], and shows `progress` how far the handler is.
@@ -78,7 +77,7 @@ impl<C: Caller> Stub<C> {
         let mut result = None;
         let mut read = |octets: &[u8]| result = Some(procedure.decode_result(octets));
         self.caller.call_with_progress(&request, &mut progress, &mut read)?;
-        result.unwrap_or_else(|| procedure.decode_result(&[])).map_err(CallError::BadReply)
+        shown(procedure, result)
     }
 }
 
@@ -163,7 +162,11 @@ pub fn run<'a, A: Decode<'a>, R>(
     arguments: &'a [u8],
     handler: impl FnOnce(A) -> Result<R, Failure>,
 ) -> Ran<R> {
-    Ok(handler(decode_arguments(&procedure.signature, arguments)?))
+    match posthaste_xdr::from_octets(arguments, &procedure.signature.arguments_limits()) {
+        // No `?` on what another function returns: values just read, member by member, are slow to be moved.
+        Ok(arguments) => Ok(handler(arguments)),
+        Err(error) => Err(refusal(&procedure.signature, error)),
+    }
 }
 
 /// As [`run`], with a handler that is awaited.
@@ -175,7 +178,10 @@ pub async fn run_async<'a, A: Decode<'a>, R, F: Future<Output = Result<R, Failur
     arguments: &'a [u8],
     handler: impl FnOnce(A) -> F,
 ) -> Ran<R> {
-    Ok(handler(decode_arguments(&procedure.signature, arguments)?).await)
+    match posthaste_xdr::from_octets(arguments, &procedure.signature.arguments_limits()) {
+        Ok(arguments) => Ok(handler(arguments).await),
+        Err(error) => Err(refusal(&procedure.signature, error)),
+    }
 }
 
 /// Answers a call with what its handler came to.
@@ -192,8 +198,18 @@ pub fn answer<R: Encode + Sync>(procedure: &Procedure<R>, ran: &Ran<R>, exchange
     });
 }
 
-fn decode_arguments<'a, A: Decode<'a>>(signature: &Signature, arguments: &'a [u8]) -> Result<A, NotExecuted> {
-    posthaste_xdr::from_octets(arguments, &signature.arguments_limits()).map_err(|error| refusal(signature, error))
+/// Returns the result that was shown. A one-way call may show none.
+#[inline]
+fn shown<R: for<'a> Decode<'a>>(
+    procedure: &Procedure<R>,
+    result: Option<Result<R, DecodeError>>,
+) -> Result<R, CallError> {
+    // One `match`, which moves it once: each function that takes and returns it may move it again.
+    match result {
+        Some(Ok(result)) => Ok(result),
+        Some(Err(error)) => Err(CallError::BadReply(error)),
+        None => procedure.decode_result(&[]).map_err(CallError::BadReply),
+    }
 }
 
 /// Tells arguments that are too much for the limits here from those that are none.

@@ -297,8 +297,11 @@ impl<'a> Decoder<'a> {
 }
 
 /// Why octets were not decoded.
+// As wide as a pointer: in a `Result` it lies where a value's first one does, and if it were narrower, that would be taken apart and
+// put together again, octet by octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(usize)]
 pub enum DecodeError {
     /// The octets end before the value does, or a count says so.
     Truncated,

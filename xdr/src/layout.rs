@@ -29,7 +29,10 @@ impl<T: Layout + ?Sized> Layout for alloc::boxed::Box<T> {
 
 /// Returns `len` and the padding that makes it a multiple of four (RFC 4506 §3), if that is a `usize`.
 pub(crate) const fn padded_len(len: usize) -> Option<usize> {
-    len.checked_next_multiple_of(UNIT_LEN)
+    match len.checked_add(UNIT_LEN - 1) {
+        Some(len) => Some(len / UNIT_LEN * UNIT_LEN),
+        None => None,
+    }
 }
 
 /// The basic block: every encoding is a multiple of it (RFC 4506 §3).

@@ -54,15 +54,15 @@ impl EncodeBounded for Vec<u8> {
 impl<'a> DecodeBounded<'a> for Vec<u8> {
     #[inline]
     fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
-        let octets = <&[u8]>::decode_bounded(decoder, count_max)?;
-        decoder.allocate(octets.len())?;
-        Ok(octets.to_vec())
+        <Box<[u8]>>::decode_bounded(decoder, count_max).map(Self::from)
     }
 }
 
 impl<'a> DecodeBounded<'a> for Box<[u8]> {
     #[inline]
     fn decode_bounded(decoder: &mut Decoder<'a>, count_max: u32) -> Result<Self, DecodeError> {
-        Vec::decode_bounded(decoder, count_max).map(Vec::into_boxed_slice)
+        let octets = <&[u8]>::decode_bounded(decoder, count_max)?;
+        decoder.allocate(octets.len())?;
+        Ok(octets.into())
     }
 }
