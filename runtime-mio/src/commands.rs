@@ -104,7 +104,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`CallError`]; nothing has changed then.
-    #[inline]
+    #[inline(always)]
     pub fn call(&mut self, peer: PeerId, request: Request<'_>) -> Result<CallId, CallError> {
         let now = self.moment();
         self.unsent_count += 1;
@@ -230,7 +230,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ReplyError`]; at [`ReplyError::TooLarge`] the call is still to be answered.
-    #[inline]
+    #[inline(always)]
     pub fn reply(
         &mut self,
         call: IncomingCallId,
@@ -247,7 +247,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`Endpoint::reply`].
-    #[inline]
+    #[inline(always)]
     pub fn reply_body(
         &mut self,
         call: IncomingCallId,

@@ -20,7 +20,7 @@ use crate::own_body::OwnBody;
 use crate::peer;
 use crate::sent::InDatagram;
 use crate::storage::{Block, Key, List};
-use crate::wire::{Data, Description, Flow, Form, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
+use crate::wire::{Alias, Data, Description, Flow, Form, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
 
 impl Scope<'_, '_> {
     /// Begins a call of ours briefly; `None` if it is not one that may be brief, or there is no room.
@@ -144,8 +144,8 @@ impl Scope<'_, '_> {
         let seq = Seq(exchange.seq.sound()?);
         let written = match exchange.begun_by {
             Party::Them => Some(Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)),
-            Party::Us => self.brief_opening(exchange)?.map(|opening| {
-                let opening = Some(opening);
+            Party::Us => self.brief_alias(exchange)?.map(|alias| {
+                let opening = Some(Opening::brief(alias));
                 Data::write_entire(Flow::Request { seq, opening }, octets, writer)
             }),
         };
@@ -164,13 +164,13 @@ impl Scope<'_, '_> {
         Ok(Added::Yes)
     }
 
-    /// Returns what a request says before its octets, if no more than the short name of its procedure.
-    pub(super) fn brief_opening(&self, exchange: &Exchange) -> Result<Option<Opening<'static>>, Broken> {
+    /// Returns the short name of the procedure of a request, if that is all it says before its octets.
+    pub(super) fn brief_alias(&self, exchange: &Exchange) -> Result<Option<Alias>, Broken> {
         if self.time_left(exchange)?.is_some() {
             return Ok(None);
         }
-        let alias = self.peer.conversation.aliases_out.known(&exchange.procedure.sound()?);
-        Ok(alias.map(|alias| Opening { procedure: Procedure::Alias(alias), metadata: None }))
+        let procedure = exchange.procedure.as_ref().sound()?;
+        Ok(self.peer.conversation.aliases_out.known(procedure))
     }
 
     /// Takes note that the peer has received a brief request or reply, whose list is dissolved; returns the next one.

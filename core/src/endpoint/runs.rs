@@ -107,8 +107,8 @@ impl Scope<'_, '_> {
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
             Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)
         } else if outgoing.role == Role::Request {
-            let Some(opening) = self.brief_opening(exchange)? else { return Ok(false) };
-            Data::write_entire(Flow::Request { seq, opening: Some(opening) }, octets, writer)
+            let Some(alias) = self.brief_alias(exchange)? else { return Ok(false) };
+            Data::write_entire(Flow::Request { seq, opening: Some(Opening::brief(alias)) }, octets, writer)
         } else {
             return Ok(false);
         };

@@ -1,7 +1,7 @@
 //! Frames that carry the octets of messages, calls and streams (protocol §6.16).
 
 use super::varint::{VARINT_MAX, len_of};
-use super::{Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
+use super::{Alias, Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
 
 /// What kind of flow octets belong to (protocol §6.16.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,14 @@ pub struct Opening<'a> {
     pub procedure: Procedure,
     /// What travels beside the arguments.
     pub metadata: Option<Metadata<'a>>,
+}
+
+impl Opening<'_> {
+    /// Makes one that says no more than a short name.
+    #[must_use]
+    pub const fn brief(alias: Alias) -> Self {
+        Self { procedure: Procedure::Alias(alias), metadata: None }
+    }
 }
 
 /// What the first octets of a REPLY may come with.
