@@ -96,10 +96,10 @@ fn very_many_of_something_are_answered_in_time_and_space() {
         ),
         [Dialect::Strict],
     );
-    check("procedures", format!("interface {{\n{}}};", most(15, |n| format!("int f{n}(int a);\n"))), [Dialect::Strict]);
+    check("procedures", format!("interface {{\n{}}};", most(22, |n| format!("int f{n}(int a);\n"))), [Dialect::Strict]);
     check(
         "programs",
-        most(64, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")),
+        most(95, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")),
         [Dialect::Strict],
     );
     check("errors", repeat("", "int;\n"), [Dialect::Strict]);
@@ -132,9 +132,9 @@ fn as_much_as_an_interface_may_have_is_written_in_time_and_space() {
     write("structs of structs", most(11, |n| format!("struct s{n} {{ {} a; }};\n", before(n, "int", "s"))));
     write("trees", most(14, |n| format!("struct s{n} {{ s{n} *a; s{} *b; }};\n", n - (n % 60).min(1))));
     write("lists", most(14, |n| format!("struct s{n} {{ int a; s{n} *next; }};\n")));
-    write("procedures", format!("interface {{\n{}}};", most(12, |n| format!("void f{n}();\n"))));
-    write("arguments", format!("interface {{ void f({}int z); }};", most(3, |n| format!("int a{n}, "))));
-    write("programs", most(64, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")));
+    write("procedures", format!("interface {{\n{}}};", most(18, |n| format!("void f{n}();\n"))));
+    write("arguments", format!("interface {{ void f({}int z); }};", most(4, |n| format!("int a{n}, "))));
+    write("programs", most(95, |n| format!("program p{n} {{ version v {{ void f(void) = 1; }} = 1; }} = {n};\n")));
     let comment = "\na".repeat(LEN / 2000);
     write("documentation", (0..900).map(|n| format!("/*{comment}*/ const c{n} = 1;\n")).collect());
 }
@@ -211,7 +211,7 @@ fn few(line: impl Fn(usize) -> String) -> String {
 
 /// Returns as many lines of a weight as an interface may have, and leaves room for what is around them.
 fn most(weight: usize, line: impl Fn(usize) -> String) -> String {
-    (0..(WEIGHT - 64) / weight).map(line).collect()
+    (0..(WEIGHT - 96) / weight).map(line).collect()
 }
 
 /// Returns the name of the definition before this one, or of what has none before it: no chain is too long.

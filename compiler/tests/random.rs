@@ -173,10 +173,6 @@ edition = "2024"
 posthaste-rpc = { path = "{rpc}" }
 
 [workspace]
-
-[profile.dev]
-debug = false
-incremental = false
 "#;
 
 const HEAD: &str = r#"#![deny(warnings)]

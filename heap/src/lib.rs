@@ -27,9 +27,38 @@ pub fn watch<T>(work: impl FnOnce() -> T) -> (T, Allocated) {
 
 /// Does some work, and returns what all threads allocated meanwhile.
 pub fn watch_all<T>(work: impl FnOnce() -> T) -> (T, Allocated) {
-    let before = allocated_by_all();
+    let watch = Watch::begin();
     let result = work();
-    (result, allocated_by_all().since(before))
+    (result, watch.so_far())
+}
+
+/// Counts what all threads allocate, as long as there is one.
+///
+/// Nobody else pays for it: threads that count together wait for each other's caches, most of all in what allocates most.
+#[derive(Debug)]
+#[must_use]
+pub struct Watch {
+    before: Allocated,
+}
+
+impl Watch {
+    /// Begins to count.
+    pub fn begin() -> Self {
+        WATCH_COUNT.fetch_add(1, Ordering::SeqCst);
+        Self { before: allocated_by_all() }
+    }
+
+    /// Returns what all threads have allocated since the beginning.
+    #[must_use]
+    pub fn so_far(&self) -> Allocated {
+        allocated_by_all().since(self.before)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCH_COUNT.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Does some work, and returns how many octets more than before this thread held at most in it.
@@ -40,9 +69,7 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, (PEAK.get() - before).unsigned_abs())
 }
 
-/// Returns what all threads have allocated so far.
-#[must_use]
-pub fn allocated_by_all() -> Allocated {
+fn allocated_by_all() -> Allocated {
     let [count, octets, freed] = TOTAL.each_ref().map(|it| it.load(Ordering::Relaxed));
     Allocated { count, octets, freed }
 }
@@ -53,11 +80,14 @@ fn allocated() -> Allocated {
 
 /// What this thread holds; less than nothing, if it gives back what others have allocated.
 fn held() -> isize {
-    let Allocated { octets, freed, .. } = allocated();
-    octets as isize - freed as isize
+    allocated().held()
 }
 
 impl Allocated {
+    const fn held(self) -> isize {
+        self.octets as isize - self.freed as isize
+    }
+
     const fn since(self, before: Self) -> Self {
         Self { count: self.count - before.count, octets: self.octets - before.octets, freed: self.freed - before.freed }
     }
@@ -68,33 +98,55 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// As [`Allocated`].
+/// As [`Allocated`], while somebody watches.
 static TOTAL: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+static WATCH_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn on_alloc(len: usize) {
+    let Allocated { count, octets, freed } = ALLOCATED.get();
+    let after = Allocated { count: count + 1, octets: octets + len, freed };
+    ALLOCATED.set(after);
+    PEAK.set(PEAK.get().max(after.held()));
+    if WATCH_COUNT.load(Ordering::Relaxed) > 0 {
+        TOTAL[0].fetch_add(1, Ordering::Relaxed);
+        TOTAL[1].fetch_add(len, Ordering::Relaxed);
+    }
+}
+
+fn on_dealloc(len: usize) {
+    let allocated = ALLOCATED.get();
+    ALLOCATED.set(Allocated { freed: allocated.freed + len, ..allocated });
+    if WATCH_COUNT.load(Ordering::Relaxed) > 0 {
+        TOTAL[2].fetch_add(len, Ordering::Relaxed);
+    }
+}
 
 struct Heap;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-// SAFETY: every call is passed on to the system's allocator as it came. There is no `realloc`: the one that is provided allocates
-// before it frees, as the worst of allocators would, and counts as such.
+// SAFETY: every call is passed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        TOTAL[0].fetch_add(1, Ordering::Relaxed);
-        TOTAL[1].fetch_add(layout.size(), Ordering::Relaxed);
-        let Allocated { count, octets, freed } = ALLOCATED.get();
-        ALLOCATED.set(Allocated { count: count + 1, octets: octets + layout.size(), freed });
-        PEAK.set(PEAK.get().max(held()));
+        on_alloc(layout.size());
         // SAFETY: the caller keeps to the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        TOTAL[2].fetch_add(layout.size(), Ordering::Relaxed);
-        let allocated = ALLOCATED.get();
-        ALLOCATED.set(Allocated { freed: allocated.freed + layout.size(), ..allocated });
+        on_dealloc(layout.size());
         // SAFETY: the caller keeps to the contract of `dealloc`, and `pointer` came from the same allocator.
         unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        // As of the worst of allocators, which has to allocate before it can free.
+        on_alloc(len);
+        on_dealloc(layout.size());
+        // SAFETY: the caller keeps to the contract of `realloc`, and `pointer` came from the same allocator.
+        unsafe { System.realloc(pointer, layout, len) }
     }
 }
 

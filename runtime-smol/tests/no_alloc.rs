@@ -24,9 +24,9 @@ fn main() {
                 }
             };
             call_many(1000).await;
-            let before = heap::allocated_by_all().count;
+            let watch = heap::Watch::begin();
             call_many(CALL_COUNT).await;
-            heap::allocated_by_all().count - before
+            watch.so_far().count
         };
         future::or(calling, async {
             serving.await;

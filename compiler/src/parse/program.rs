@@ -1,7 +1,7 @@
 //! Programs (RFC 5531 §12) and interfaces.
 
 use super::specifier::Naming;
-use super::{PART_WEIGHT, PROCEDURE_WEIGHT, Parser, Rule, VERSION_WEIGHT};
+use super::{ARGUMENT_WEIGHT, PROCEDURE_WEIGHT, Parser, Rule, VERSION_WEIGHT};
 use crate::ast::{Declaration, DefinitionKind, Procedure, ProgramBody, Shape, Specifier, Value, Version};
 use crate::source::Span;
 
@@ -90,7 +90,7 @@ impl Parser<'_> {
             return Ok(arguments);
         }
         loop {
-            self.weigh(PART_WEIGHT);
+            self.weigh(ARGUMENT_WEIGHT);
             let comments = self.leading();
             let argument = self.declaration("an argument", comments, Naming::Optional)?;
             let is_type_alone = argument.name.is_none() && matches!(argument.shape, Shape::Plain);

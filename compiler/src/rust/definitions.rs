@@ -18,7 +18,7 @@ use crate::model::{
 pub(super) fn constants(types: &Types<'_>, model: &Model, text: &mut Text) {
     for (constant, name) in model.constants.iter().zip(&types.constants) {
         let docs = docs(&constant.docs, &format!("`{}`.", constant.name.text));
-        text.items(&match &constant.value {
+        text.items(match &constant.value {
             ConstantValue::Integer(value) => {
                 let (ty, value) = integer(*value);
                 quote!(#docs pub const #name: #ty = #value;)

@@ -48,7 +48,7 @@ pub fn write(model: &Model, source: &str) -> Output {
     definitions::constants(&types, model, &mut text);
     for index in 0..model.types.len() {
         for item in definitions::definition(&types, index, &mut renamings) {
-            text.items(&item);
+            text.items(item);
         }
     }
     programs::programs(&types, model, &source, &mut renamings, &mut text);
@@ -63,7 +63,7 @@ pub fn write(model: &Model, source: &str) -> Output {
 fn enclose(text: &mut Text, name: &str) {
     let name = names::ident(name);
     let reason = "names, comments and lists of arguments are those of the interface file";
-    text.items(&quote! {
+    text.items(quote! {
         #[rustfmt::skip]
         #[allow(clippy::restriction, unreachable_pub, unused_imports, reason = "not every program needs all of it")]
         pub use self::#name::*;
@@ -77,7 +77,7 @@ fn enclose(text: &mut Text, name: &str) {
         )]
         mod #name
     });
-    text.items(&quote!(
+    text.items(quote!(
         use ::posthaste_rpc::stub::*;
     ));
 }

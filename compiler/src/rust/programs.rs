@@ -36,7 +36,7 @@ pub(super) fn programs(types: &Types<'_>, model: &Model, source: &str, renamings
             write_module(types, program, version, &module, renamings, text);
             if program.form == ProgramForm::Interface && module == file {
                 let names = MODULE_TYPES.iter().filter(|name| !types.has(name)).map(|name| names::ident(name));
-                text.items(&quote!(pub use self::#module::{#(#names),*};));
+                text.items(quote!(pub use self::#module::{#(#names),*};));
             }
         }
     }
@@ -88,7 +88,7 @@ fn write_module(
     let said = if version.docs.0.is_empty() { &program.docs } else { &version.docs };
     let docs = docs(said, &about);
     text.open(&quote!(#docs pub mod #module));
-    text.items(&quote!(
+    text.items(quote!(
         use ::posthaste_rpc::stub::*;
     ));
     constants(program, version, &stubs, text);
@@ -136,14 +136,14 @@ fn stubs<'m>(types: &Types<'_>, version: &'m Version, renamings: &mut Vec<Renami
 fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>], text: &mut Text) {
     let (program_number, version_number) =
         (Literal::u32_unsuffixed(program.number), Literal::u32_unsuffixed(version.number));
-    text.items(&quote! {
+    text.items(quote! {
         /// The number of the program.
         pub const PROGRAM: u32 = #program_number;
         /// The number of its version.
         pub const VERSION: u32 = #version_number;
     });
     if !has_null(stubs) {
-        text.items(&quote! {
+        text.items(quote! {
             /// Procedure 0, which does nothing.
             pub const NULL: Procedure<()> = Procedure::new("null", PROGRAM, VERSION, 0);
         });
@@ -152,7 +152,7 @@ fn constants(program: &Program, version: &Version, stubs: &[Stub<'_>], text: &mu
         let (name, number) = (&stub.procedure.name.text, Literal::u32_unsuffixed(stub.procedure.number));
         let docs = format!(" Procedure {}, `{name}`.", stub.procedure.number);
         let (constant, result, terms) = (&stub.constant, &stub.result, terms(stub.procedure));
-        text.items(&quote! {
+        text.items(quote! {
             #[doc = #docs]
             pub const #constant: Procedure<#result> = Procedure::new(#name, PROGRAM, VERSION, #number) #terms;
         });
@@ -265,9 +265,9 @@ fn client(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     });
     let (null_blocking, null_async) = if has_null(stubs) { (None, None) } else { null_methods() };
     let none = TokenStream::new();
-    text.items(&client_type("Client", "Calls the procedures, and waits for their results."));
+    text.items(client_type("Client", "Calls the procedures, and waits for their results."));
     text.block(&none, &quote!(impl<C: Caller> Client<C>), null_blocking.into_iter().chain(blocking));
-    text.items(&client_type("AsyncClient", "Calls the procedures, for results that are awaited."));
+    text.items(client_type("AsyncClient", "Calls the procedures, for results that are awaited."));
     text.block(&none, &quote!(impl<C: AsyncCaller> AsyncClient<C>), null_async.into_iter().chain(awaited));
     starting(types, stubs, text);
 }
@@ -535,7 +535,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
     };
     let (blocking, blocking_zero) = (arms(Style::Blocking), arm_of_zero(Style::Blocking));
     let (awaited, awaited_zero) = (arms(Style::Awaited), arm_of_zero(Style::Awaited));
-    text.items(&quote! {
+    text.items(quote! {
         /// Leads calls to a [`Server`] or an [`AsyncServer`], once their arguments are decoded.
         #[derive(Clone, Copy, Debug)]
         pub struct Service<S>(pub S);
@@ -552,7 +552,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
         }
 
     });
-    text.items(&quote! {
+    text.items(quote! {
         impl<S: Server> Dispatch for Service<S> {
             fn dispatch(&self, call: &dyn Call, exchange: &mut dyn Exchange) {
                 match check(self, call) {
@@ -564,7 +564,7 @@ fn service(types: &Types<'_>, stubs: &[Stub<'_>], text: &mut Text) {
         }
 
     });
-    text.items(&quote! {
+    text.items(quote! {
         impl<S: AsyncServer> AsyncDispatch for Service<S> {
             async fn dispatch(&self, call: &dyn Call, exchange: &mut (dyn Exchange + Send + Sync)) {
                 match check(self, call) {

@@ -18,13 +18,13 @@ impl Text {
     }
 
     /// Writes items, with a blank line before each.
-    pub(super) fn items(&mut self, items: &TokenStream) {
+    pub(super) fn items(&mut self, items: TokenStream) {
         self.push(&spaced(&unparse(items)));
     }
 
     /// Begins a block: whatever is between `head` and braces.
     pub(super) fn open(&mut self, head: &TokenStream) {
-        let text = unparse(&quote!(#head {}));
+        let text = unparse(quote!(#head {}));
         self.push(text.strip_suffix("{}\n").expect("a block is empty at first"));
         self.text.push_str("{\n");
         self.depth += 1;
@@ -37,11 +37,15 @@ impl Text {
         self.push_lines("}\n");
     }
 
-    /// Writes a block of functions: `docs` are of the block, and `head` is all else before its braces, on one line.
+    /// Writes a block of functions, each with documentation: `docs` are of the block, and `head` is all else before its braces, on
+    /// one line.
     pub(super) fn block(&mut self, docs: &TokenStream, head: &TokenStream, members: impl Iterator<Item = TokenStream>) {
         self.open(&quote!(#docs #head));
-        for member in members {
-            let text = unparse(&quote!(#head { #member }));
+        let mut members = members.peekable();
+        while members.peek().is_some() {
+            let mut some = TokenStream::new();
+            some.extend(members.by_ref().take(MEMBER_COUNT));
+            let text = unparse(quote!(#head { #some }));
             let lines: Vec<&str> = text.lines().collect();
             let inner = lines.get(1..lines.len() - 1).unwrap_or_default();
             let inner: String =
@@ -76,8 +80,8 @@ impl Text {
     }
 }
 
-fn unparse(items: &TokenStream) -> String {
-    prettyplease::unparse(&syn::parse2(items.clone()).expect("what is generated is Rust"))
+fn unparse(items: TokenStream) -> String {
+    prettyplease::unparse(&syn::parse2(items).expect("what is generated is Rust"))
 }
 
 /// Puts a blank line between a block that ends and an item that begins, which the printer leaves out.
@@ -112,3 +116,6 @@ fn is_short(previous: &str, line: &str) -> bool {
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
+
+/// So many functions of a block are written at a time: its head costs as much as one of them, and all at once too much memory.
+const MEMBER_COUNT: usize = 16;

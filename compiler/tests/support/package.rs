@@ -14,6 +14,8 @@ pub(crate) fn run(folder: &Path, options: &[String]) -> String {
         .args(options)
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env_remove("RUSTFLAGS")
+        // Nobody looks into it with a debugger, or changes it and builds it again.
+        .envs([("CARGO_PROFILE_DEV_DEBUG", "none"), ("CARGO_INCREMENTAL", "0")])
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
