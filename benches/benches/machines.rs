@@ -121,14 +121,14 @@ fn calls(criterion: &mut Criterion) {
         let mut index = Index::new(Store::owned(bucket_count), Store::owned(count + 1));
         for number in 0..count as u64 {
             let key = slots.insert(number).expect("there is a slot for each");
-            index.insert(number, key.index);
+            index.insert(number, key.index());
         }
         let mut number = count as u64;
         group.bench_function(format!("beside {count}"), |bencher| {
             bencher.iter(|| {
                 number += 1;
                 let key = slots.insert(number).expect("there is a slot more");
-                index.insert(number, key.index);
+                index.insert(number, key.index());
                 let found = index.find(number, |at| slots.at(at) == Some(&number)).expect("it is there");
                 index.remove(number, found);
                 slots.remove(key)
