@@ -141,11 +141,12 @@ impl Pair {
                 }
             }
             while let Some(event) = self.client.poll_event() {
-                if let Event::CallEnded { outcome, .. } = event {
-                    let Outcome::Ok(reply) = outcome else { panic!("{outcome:?}") };
+                if let Event::CallEnded { outcome: Outcome::Ok(reply), .. } = event {
                     assert_eq!(self.client.payload(reply).expect("the reply is there").len(), octets.len());
                     self.client.release(self.now, reply).expect("the reply is there");
                     answered += 1;
+                } else if let Event::CallEnded { outcome, .. } = event {
+                    panic!("{outcome:?}");
                 }
             }
         }

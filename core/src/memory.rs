@@ -217,6 +217,8 @@ impl Memory<'_> {
         let key = self.exchanges.insert(Exchange::BLANK)?;
         let exchange = self.exchanges.at_mut(key.index())?;
         (exchange.peer, exchange.begun_by, exchange.seq, exchange.since) = (peer, begun_by, seq, now);
+        // Once more, since they are looked at next: a part of what has just been copied as a whole would have to be waited for.
+        exchange.by_seq = Links::UNLINKED;
         if let Some(seq) = seq {
             self.by_seq.insert(self.hash(peer, begun_by, seq), key.index());
         }

@@ -202,7 +202,7 @@ impl Scope<'_, '_> {
         if data.form != Form::Entire || OwnBody::suits(data.data.len(), self.config) {
             return Ok(false);
         }
-        if let Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) } = data.flow {
+        if let Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) } = &data.flow {
             self.take_brief_request(seq.0, procedure, data.data)
         } else if let Flow::Reply { seq, outcome: None } = data.flow {
             self.take_brief_reply(seq.0, data.data)
@@ -212,7 +212,7 @@ impl Scope<'_, '_> {
     }
 
     /// Takes a request of which nothing was known, if its call may be brief.
-    fn take_brief_request(&mut self, seq: u64, procedure: Procedure, octets: &[u8]) -> Result<bool, Fault> {
+    fn take_brief_request(&mut self, seq: u64, procedure: &Procedure, octets: &[u8]) -> Result<bool, Fault> {
         let is_known = self.peer.session.is_retired(seq) || self.memory.find(self.index, Party::Them, seq).is_some();
         if is_known || self.is_refusing() {
             return Ok(false);

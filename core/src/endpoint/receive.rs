@@ -445,7 +445,7 @@ impl Scope<'_, '_> {
 
     /// Keeps which procedure a request asks for.
     fn on_opening(&mut self, index: u32, procedure: Procedure) -> Result<(), Fault> {
-        let description = self.resolve(procedure)?;
+        let description = self.resolve(&procedure)?;
         let exchange = self.exchange(index)?;
         match exchange.procedure {
             None => exchange.procedure = Some(description),
@@ -456,15 +456,15 @@ impl Scope<'_, '_> {
     }
 
     /// Returns what a request asks to be called; an alias is defined or looked up.
-    pub(super) fn resolve(&mut self, procedure: Procedure) -> Result<Description, Fault> {
+    pub(super) fn resolve(&mut self, procedure: &Procedure) -> Result<Description, Fault> {
         let aliases = &mut self.peer.conversation.aliases_in;
-        match procedure {
+        match *procedure {
             Procedure::Alias(alias) => aliases.get(alias).copied().ok_or(Fault::Violation(CloseCode::Alias)),
-            Procedure::Full { description, alias } => {
+            Procedure::Full { ref description, alias } => {
                 if let Some(alias) = alias {
-                    aliases.define(alias, &description).map_err(|AliasRefused| Fault::Violation(CloseCode::Alias))?;
+                    aliases.define(alias, description).map_err(|AliasRefused| Fault::Violation(CloseCode::Alias))?;
                 }
-                Ok(description)
+                Ok(*description)
             }
         }
     }
