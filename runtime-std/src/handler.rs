@@ -205,7 +205,9 @@ impl<'a> Incoming<'a> {
     /// Ends the call with octets that may be encoded where the endpoint keeps them. What the handler returns comes too late then.
     #[cfg(feature = "rpc")]
     pub(crate) fn answer(&self, answer: Answer, body: Body<'_>) {
-        self.node.lock_after(self.execution).reply(self.id, answer, body);
+        let mut state = self.node.lock();
+        self.node.catch_up(&mut state, self.execution);
+        state.reply(self.id, answer, body);
     }
 
     /// Ends the streams that nobody has taken; without the lock, as all that gives commands.

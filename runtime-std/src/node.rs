@@ -74,13 +74,11 @@ impl Node {
         Locked::try_new(&self.state)
     }
 
-    /// As [`Node::lock`], after a handler has run: on a worker, it may have taken long.
-    pub(crate) fn lock_after(&self, execution: Execution) -> Locked<'_> {
-        let mut state = self.lock();
+    /// Reads the clock after a handler has run, if that may have taken long.
+    pub(crate) fn catch_up(&self, state: &mut State, execution: Execution) {
         if execution == Execution::Pool {
-            self.read_clock(&mut state);
+            self.read_clock(state);
         }
-        state
     }
 
     /// Reads the clock.

@@ -165,10 +165,7 @@ impl<'t> Serving<'t> {
                 incoming.end_streams();
                 answer.unwrap_or(Answer::HandlerFailed)
             });
-            if execution == Execution::Pool {
-                // It may have taken long.
-                self.node.read_clock(state);
-            }
+            self.node.catch_up(state, execution);
             let has_streams = incoming.has_streams();
             // Stale if the handler has answered by itself.
             state.reply(call, answer, desk.take_body(&reply));

@@ -27,7 +27,7 @@ pub struct Key(Pair);
 impl Key {
     /// Makes the key of an element by its slot, of which there are less than `u32::MAX`, and its generation.
     #[must_use]
-    pub const fn new(index: u32, generation: u32) -> Self {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
         Self(Pair::new(index, generation))
     }
 
