@@ -57,7 +57,7 @@ impl Node {
             if let Some(mut wheel) = state.wheel.take() {
                 state.driver = Watch::Awake;
                 drop(state);
-                let received = self.socket.recv(&mut wheel);
+                let received = wheel.look(&self.socket);
                 state = self.lock();
                 let now = self.read_clock(&mut state);
                 state.handle_received(now, &mut wheel);

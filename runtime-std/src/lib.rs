@@ -73,6 +73,7 @@ mod service;
 mod state;
 mod stream;
 mod waiters;
+mod wheel;
 
 #[cfg(feature = "bytes")]
 pub use bytes::Bytes;

@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::{Endpoint, Instant};
-use posthaste_udp::{Clock, Interrupt, RecvBatch, Socket, Waiting};
+use posthaste_udp::{Clock, Interrupt, Socket, Waiting};
 
 use crate::error::Vain;
 use crate::locked::Locked;
@@ -23,6 +23,7 @@ use crate::options::Options;
 use crate::service::{Execution, Service};
 use crate::state::{ABSENCE_TIME, State, Watch, earlier};
 use crate::waiters::Interest;
+use crate::wheel::{Wait, Wheel};
 
 /// One socket with its endpoint, shared by all threads that use it.
 pub(crate) struct Node {
@@ -61,7 +62,9 @@ impl Node {
 
     fn new(socket: Socket, endpoint: Endpoint<'static>, service: Option<Service>) -> io::Result<Arc<Self>> {
         let interrupt = if service.is_none() { Some(Interrupt::new()?) } else { None };
-        let state = Mutex::new(State::new(endpoint, service));
+        // A socket that is waited for in the receive call fills no more than one buffer.
+        let wheel = service.is_none().then(|| Wheel::new(1, &socket));
+        let state = Mutex::new(State::new(endpoint, service, wheel));
         Ok(Arc::new(Self { socket, clock: Clock::start(), state, helper: OnceLock::new(), interrupt }))
     }
 
@@ -182,7 +185,7 @@ impl Node {
     /// Takes in what waits in the socket, unless another thread drives, and says whether something did.
     fn look_once(&self, state: &mut State, now: Instant) -> bool {
         let Some(mut wheel) = state.wheel.take() else { return false };
-        let has_received = self.socket.recv(&mut wheel).is_ok_and(|count| count > 0);
+        let has_received = wheel.look(&self.socket).is_ok_and(|count| count > 0);
         state.handle_received(now, &mut wheel);
         state.wheel = Some(wheel);
         state.hear(now);
@@ -193,7 +196,7 @@ impl Node {
     fn drive<'n>(
         &'n self,
         mut state: Locked<'n>,
-        mut wheel: RecvBatch,
+        mut wheel: Wheel,
         now: Instant,
         until: Option<Instant>,
     ) -> Locked<'n> {
@@ -201,12 +204,13 @@ impl Node {
         state.quiet_at = None;
         state.was_driven = true;
         state.driver = Watch::Until(until);
+        let wait = Wait { now, until, has_several: state.has_several() };
         drop(state);
-        let received = self.recv(&mut wheel, now, until);
+        let received = wheel.wait(&self.socket, self.clock, wait);
         let mut state = self.lock();
         let now = self.read_clock(&mut state);
         let mut datagram_count = state.handle_received(now, &mut wheel);
-        while !state.is_turn_over(datagram_count) && self.socket.recv(&mut wheel).is_ok_and(|count| count > 0) {
+        while !state.is_turn_over(datagram_count) && wheel.look(&self.socket).is_ok_and(|count| count > 0) {
             datagram_count += state.handle_received(now, &mut wheel);
         }
         // Whoever brought a deadline nearer meanwhile has ended the sleep, and it is for the next one.
@@ -286,11 +290,6 @@ impl Node {
         state.settle(now, &self.socket);
         state.close();
         self.kick(&mut state);
-    }
-
-    /// Sleeps in the socket until something arrives, or `until`.
-    pub(crate) fn recv(&self, wheel: &mut RecvBatch, now: Instant, until: Option<Instant>) -> io::Result<usize> {
-        self.socket.recv_timeout(wheel, until.map(|until| until.saturating_since(now)))
     }
 
     /// Sleeps until [`Self::watch`] rouses the helper, which this is, or, if it listens, something arrives.
@@ -403,9 +402,5 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 const HELD_TIME_MAX: Duration = Duration::from_millis(1);
 
 fn socket_options(options: &Options) -> posthaste_udp::Options {
-    let waiting = match options.spin_max {
-        Duration::ZERO => Waiting::InRecv,
-        spin_max => Waiting::Spinning { spin_max },
-    };
-    posthaste_udp::Options { waiting, ..options.socket.clone() }
+    posthaste_udp::Options { waiting: Waiting::InRecv, ..options.socket.clone() }
 }

@@ -14,12 +14,6 @@ pub struct Options {
     pub config: Config,
     /// What to ask of the operating system. Where the socket is waited for is decided here.
     pub socket: posthaste_udp::Options,
-    /// How long a thread looks at the socket again and again before it sleeps in it: zero, as by default, is not at all.
-    ///
-    /// Saves most of the time of a lone call, which is that of waking two cores, where caller and server have a core each to
-    /// spare; where they share one, each call takes longer by what is spun. It is the thread that waits for a call that
-    /// spins, and the one that receives for a server.
-    pub spin_max: Duration,
     /// How long a client waits for each address of its server.
     pub connect_timeout: Duration,
     /// The sockets of a server's port, 1 to 256: as many cores as it is to use. Each has an endpoint and threads of its own, to which
@@ -36,7 +30,6 @@ impl Default for Options {
         Self {
             config: Config::default(),
             socket: posthaste_udp::Options::default(),
-            spin_max: Duration::ZERO,
             connect_timeout: Duration::from_secs(3),
             socket_count: 1,
             worker_count: 4,

@@ -10,7 +10,6 @@ use std::thread;
 
 use posthaste_core::IncomingCallId;
 use posthaste_core::endpoint::Answer;
-use posthaste_udp::RecvBatch;
 
 use crate::handler::{Handler, Incoming};
 use crate::locked::Locked;
@@ -18,6 +17,7 @@ use crate::node::{Node, Threads};
 use crate::options::Options;
 use crate::service::{Desk, Execution, Service};
 use crate::state::{State, TURN_DATAGRAM_COUNT_MAX, Watch};
+use crate::wheel::{Wait, Wheel};
 
 /// Opens a node that answers calls, and makes them as well.
 pub(crate) fn open(address: SocketAddr, options: &Options, handler: &Arc<impl Handler>) -> io::Result<Threads> {
@@ -63,7 +63,7 @@ impl<'t> Serving<'t> {
         let node = self.node;
         let is_group = node.socket.interrupt().is_some();
         // A socket that is waited for in the receive call fills no more than one buffer.
-        let mut wheel = RecvBatch::new(if is_group { RECV_BUFFER_COUNT } else { 1 });
+        let mut wheel = Wheel::new(if is_group { RECV_BUFFER_COUNT } else { 1 }, &node.socket);
         let mut state = node.lock();
         let mut deadline = None;
         while !state.is_closed {
@@ -77,8 +77,9 @@ impl<'t> Serving<'t> {
             state.settle(now, &node.socket);
             deadline = state.deadline();
             state.driver = Watch::Until(deadline);
+            let wait = Wait { now, until: deadline, has_several: state.has_several() };
             drop(state);
-            let received = node.recv(&mut wheel, now, deadline);
+            let received = wheel.wait(&node.socket, node.clock, wait);
             state = node.lock();
             state.driver = Watch::Awake;
             if received.is_err() {
@@ -90,13 +91,13 @@ impl<'t> Serving<'t> {
 
     /// Hands what was received to the endpoint and answers its calls, and what has come since, while there is nothing to answer:
     /// datagrams of one message, taken in together, share an acknowledgement.
-    fn take_in(self, mut state: Locked<'t>, wheel: &mut RecvBatch) -> Locked<'t> {
+    fn take_in(self, mut state: Locked<'t>, wheel: &mut Wheel) -> Locked<'t> {
         let node = self.node;
         let now = node.read_clock(&mut state);
         let mut datagram_count = 0;
         loop {
             let mut has_event = false;
-            while let Some(datagram) = wheel.next_datagram() {
+            while let Some(datagram) = wheel.next_datagram(now) {
                 state.handle_datagram(now, datagram);
                 datagram_count += 1;
                 has_event |= state.endpoint.has_event();
@@ -104,7 +105,7 @@ impl<'t> Serving<'t> {
             }
             // Where nothing would be sent, the next sleep looks as well.
             let is_over = has_event || datagram_count >= TURN_DATAGRAM_COUNT_MAX || !state.endpoint.has_transmit();
-            if is_over || !node.socket.recv(wheel).is_ok_and(|count| count > 0) {
+            if is_over || !wheel.look(&node.socket).is_ok_and(|count| count > 0) {
                 return state;
             }
         }

@@ -9,11 +9,12 @@ use posthaste_core::ecn::Ecn;
 use posthaste_core::endpoint::{Answer, Body, Event, ReplyError};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
-use posthaste_udp::{Datagram, RecvBatch, SendBatch, Socket};
+use posthaste_udp::{Datagram, SendBatch, Socket};
 
 use crate::ledger::Ledger;
 use crate::service::Service;
 use crate::waiters::{Interest, Waiters};
+use crate::wheel::Wheel;
 
 /// The endpoint, what its events told, and who waits for what.
 pub(crate) struct State {
@@ -22,7 +23,7 @@ pub(crate) struct State {
     pub(crate) now: Instant,
     outgoing: SendBatch,
     /// The wheel: whoever took it sleeps in the socket and drives for all. Not here where calls are answered.
-    pub(crate) wheel: Option<RecvBatch>,
+    pub(crate) wheel: Option<Wheel>,
     /// When nobody will have driven for a while; `None` while somebody does, and when the helper thread knows.
     pub(crate) quiet_at: Option<Instant>,
     /// Whether somebody drove since the helper thread was last awake.
@@ -90,14 +91,13 @@ pub(crate) struct PeerNews {
 }
 
 impl State {
-    pub(crate) fn new(endpoint: Endpoint<'static>, service: Option<Service>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint<'static>, service: Option<Service>, wheel: Option<Wheel>) -> Self {
         let outgoing = SendBatch::new(endpoint.config().datagram_len_max);
         Self {
             endpoint,
             now: Instant::ORIGIN,
             outgoing,
-            // A socket that is waited for in the receive call fills no more than one buffer.
-            wheel: service.is_none().then(|| RecvBatch::new(1)),
+            wheel,
             quiet_at: None,
             was_driven: false,
             driver: if service.is_none() { Watch::Absent } else { Watch::Awake },
@@ -170,10 +170,15 @@ impl State {
         self.held_until.is_some()
     }
 
+    /// Says whether several messages or calls are under way: then more is about to come.
+    pub(crate) const fn has_several(&self) -> bool {
+        self.endpoint.usage().exchanges > 1
+    }
+
     /// Hands what was received to the endpoint, and returns how many datagrams it was.
-    pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut RecvBatch) -> usize {
+    pub(crate) fn handle_received(&mut self, now: Instant, wheel: &mut Wheel) -> usize {
         let mut count = 0;
-        while let Some(datagram) = wheel.next_datagram() {
+        while let Some(datagram) = wheel.next_datagram(now) {
             self.handle_datagram(now, datagram);
             count += 1;
         }
@@ -414,7 +419,7 @@ mod tests {
     fn state() -> State {
         let config = Config::lan();
         let storage = Storage::owned(&config);
-        State::new(Endpoint::new_insecure(config, storage, [1; 32], Instant::ORIGIN).unwrap(), None)
+        State::new(Endpoint::new_insecure(config, storage, [1; 32], Instant::ORIGIN).unwrap(), None, None)
     }
 
     fn start(state: &mut State) -> CallId {

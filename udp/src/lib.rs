@@ -50,6 +50,7 @@ extern crate alloc;
 
 mod address;
 mod beside;
+mod busy_poll;
 mod clock;
 mod endpoint;
 mod error;
@@ -63,6 +64,7 @@ mod socket;
 mod wait;
 
 pub use beside::bind_with_listener;
+pub use busy_poll::{BusyPoll, BusyPoller};
 pub use clock::Clock;
 pub use endpoint::{BindError, bind_group_insecure, bind_insecure, draw_seed};
 pub use error::Loss;

@@ -1,6 +1,5 @@
 //! The socket: opened and tuned once, then driven by its owner's loop.
 
-use core::hint;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -9,7 +8,6 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::thread;
-use std::time::Instant;
 
 use nix::errno::Errno;
 use posthaste_core::wire::Steering;
@@ -17,6 +15,7 @@ use quinn_udp::{Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::address::{Family, canonical};
+use crate::busy_poll::{BusyPoll, BusyPoller};
 use crate::error::may_refuse_segmentation;
 use crate::group::{self, Member};
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -38,6 +37,8 @@ pub struct Options {
     pub port_use: PortUse,
     /// Where the owner waits for datagrams.
     pub waiting: Waiting,
+    /// How long the owner looks for datagrams before it sleeps; [`Socket::busy_poller`] tells it so.
+    pub busy_poll: BusyPoll,
     /// Many datagrams in one send. Off is for measuring.
     pub gso: TryOffload,
     /// Many datagrams in one receive. Off is for measuring.
@@ -53,6 +54,7 @@ impl Default for Options {
             send_buffer_len: 1 << 20,
             port_use: PortUse::Alone,
             waiting: Waiting::InPoll,
+            busy_poll: BusyPoll::WhilePrompt,
             gso: TryOffload::IfSupported,
             gro: TryOffload::IfSupported,
             steering: TryOffload::IfSupported,
@@ -77,14 +79,6 @@ pub enum Waiting {
     ///
     /// A receive fills one buffer only, and [`Socket::send`] sleeps while the send buffer is full.
     InRecv,
-    /// In the receive call, which first looks again and again for a while: for a thread that has a core to spare.
-    ///
-    /// What arrives meanwhile is received at once, by one system call; a sleep costs two. [`Socket::send`] sleeps while the
-    /// send buffer is full.
-    Spinning {
-        /// How long it looks before it sleeps.
-        spin_max: Duration,
-    },
     /// Outside: the socket never blocks (`O_NONBLOCK`). For event loops.
     InPoll,
 }
@@ -107,6 +101,7 @@ pub struct Socket {
     local_addr: SocketAddr,
     family: Family,
     waiting: Waiting,
+    busy_poll: BusyPoll,
     recv_state: UdpSocketState,
     /// Renewed after a refusal; see [`Socket::transmit`].
     send_state: RwLock<UdpSocketState>,
@@ -176,6 +171,7 @@ impl Socket {
             local_addr: canonical(io.local_addr()?),
             family: Family::of(addr),
             waiting: options.waiting,
+            busy_poll: options.busy_poll,
             recv_state,
             send_state: RwLock::new(unbound_state()?),
             gso_off,
@@ -237,17 +233,7 @@ impl Socket {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the send buffer is full: what was not sent stays in the batch.
     /// Any other error is the end of the socket.
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
-        loop {
-            match batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit)) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock
-                        && matches!(self.waiting, Waiting::Spinning { .. }) =>
-                {
-                    wait::writable(self.as_fd())?;
-                }
-                result => return result,
-            }
-        }
+        batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit))
     }
 
     /// Receives into `batch`, by one system call, as many datagrams as wait and fit; returns their count. What was not
@@ -277,76 +263,9 @@ impl Socket {
     /// two, as always with [`Waiting::InPoll`], and the timeout is kept as exactly as the kernel's timers do (measured:
     /// 0.1 ms late, or a thousandth of it). Only a timeout of one to two such sleeps may end later, by less than one.
     ///
-    /// With [`Waiting::Spinning`] it looks again and again before it sleeps, at most `timeout`.
-    ///
     /// # Errors
     /// The end of the socket.
     pub fn recv_timeout(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
-        if let Waiting::Spinning { spin_max } = self.waiting {
-            return self.spin(batch, spin_max, timeout);
-        }
-        self.sleep(batch, timeout)
-    }
-
-    /// Sleeps until a datagram can be received or `interrupt` is raised, at most `timeout`; without one, until then. It may end
-    /// early.
-    ///
-    /// Takes nothing: for a thread that looks after the socket while no other receives.
-    ///
-    /// # Errors
-    /// The end of the socket.
-    pub fn wait(&self, interrupt: &Interrupt, timeout: Option<Duration>) -> io::Result<()> {
-        wait::readable_or_raised(self.as_fd(), interrupt, timeout).map(drop)
-    }
-
-    /// Returns what is raised when another socket of the port has passed something on to this one, to be waited for beside the
-    /// socket; `None` if it has its port for itself.
-    ///
-    /// Raised by somebody else, it ends the sleep of [`recv_timeout`](Self::recv_timeout). Receiving lowers it.
-    #[must_use]
-    pub fn interrupt(&self) -> Option<&Interrupt> {
-        self.member.as_ref().map(Member::interrupt)
-    }
-
-    /// Returns the address that the socket is bound to.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// Returns what the operating system granted, and which offloads are in use at this moment.
-    #[must_use]
-    pub fn report(&self) -> Report {
-        let gso = self.gso_off.get().map_or(Offload::On, |&reason| Offload::Off(reason));
-        Report { gso, ..self.report }
-    }
-
-    /// Returns what went through the socket, and what was lost to errors.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.tally.counters()
-    }
-
-    /// Looks again and again, and sleeps if nothing has come.
-    fn spin(&self, batch: &mut RecvBatch, spin_max: Duration, timeout: Option<Duration>) -> io::Result<usize> {
-        let begun_at = Instant::now();
-        loop {
-            match self.recv(batch) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-            let spun = begun_at.elapsed();
-            if timeout.is_some_and(|timeout| timeout <= spun) {
-                return Ok(0);
-            }
-            if spun >= spin_max {
-                return self.sleep(batch, timeout.map(|timeout| timeout.saturating_sub(spun)));
-            }
-            hint::spin_loop();
-        }
-    }
-
-    fn sleep(&self, batch: &mut RecvBatch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.begin(self.member.as_ref());
         // A receive call has only the timeout that its socket was given, which is rounded to the kernel's tick and
         // costs a system call to change. One fixed short one serves the row of datagrams, where each call counts;
@@ -376,6 +295,51 @@ impl Socket {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Sleeps until a datagram can be received or `interrupt` is raised, at most `timeout`; without one, until then. It may end
+    /// early.
+    ///
+    /// Takes nothing: for a thread that looks after the socket while no other receives.
+    ///
+    /// # Errors
+    /// The end of the socket.
+    pub fn wait(&self, interrupt: &Interrupt, timeout: Option<Duration>) -> io::Result<()> {
+        wait::readable_or_raised(self.as_fd(), interrupt, timeout).map(drop)
+    }
+
+    /// Returns what is raised when another socket of the port has passed something on to this one, to be waited for beside the
+    /// socket; `None` if it has its port for itself.
+    ///
+    /// Raised by somebody else, it ends the sleep of [`recv_timeout`](Self::recv_timeout). Receiving lowers it.
+    #[must_use]
+    pub fn interrupt(&self) -> Option<&Interrupt> {
+        self.member.as_ref().map(Member::interrupt)
+    }
+
+    /// Returns what says to whoever waits whether to look again or to sleep, as the options want it.
+    #[must_use]
+    pub const fn busy_poller(&self) -> BusyPoller {
+        BusyPoller::new(self.busy_poll)
+    }
+
+    /// Returns the address that the socket is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Returns what the operating system granted, and which offloads are in use at this moment.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let gso = self.gso_off.get().map_or(Offload::On, |&reason| Offload::Off(reason));
+        Report { gso, ..self.report }
+    }
+
+    /// Returns what went through the socket, and what was lost to errors.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.tally.counters()
     }
 
     /// Hands one run to the operating system.
@@ -427,7 +391,7 @@ impl Socket {
     fn fill(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         let buffer_count = match self.waiting {
             // `recvmmsg` on a blocking socket sleeps until every buffer is filled, and looks for one more than there is on another.
-            Waiting::InRecv | Waiting::Spinning { .. } => 1,
+            Waiting::InRecv => 1,
             Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
         };
         batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))

@@ -48,11 +48,6 @@ impl Interrupt {
     }
 }
 
-/// Sleeps until `fd` is writable or has an error; it may end early.
-pub(crate) fn writable(fd: BorrowedFd<'_>) -> io::Result<Wake> {
-    any_ready(&mut [PollFd::new(fd, PollFlags::POLLOUT)], None)
-}
-
 impl AsFd for Interrupt {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.raised.as_fd()

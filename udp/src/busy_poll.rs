@@ -1,0 +1,77 @@
+//! Whether to look at a socket again or to sleep.
+
+use core::time::Duration;
+
+use posthaste_core::Instant;
+
+/// How long whoever waits for datagrams looks for them again and again before it sleeps.
+///
+/// To fall asleep and to be woken takes the time of dozens of looks, on the side that wakes as on the side that sleeps. Who looks
+/// has the core for itself meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusyPoll {
+    /// Not at all.
+    Never,
+    /// Up to 50 µs at a time, where several messages or calls are under way and what is waited for comes as soon as that: both sides
+    /// stay awake then.
+    ///
+    /// What has not come by then is waited for asleep, and so is what follows: 1 time, then 2, 4 and so on up to 64 before the next
+    /// try, unless something comes sooner by itself.
+    WhilePrompt,
+    /// So long each time, whatever is under way: for a thread that has a core to spare.
+    UpTo(Duration),
+}
+
+/// Says, wait by wait, whether to look again: a [`BusyPoll`] at work.
+#[derive(Clone, Debug)]
+pub struct BusyPoller {
+    policy: BusyPoll,
+    /// When the wait that is under way began.
+    since: Option<Instant>,
+    /// Waits to be slept through before looking is tried again.
+    rest_count: u32,
+    /// How many they will be when looking fails the next time.
+    next_rest_count: u32,
+}
+
+impl BusyPoller {
+    /// Makes one that has not waited yet.
+    #[must_use]
+    pub const fn new(policy: BusyPoll) -> Self {
+        Self { policy, since: None, rest_count: 0, next_rest_count: 1 }
+    }
+
+    /// Says whether whoever waits at `now` is to look again rather than to sleep. `has_several`: whether several messages or calls
+    /// are under way.
+    pub fn looks(&mut self, now: Instant, has_several: bool) -> bool {
+        let waited = now.saturating_since(*self.since.get_or_insert(now));
+        match self.policy {
+            BusyPoll::Never => false,
+            BusyPoll::UpTo(time_max) => waited < time_max,
+            BusyPoll::WhilePrompt if !has_several || self.rest_count > 0 => false,
+            BusyPoll::WhilePrompt if waited < PROMPT_TIME_MAX => true,
+            BusyPoll::WhilePrompt => {
+                self.rest_count = self.next_rest_count;
+                self.next_rest_count = (2 * self.next_rest_count).min(REST_COUNT_MAX);
+                false
+            }
+        }
+    }
+
+    /// Notes that something had come at `now`, which ends the wait.
+    pub fn end(&mut self, now: Instant) {
+        let Some(since) = self.since.take() else { return };
+        if now.saturating_since(since) < PROMPT_TIME_MAX {
+            (self.rest_count, self.next_rest_count) = (0, 1);
+        } else {
+            self.rest_count = self.rest_count.saturating_sub(1);
+        }
+    }
+}
+
+/// Our choice: about what a sleep costs both sides together where waking a core takes long (measured on a virtual machine: 60 µs).
+/// To look for as long as a sleep costs makes a wait cost twice the least at most, whenever it ends.
+const PROMPT_TIME_MAX: Duration = Duration::from_micros(50);
+
+/// Our choice: then looks in vain take less than a microsecond of a wait.
+const REST_COUNT_MAX: u32 = 64;
