@@ -11,7 +11,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use posthaste_core::endpoint::Event;
 use posthaste_core::{Config, Instant};
-use posthaste_udp::{BindError, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
+use posthaste_udp::{BindError, BusyPoller, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 
 /// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
 ///
@@ -36,8 +36,7 @@ pub struct Endpoint {
     is_readable: bool,
     /// Whether the last receive left nothing in the socket: what comes after it is an event.
     is_drained: bool,
-    /// Whether much goes to and fro, so that something may have come since.
-    is_busy: bool,
+    poller: BusyPoller,
     is_send_blocked: bool,
     registration: Option<Registration>,
 }
@@ -85,6 +84,7 @@ impl Endpoint {
         Self {
             outgoing: SendBatch::new(core.config().datagram_len_max),
             core,
+            poller: socket.busy_poller(),
             socket,
             clock: Clock::start(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
@@ -92,7 +92,6 @@ impl Endpoint {
             moment: None,
             is_readable: false,
             is_drained: false,
-            is_busy: false,
             is_send_blocked: false,
             registration: None,
         }
@@ -132,22 +131,10 @@ impl Endpoint {
 
     /// Sends what is ready to be sent. When the send buffer is full, the rest is kept, and `Poll` tells when there is room.
     ///
-    /// Where much goes to and fro, it looks whether something has come meanwhile, which then waits for the next
-    /// [`process`](Self::process): that costs less than a sleep.
-    ///
     /// # Errors
     /// The end of the socket.
     pub fn transmit(&mut self) -> io::Result<()> {
-        self.is_busy |= self.unsent_count > 1;
         self.unsent_count = 0;
-        self.send_ready()?;
-        if core::mem::take(&mut self.is_busy) && !self.is_readable {
-            self.is_readable = self.recv()?;
-        }
-        Ok(())
-    }
-
-    fn send_ready(&mut self) -> io::Result<()> {
         if self.is_send_blocked {
             return Ok(());
         }
@@ -172,12 +159,14 @@ impl Endpoint {
     }
 
     /// Returns how long the loop may sleep: `None` until something arrives, zero if datagrams wait that
-    /// [`process`](Self::process) did not take. Whole milliseconds, rounded up; see the crate's documentation.
+    /// [`process`](Self::process) did not take, or something is about to come ([`BusyPoll`]). Whole milliseconds, rounded up; see
+    /// the crate's documentation.
     #[must_use]
     pub fn next_timeout(&mut self) -> Option<Duration> {
         let now = self.moment();
         self.moment = None;
-        if self.is_readable {
+        let has_several = self.core.usage().exchanges > 1;
+        if self.is_readable || self.poller.looks(now, has_several) {
             return Some(Duration::ZERO);
         }
         self.core.poll_timeout().map(|deadline| round_up(deadline.saturating_since(now)))
@@ -225,6 +214,7 @@ impl Endpoint {
             while let Some(datagram) = self.incoming.next_datagram() {
                 // The core has counted what it rejects.
                 let _ = self.core.handle_datagram(now, datagram.arrival(), datagram.payload);
+                self.poller.end(now);
                 datagram_count += 1;
                 let is_enough = datagram_count >= TURN_DATAGRAM_COUNT_MIN && self.core.has_event();
                 if is_enough || datagram_count == TURN_DATAGRAM_COUNT_MAX {
@@ -243,9 +233,8 @@ impl Endpoint {
     /// Receives into the batch, which is empty; false if nothing waits.
     fn recv(&mut self) -> io::Result<bool> {
         match self.socket.recv(&mut self.incoming) {
-            Ok(datagram_count) => {
+            Ok(_) => {
                 self.is_drained = !self.incoming.is_full();
-                self.is_busy |= datagram_count > 1;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),

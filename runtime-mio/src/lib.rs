@@ -57,17 +57,14 @@
 //!
 //! # What a turn costs
 //!
-//! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where much goes to and fro, the
-//! socket is looked at once more before the loop may sleep. Nothing is allocated after `bind`, but with the feature `bytes` memory
+//! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where several calls are under way,
+//! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 50 µs at a time ([`BusyPoll`]). Nothing is allocated after `bind`, but with the feature `bytes` memory
 //! for long messages that arrive.
 //!
 //! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
 //! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never
 //! waking in vain. That adds up to 1 ms to a retransmission or a delayed acknowledgement and nothing to a call that
 //! goes well. Pacing allows for it: a turn may send what 1 ms at the pacing rate carries.
-//!
-//! A loop that has a core for itself need not sleep at once: it may `poll` with a timeout of zero, again and again for as long
-//! as it likes, before it `poll`s with [`Endpoint::next_timeout`]. What arrives meanwhile finds it awake.
 //!
 //! # `Bytes`
 //!
@@ -104,6 +101,6 @@ pub use posthaste_core::{
     CallId, Config, ConfigError, IncomingCallId, Instant, MessageId, NotExecuted, Outcome, PeerId, SendId, StaleId,
     StreamId, Unknown,
 };
-pub use posthaste_udp::{BindError, Options as SocketOptions, Report};
+pub use posthaste_udp::{BindError, BusyPoll, Options as SocketOptions, Report};
 #[cfg(feature = "rpc")]
 pub use rpc::Unresolved;

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use posthaste_mio::{Answer, Config, Endpoint, Event, Outcome, Request, SocketOptions, Unknown};
+use posthaste_mio::{Answer, BusyPoll, Config, Endpoint, Event, Outcome, Request, SocketOptions, Unknown};
 use support::sleep;
 
 mod support;
@@ -51,66 +51,34 @@ fn a_deadline_below_the_granularity_of_the_selector_does_not_spin() {
 }
 
 #[test]
-fn what_comes_while_much_is_under_way_is_seen_without_an_event() {
-    let mut poll = Poll::new().unwrap();
-    let (mut client, mut server) = (endpoint(&poll, 0), endpoint(&poll, 1));
-    let peer = client.peer(server.local_addr()).unwrap();
-    let request = Request::new(1, 1, 1, &[]);
-    client.call(peer, request.clone()).unwrap();
-    while turn(&mut poll, &mut [(0, &mut client), (1, &mut server)]).ended_count == 0 {}
-    while client.next_timeout() == Some(Duration::ZERO) {
-        turn(&mut poll, &mut [(0, &mut client)]);
-    }
-    client.call(peer, request.clone()).unwrap();
-    client.transmit().unwrap();
-    // What is told of the client is forgotten.
-    while turn(&mut poll, &mut [(1, &mut server)]).answered_count == 0 {}
-    assert!(!has_ended_call(&mut client), "nobody told it");
-
-    for _ in 0..2 {
-        client.call(peer, request.clone()).unwrap();
-    }
-    client.transmit().unwrap();
-
-    assert!(has_ended_call(&mut client));
-}
-
-fn has_ended_call(client: &mut Endpoint) -> bool {
-    client.process().unwrap();
-    core::iter::from_fn(|| client.poll_event()).any(|event| matches!(event, Event::CallEnded { .. }))
-}
-
-/// What became of calls in a turn.
-#[derive(Default)]
-struct Turn {
-    answered_count: usize,
-    ended_count: usize,
-}
-
-/// Takes a turn of the loop, of endpoints with their tokens.
-fn turn(poll: &mut Poll, endpoints: &mut [(usize, &mut Endpoint)]) -> Turn {
-    let mut ready = Events::with_capacity(4);
-    let timeout = endpoints.iter_mut().filter_map(|(_, endpoint)| endpoint.next_timeout()).min();
-    sleep(poll, &mut ready, timeout);
-    let mut turn = Turn::default();
-    for (token, endpoint) in endpoints {
-        let own = ready.iter().filter(|event| event.token() == Token(*token));
-        own.for_each(|event| endpoint.handle_event(event));
-        endpoint.process().unwrap();
-        while let Some(event) = endpoint.poll_event() {
-            match event {
-                Event::CallReceived { call } => {
-                    endpoint.begin(call).unwrap();
-                    endpoint.reply(call, Answer::Ok, &[], &[]).unwrap();
-                    turn.answered_count += 1;
-                }
-                Event::CallEnded { .. } => turn.ended_count += 1,
-                _ => {}
-            }
+fn a_loop_looks_again_for_a_while_where_several_calls_are_under_way() {
+    // Nobody answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let looks = |busy_poll, call_count| {
+        let options = SocketOptions { busy_poll, ..SocketOptions::default() };
+        let mut client = Endpoint::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan(), &options).unwrap();
+        let peer = client.peer(silent.local_addr().unwrap()).unwrap();
+        for _ in 0..call_count {
+            client.call(peer, Request::new(1, 1, 1, &[])).unwrap();
         }
-        endpoint.transmit().unwrap();
+        client.transmit().unwrap();
+        (client.next_timeout() == Some(Duration::ZERO), client)
+    };
+
+    let (looks_for_several, mut client) = looks(BusyPoll::WhilePrompt, 2);
+    assert!(looks_for_several);
+    while client.next_timeout() == Some(Duration::ZERO) {
+        client.process().unwrap();
+        client.transmit().unwrap();
     }
-    turn
+    for (busy_poll, call_count, expected) in [
+        (BusyPoll::WhilePrompt, 1, false),
+        (BusyPoll::Never, 2, false),
+        (BusyPoll::UpTo(Duration::ZERO), 2, false),
+        (BusyPoll::UpTo(Duration::MAX), 1, true),
+    ] {
+        assert_eq!(looks(busy_poll, call_count).0, expected, "{busy_poll:?} {call_count}");
+    }
 }
 
 #[test]

@@ -33,9 +33,9 @@
 //! on a thread that all endpoints of the process share; it acts on deadlines, as those of delayed acknowledgements, while no
 //! future is there.
 //!
-//! What sleeps is the thread of the executor, in the reactor that it shares with all other tasks. So there is no option to
-//! look at the socket again and again before it sleeps: who needs that takes `posthaste-std`, or `posthaste-mio` in a loop of
-//! its own.
+//! What sleeps is the thread of the executor, in the reactor that it shares with all other tasks. Where several calls are under
+//! way, the future that drives asks to be polled again instead, at most for 50 µs at a time and for as long as that pays
+//! ([`BusyPoll`]): tasks beside it have their turn in between.
 //!
 //! # Allocations
 //!
@@ -108,7 +108,7 @@ pub use posthaste_core::endpoint::{
 };
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, ConfigError, NotExecuted, Unknown};
-pub use posthaste_udp::{Options as SocketOptions, Report};
+pub use posthaste_udp::{BusyPoll, Options as SocketOptions, Report};
 pub use serve::Serving;
 pub use server::Server;
 pub use stream::{StreamReader, StreamWriter};

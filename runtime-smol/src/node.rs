@@ -55,7 +55,7 @@ impl Node {
     }
 
     fn new(socket: Socket, endpoint: Endpoint<'static>) -> Result<Arc<Self>, BindError> {
-        let state = State::new(endpoint);
+        let state = State::new(endpoint, socket.busy_poller());
         let interrupt = socket.interrupt().map(|interrupt| interrupt.as_fd().try_clone_to_owned()).transpose()?;
         let interrupt = interrupt.map(Async::new_nonblocking).transpose()?;
         let socket = Async::new_nonblocking(socket)?;
@@ -185,6 +185,10 @@ impl Node {
                     state.wheel.give(Some(Driver::Waiter(waiter.key)));
                     let turn = self.turn(state);
                     has_woken = state.waiters.woken_count() > 0;
+                    if turn == Turn::Idle && state.looks_again() {
+                        state.promise(waiter.key);
+                        break;
+                    }
                     if turn == Turn::Progress || self.poll_sleep(state, cx, None).is_ready() {
                         continue;
                     }

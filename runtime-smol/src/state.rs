@@ -9,7 +9,7 @@ use std::io;
 use posthaste_core::endpoint::{Event, SendError};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
-use posthaste_udp::{RecvBatch, SendBatch, Socket};
+use posthaste_udp::{BusyPoller, RecvBatch, SendBatch, Socket};
 
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Arrived};
@@ -49,6 +49,7 @@ pub(crate) struct State {
     pub(crate) alarm: Alarm,
     pub(crate) helper: HelperState,
     incoming: RecvBatch,
+    poller: BusyPoller,
     outgoing: SendBatch,
     /// Whether something may wait in the socket. If nothing did when it was received from last, the reactor tells when something
     /// comes.
@@ -86,7 +87,7 @@ pub(crate) enum Turn {
 }
 
 impl State {
-    pub(crate) fn new(endpoint: Endpoint<'static>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint<'static>, poller: BusyPoller) -> Self {
         let config = endpoint.config();
         Self {
             outgoing: SendBatch::new(config.datagram_len_max),
@@ -110,6 +111,7 @@ impl State {
             alarm: Alarm::new(),
             helper: HelperState::default(),
             incoming: RecvBatch::new(RECV_BUFFER_COUNT.min(RecvBatch::BUFFER_COUNT_MAX)),
+            poller,
             is_readable: true,
             is_send_blocked: false,
             failure: None,
@@ -135,6 +137,14 @@ impl State {
         self.is_readable |= datagram_count > 1 || event_count > 1;
         self.tell_of_room();
         Turn::Progress
+    }
+
+    /// Says whether whoever drives is to look at the socket again rather than to sleep.
+    pub(crate) fn looks_again(&mut self) -> bool {
+        let has_several = self.endpoint.usage().exchanges > 1;
+        let looks = self.poller.looks(self.now, has_several);
+        self.is_readable |= looks;
+        looks
     }
 
     /// Tells what has happened, and sends what is ready.
@@ -171,6 +181,7 @@ impl State {
             };
             // The endpoint has counted what it rejects.
             let _ = self.endpoint.handle_datagram(now, datagram.arrival(), datagram.payload);
+            self.poller.end(now);
             datagram_count += 1;
         }
         datagram_count

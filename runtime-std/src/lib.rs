@@ -23,7 +23,8 @@
 //! [`Peer::start`] and [`Pending::wait`].
 //!
 //! Most of the time of a lone call on one machine goes into waking the two threads that sleep. Who has a core to spare for each
-//! lets them look at the socket for a while first: [`Options::spin_max`].
+//! lets them look at the socket for a while first: [`BusyPoll::UpTo`]. Where several calls are under way, they do so anyway, for as
+//! long as it pays.
 //!
 //! # How it is built
 //!
@@ -88,6 +89,7 @@ pub use peer::Peer;
 pub use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};
+pub use posthaste_udp::{BusyPoll, Options as SocketOptions};
 #[cfg(feature = "rpc")]
 pub use rpc::Rpc;
 pub use server::Server;

@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
 use posthaste_core::{Endpoint, Instant};
-use posthaste_udp::{Clock, Interrupt, Socket, Waiting};
+use posthaste_udp::{Clock, Interrupt, Options as SocketOptions, Socket, Waiting};
 
 use crate::error::Vain;
 use crate::locked::Locked;
@@ -401,6 +401,6 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 /// How long a started call is held at most; our choice. Only who never waits notices.
 const HELD_TIME_MAX: Duration = Duration::from_millis(1);
 
-fn socket_options(options: &Options) -> posthaste_udp::Options {
-    posthaste_udp::Options { waiting: Waiting::InRecv, ..options.socket.clone() }
+fn socket_options(options: &Options) -> SocketOptions {
+    SocketOptions { waiting: Waiting::InRecv, ..options.socket.clone() }
 }

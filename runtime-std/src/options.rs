@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use posthaste_core::Config;
+use posthaste_udp::Options as SocketOptions;
 
 /// Limits, timing, socket and threads of a client or server. [`Config`] turns into it where nothing else is to be said.
 #[derive(Clone, Debug)]
@@ -12,8 +13,9 @@ pub struct Options {
     /// `credit`, and with it `message_len_max` and `stream_window`, are lowered to the receive buffer that the operating
     /// system grants: what a peer may have under way must fit where it arrives.
     pub config: Config,
-    /// What to ask of the operating system. Where the socket is waited for is decided here.
-    pub socket: posthaste_udp::Options,
+    /// What to ask of the operating system, and how long a thread looks at the socket before it sleeps in it. Where the socket is waited
+    /// for is decided here.
+    pub socket: SocketOptions,
     /// How long a client waits for each address of its server.
     pub connect_timeout: Duration,
     /// The sockets of a server's port, 1 to 256: as many cores as it is to use. Each has an endpoint and threads of its own, to which
@@ -29,7 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             config: Config::default(),
-            socket: posthaste_udp::Options::default(),
+            socket: SocketOptions::default(),
             connect_timeout: Duration::from_secs(3),
             socket_count: 1,
             worker_count: 4,

@@ -13,8 +13,8 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use posthaste_std::{
-    Answer, CallError, Client, Config, ConnectError, Delivery, Incoming, Inline, NotExecuted, Options, Pending,
-    ReceiveError, Request, Server, StreamReader, StreamWriter, Unknown, Unresolved, wait_any, wire,
+    Answer, BusyPoll, CallError, Client, Config, ConnectError, Delivery, Incoming, Inline, NotExecuted, Options,
+    Pending, ReceiveError, Request, Server, StreamReader, StreamWriter, Unknown, Unresolved, wait_any, wire,
 };
 
 #[test]
@@ -96,8 +96,9 @@ fn many_threads_share_a_client_and_each_call_is_executed_once_and_gets_its_own_r
 #[test]
 fn whoever_looks_at_the_socket_before_it_sleeps_still_keeps_its_deadlines_and_ends() {
     // Some sleep at once, and some never.
-    for spin_max in [Duration::from_nanos(1), Duration::MAX] {
-        let options = Options { spin_max, ..Config::lan().into() };
+    for time_max in [Duration::from_nanos(1), Duration::MAX] {
+        let mut options = Options::from(Config::lan());
+        options.socket.busy_poll = BusyPoll::UpTo(time_max);
         let server = Server::serve_insecure("127.0.0.1:0", options.clone(), Inline(echo)).unwrap();
         let client = Client::connect_insecure(server.local_addr(), options).unwrap();
         thread::scope(|scope| {

@@ -6,8 +6,9 @@ use posthaste_core::Instant;
 
 /// How long whoever waits for datagrams looks for them again and again before it sleeps.
 ///
-/// To fall asleep and to be woken takes the time of dozens of looks, on the side that wakes as on the side that sleeps. Who looks
-/// has the core for itself meanwhile.
+/// To fall asleep and to be woken takes the time of dozens of looks. A thread that looks has its core for itself meanwhile: where
+/// caller and server share one, each call takes longer by that. A task of `posthaste-smol` lets other tasks run between two looks, and
+/// `Endpoint::next_timeout` of `posthaste-mio` is zero meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusyPoll {
     /// Not at all.
@@ -75,3 +76,62 @@ const PROMPT_TIME_MAX: Duration = Duration::from_micros(50);
 
 /// Our choice: then looks in vain take less than a microsecond of a wait.
 const REST_COUNT_MAX: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(49);
+    const LONG: Duration = Duration::from_micros(51);
+
+    /// Waits for so long, and returns whether it looked at the beginning.
+    fn wait(poller: &mut BusyPoller, now: &mut Instant, time: Duration, has_several: bool) -> bool {
+        let looks = poller.looks(*now, has_several);
+        *now = now.saturating_add(time);
+        if looks && !poller.looks(*now, has_several) {
+            // Asleep by now, whatever wakes it.
+            assert!(!poller.looks(*now, has_several));
+        }
+        poller.end(*now);
+        looks
+    }
+
+    #[test]
+    fn a_lone_call_is_slept_for_and_several_are_looked_for() {
+        let mut poller = BusyPoller::new(BusyPoll::WhilePrompt);
+        let mut now = Instant::ORIGIN;
+        for has_several in [false, true, true, false, true] {
+            assert_eq!(wait(&mut poller, &mut now, SHORT, has_several), has_several);
+        }
+    }
+
+    #[test]
+    fn looking_in_vain_is_tried_ever_more_rarely_and_again_once_something_comes_soon() {
+        let mut poller = BusyPoller::new(BusyPoll::WhilePrompt);
+        let mut now = Instant::ORIGIN;
+        for _ in 0..2 {
+            let looks: Vec<_> = (0..200).filter(|_| wait(&mut poller, &mut now, LONG, true)).collect();
+            let tries: Vec<_> = looks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert_eq!((looks[0], &tries[..]), (0, &[1, 2, 4, 8, 16, 32, 64, 64][..]));
+            // Asleep, it is told how soon the next thing came.
+            assert!(!wait(&mut poller, &mut now, SHORT, true));
+        }
+        assert!((0..10).all(|_| wait(&mut poller, &mut now, SHORT, true)));
+    }
+
+    #[test]
+    fn a_policy_without_experience_does_what_it_says() {
+        let (mut never, mut always) =
+            (BusyPoller::new(BusyPoll::Never), BusyPoller::new(BusyPoll::UpTo(Duration::from_millis(1))));
+        let mut now = Instant::ORIGIN;
+        for has_several in [true, false, true] {
+            assert!(!wait(&mut never, &mut now, SHORT, has_several));
+            assert!(always.looks(now, has_several));
+            now = now.saturating_add(Duration::from_micros(999));
+            assert!(always.looks(now, has_several));
+            now = now.saturating_add(Duration::from_micros(1));
+            assert!(!always.looks(now, has_several));
+            always.end(now);
+        }
+    }
+}
