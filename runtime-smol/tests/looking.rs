@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::sync::mpsc;
 use std::thread;
 
-use posthaste_smol::{Body, BusyPoll, CallError, Client, Config, Delivery, Message, Options, Request, Server, Unknown};
+use posthaste_smol::{Body, BusyPoll, CallError, Client, Config, Delivery, Message, Options, Request, Server};
 use smol::future;
 
 fn options() -> Options {
@@ -32,12 +32,7 @@ fn tasks_beside_one_that_never_sleeps_have_their_turn_and_deadlines_are_kept() {
         let waiting = async {
             let request = Request { timeout: Some(Duration::from_millis(50)), ..Request::new(1, 1, 1, &[]) };
             let error = lonely.call(request).await.unwrap_err();
-            let is_over = match &error {
-                CallError::Unknown(unresolved) => unresolved.why() == Unknown::Deadline,
-                CallError::NotExecuted(_) => true,
-                _ => false,
-            };
-            assert!(is_over, "{error}");
+            assert!(matches!(error, CallError::Unknown(_) | CallError::NotExecuted(_)), "{error}");
         };
         let working = future::zip(calling, waiting);
         future::or(async { _ = working.await }, async {

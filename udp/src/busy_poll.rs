@@ -1,5 +1,6 @@
 //! Whether to look at a socket again or to sleep.
 
+use core::mem;
 use core::time::Duration;
 
 use posthaste_core::Instant;
@@ -16,8 +17,8 @@ pub enum BusyPoll {
     /// Up to 50 µs at a time, where several messages or calls are under way and what is waited for comes as soon as that: both sides
     /// stay awake then.
     ///
-    /// What has not come by then is waited for asleep, and so is what follows: 1 time, then 2, 4 and so on up to 64 before the next
-    /// try, unless something comes sooner by itself.
+    /// What has not come by then is waited for asleep. Then some waits are slept through before the next try: 1, 2, 4 and so on up to
+    /// 256, until looking succeeds again.
     WhilePrompt,
     /// So long each time, whatever is under way: for a thread that has a core to spare.
     UpTo(Duration),
@@ -29,6 +30,8 @@ pub struct BusyPoller {
     policy: BusyPoll,
     /// When the wait that is under way began.
     since: Option<Instant>,
+    /// How often it has looked in this wait; zero when it sleeps.
+    look_count: u32,
     /// Waits to be slept through before looking is tried again.
     rest_count: u32,
     /// How many they will be when looking fails the next time.
@@ -39,33 +42,37 @@ impl BusyPoller {
     /// Makes one that has not waited yet.
     #[must_use]
     pub const fn new(policy: BusyPoll) -> Self {
-        Self { policy, since: None, rest_count: 0, next_rest_count: 1 }
+        Self { policy, since: None, look_count: 0, rest_count: 0, next_rest_count: 1 }
     }
 
     /// Says whether whoever waits at `now` is to look again rather than to sleep. `has_several`: whether several messages or calls
     /// are under way.
     pub fn looks(&mut self, now: Instant, has_several: bool) -> bool {
         let waited = now.saturating_since(*self.since.get_or_insert(now));
-        match self.policy {
+        let looks = match self.policy {
             BusyPoll::Never => false,
             BusyPoll::UpTo(time_max) => waited < time_max,
-            BusyPoll::WhilePrompt if !has_several || self.rest_count > 0 => false,
-            BusyPoll::WhilePrompt if waited < PROMPT_TIME_MAX => true,
-            BusyPoll::WhilePrompt => {
-                self.rest_count = self.next_rest_count;
-                self.next_rest_count = (2 * self.next_rest_count).min(REST_COUNT_MAX);
-                false
-            }
+            BusyPoll::WhilePrompt => has_several && self.rest_count == 0 && waited < PROMPT_TIME_MAX,
+        };
+        if looks {
+            self.look_count = self.look_count.saturating_add(1);
+        } else if mem::take(&mut self.look_count) > 0 {
+            self.rest_count = self.next_rest_count;
+            self.next_rest_count = (2 * self.next_rest_count).min(REST_COUNT_MAX);
         }
+        looks
     }
 
     /// Notes that something had come at `now`, which ends the wait.
     pub fn end(&mut self, now: Instant) {
         let Some(since) = self.since.take() else { return };
-        if now.saturating_since(since) < PROMPT_TIME_MAX {
-            (self.rest_count, self.next_rest_count) = (0, 1);
-        } else {
-            self.rest_count = self.rest_count.saturating_sub(1);
+        match mem::take(&mut self.look_count) {
+            // How long it slept says nothing: where both sides share a core, the other one runs only because this one sleeps.
+            0 => self.rest_count = self.rest_count.saturating_sub(1),
+            // It was there already.
+            1 => {}
+            _ if now.saturating_since(since) < PROMPT_TIME_MAX => self.next_rest_count = 1,
+            _ => {}
         }
     }
 }
@@ -75,7 +82,7 @@ impl BusyPoller {
 const PROMPT_TIME_MAX: Duration = Duration::from_micros(50);
 
 /// Our choice: then looks in vain take less than a microsecond of a wait.
-const REST_COUNT_MAX: u32 = 64;
+const REST_COUNT_MAX: u32 = 256;
 
 #[cfg(test)]
 mod tests {
@@ -84,7 +91,7 @@ mod tests {
     const SHORT: Duration = Duration::from_micros(49);
     const LONG: Duration = Duration::from_micros(51);
 
-    /// Waits for so long, and returns whether it looked at the beginning.
+    /// Waits for so long, and returns whether it looked.
     fn wait(poller: &mut BusyPoller, now: &mut Instant, time: Duration, has_several: bool) -> bool {
         let looks = poller.looks(*now, has_several);
         *now = now.saturating_add(time);
@@ -94,6 +101,10 @@ mod tests {
         }
         poller.end(*now);
         looks
+    }
+
+    fn waits(poller: &mut BusyPoller, now: &mut Instant, time: Duration) -> Vec<bool> {
+        (0..1000).map(|_| wait(poller, now, time, true)).collect()
     }
 
     #[test]
@@ -106,17 +117,34 @@ mod tests {
     }
 
     #[test]
-    fn looking_in_vain_is_tried_ever_more_rarely_and_again_once_something_comes_soon() {
+    fn looking_in_vain_is_tried_ever_more_rarely() {
         let mut poller = BusyPoller::new(BusyPoll::WhilePrompt);
         let mut now = Instant::ORIGIN;
-        for _ in 0..2 {
-            let looks: Vec<_> = (0..200).filter(|_| wait(&mut poller, &mut now, LONG, true)).collect();
-            let tries: Vec<_> = looks.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            assert_eq!((looks[0], &tries[..]), (0, &[1, 2, 4, 8, 16, 32, 64, 64][..]));
-            // Asleep, it is told how soon the next thing came.
-            assert!(!wait(&mut poller, &mut now, SHORT, true));
+        let looks = waits(&mut poller, &mut now, LONG);
+        let tries: Vec<_> = (0..looks.len()).filter(|index| looks[*index]).collect();
+        let pauses: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((tries[0], &pauses[..]), (0, &[1, 2, 4, 8, 16, 32, 64, 128, 256, 256][..]));
+
+        // What comes soon once the thread sleeps may come because it sleeps. But the next try succeeds.
+        let looks = waits(&mut poller, &mut now, SHORT);
+        let first = looks.iter().position(|looks| *looks).unwrap();
+        assert!(first <= 256, "{first}");
+        assert!(looks[first..].iter().all(|looks| *looks));
+    }
+
+    #[test]
+    fn what_is_there_already_is_no_success() {
+        let mut poller = BusyPoller::new(BusyPoll::WhilePrompt);
+        let mut now = Instant::ORIGIN;
+        let mut try_count = 0;
+        for _ in 0..1000 {
+            try_count += usize::from(wait(&mut poller, &mut now, LONG, true));
+            for _ in 0..3 {
+                poller.looks(now, true);
+                poller.end(now);
+            }
         }
-        assert!((0..10).all(|_| wait(&mut poller, &mut now, SHORT, true)));
+        assert!(try_count < 30, "{try_count}");
     }
 
     #[test]
@@ -125,7 +153,8 @@ mod tests {
             (BusyPoller::new(BusyPoll::Never), BusyPoller::new(BusyPoll::UpTo(Duration::from_millis(1))));
         let mut now = Instant::ORIGIN;
         for has_several in [true, false, true] {
-            assert!(!wait(&mut never, &mut now, SHORT, has_several));
+            assert!(!never.looks(now, has_several));
+            never.end(now);
             assert!(always.looks(now, has_several));
             now = now.saturating_add(Duration::from_micros(999));
             assert!(always.looks(now, has_several));
