@@ -149,7 +149,7 @@ impl Endpoint {
         }
     }
 
-    /// Sends what is ready if enough calls or replies were given since the last time: a quarter of what is under way, 16 to 128. So
+    /// Sends what is ready if enough calls or replies were given since the last time: half of what is under way, 16 to 256. So
     /// the other side has work while the rest is done here, and datagrams are long where much is under way.
     ///
     /// # Errors

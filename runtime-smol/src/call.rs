@@ -31,7 +31,7 @@ impl Peer {
     /// to be waited for.
     ///
     /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
-    /// three eighths of all that are open are started, but at least 24, when somebody waits for what has not come, or after five
+    /// half of all that are open are started, but at least 16, when somebody waits for what has not come, or after five
     /// milliseconds. So one task can have many calls under way, and wait for the oldest.
     pub const fn start<'a>(&'a self, request: Request<'a>) -> Starting<'a> {
         Starting { node: &self.node, target: self.target, request, waiter: None }

@@ -348,10 +348,9 @@ impl State {
     /// Says whether a call that was started may wait for others to go with it.
     ///
     /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave together,
-    /// a slice and a half at a time: to start and to await calls takes longer than to answer them, so a datagram costs this side
-    /// more than the early start saves the other.
+    /// a slice at a time.
     pub(crate) fn may_hold_started(&self) -> bool {
-        self.waiters.untaken_count() > 0 && 2 * self.unsent_count < 3 * self.endpoint.slice_count()
+        self.waiters.untaken_count() > 0 && self.unsent_count < self.endpoint.slice_count()
     }
 
     /// Has the helper look after everything at an instant, or before.

@@ -71,7 +71,7 @@ impl Peer {
     /// Starts a call and returns at once; [`Pending`] holds the streams that the request asks for.
     ///
     /// A call that is started while outcomes of earlier ones wait to be taken leaves together with those that follow it: when
-    /// three eighths of all that are open are started, but at least 24, when somebody waits for what has not come, or after a
+    /// half of all that are open are started, but at least 16, when somebody waits for what has not come, or after a
     /// millisecond.
     ///
     /// # Errors

@@ -123,8 +123,8 @@ fn started_calls_leave_together_while_there_are_outcomes_to_take() {
 }
 
 #[test]
-fn started_calls_are_held_until_they_make_a_slice_and_a_half() {
-    for (unsent_count, may_hold) in [(1, true), (23, true), (24, false), (64, false)] {
+fn started_calls_are_held_until_they_make_a_slice() {
+    for (unsent_count, may_hold) in [(1, true), (15, true), (16, false), (64, false)] {
         let (node, target) = client_of_nobody();
         let mut state = node.lock();
         let [mut asking, ended] = [(); 2].map(|()| Waiter::new(&mut state.waiters));
