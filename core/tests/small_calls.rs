@@ -38,6 +38,25 @@ fn whichever_datagram_is_lost_each_is_executed_once_and_gets_its_own_reply() {
     }
 }
 
+#[test]
+fn while_a_reply_lies_untaken_a_call_that_takes_long_is_asked_about() {
+    let (mut pair, peer) = warm();
+    pair.call(peer, Request::new(1, 1, 7, &[1; 20]));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| {
+        pair.server.echo(pair.now);
+        matches!(pair.client.take_outcome(), Some(Outcome::Ok(_)))
+    }));
+    pair.call(peer, Request::new(1, 1, 7, &[2; 20]));
+    let running = begin(&mut pair);
+    // It asks after a second.
+    pair.run(Duration::from_secs(3));
+    assert!(pair.client.heard(|event| matches!(event, Event::CallProgress { .. })));
+    pair.server.endpoint.reply(pair.now, running, Answer::Ok, &[3; 20], &[]).unwrap();
+    assert!(
+        pair.run_until(Duration::from_secs(1), |pair| { matches!(pair.client.take_outcome(), Some(Outcome::Ok(_))) })
+    );
+}
+
 /// Those that wait for the window have less time left than their procedure says, and have to say so: they do not stay brief.
 #[test]
 fn more_than_the_window_holds_are_all_answered_whoever_waits_for_whom() {

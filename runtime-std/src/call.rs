@@ -78,9 +78,7 @@ impl Peer {
     /// [`SendError`]; the call was not sent then.
     pub fn start(&self, request: &Request<'_>) -> Result<Pending, SendError> {
         let mut state = self.node.lock();
-        // What leaves together is of one moment.
-        let now = if state.is_holding() { state.now } else { self.node.read_clock(&mut state) };
-        let call = self.begin(&mut state, now, request)?;
+        let call = self.start_locked(&mut state, request)?;
         let streams = match request.streams {
             Streams::None => None,
             Streams::Upward | Streams::Downward | Streams::Both => {
@@ -88,7 +86,7 @@ impl Peer {
                 Some(Box::new(Beside::new(self, upward, downward)))
             }
         };
-        self.node.send_started(&mut state);
+        self.node.send_started(&mut state, 0);
         drop(state);
         Ok(Pending { node: Arc::clone(&self.node), call: Some(call), streams })
     }
@@ -112,6 +110,13 @@ impl Peer {
             state.endpoint.call(now, id, Request { streams: Streams::None, ..request.clone() })
         })?;
         Ok(())
+    }
+
+    /// Begins a call that is to leave together with others.
+    pub(crate) fn start_locked(&self, state: &mut State, request: &Request<'_>) -> Result<CallId, SendError> {
+        // What leaves together is of one moment.
+        let now = if state.is_holding() { state.now } else { self.node.read_clock(state) };
+        self.begin(state, now, request)
     }
 
     /// Hands a call to the endpoint, and follows it.
@@ -205,9 +210,7 @@ impl Pending {
         self.streams = None;
         let mut state = self.node.lock();
         if let Some(outcome) = take(&mut state, call, reply) {
-            if !state.is_holding() && state.endpoint.has_transmit() {
-                self.node.hold(&mut state);
-            }
+            self.node.hold_ready(&mut state);
             drop(state);
             return conclude(&self.node, call, outcome, reply);
         }

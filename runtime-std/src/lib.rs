@@ -20,7 +20,7 @@
 //!
 //! A call that has the client for itself is driven by the thread that makes it: one system call to send, one to sleep and
 //! receive. Where several threads call at once, one of them drives for all. One thread keeps many calls under way with
-//! [`Peer::start`] and [`Pending::wait`].
+//! [`Peer::start`] and [`Pending::wait`], or by a [`Pipeline`].
 //!
 //! Most of the time of a lone call on one machine goes into waking the two threads that sleep. Who has a core to spare for each
 //! lets them look at the socket for a while first: [`BusyPoll::UpTo`]. Where several calls are under way, they do so anyway, for as
@@ -29,7 +29,7 @@
 //! # How it is built
 //!
 //! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:
-//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `stream`, `message`, `outcome`, `octets`; `peer`;
+//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `pipeline`, `stream`, `message`, `outcome`, `octets`; `peer`;
 //! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
 //! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
 //!
@@ -66,6 +66,7 @@ pub mod onc;
 mod options;
 mod outcome;
 mod peer;
+mod pipeline;
 #[cfg(feature = "rpc")]
 mod rpc;
 mod serve;
@@ -86,6 +87,7 @@ pub use message::Received;
 pub use options::Options;
 pub use outcome::{CallError, Unresolved};
 pub use peer::Peer;
+pub use pipeline::Pipeline;
 pub use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Message, Reply, Request, SendError, Streams};
 pub use posthaste_core::wire::{self, Semantics};
 pub use posthaste_core::{Config, NotExecuted, Unknown};

@@ -105,14 +105,22 @@ impl Node {
         result
     }
 
-    /// Sends a call that was started, unless it may wait for others to go with it.
-    pub(crate) fn send_started(&self, state: &mut State) {
-        if state.may_hold_started() {
+    /// Sends a call that was started, unless it may wait for others to go with it. `ready_count`: outcomes of
+    /// earlier ones that whoever started it has at hand.
+    pub(crate) fn send_started(&self, state: &mut State, ready_count: usize) {
+        if state.may_hold_started(ready_count) {
             return self.hold(state);
         }
         let now = if state.is_holding() { self.read_clock(state) } else { state.now };
         state.settle(now, &self.socket);
         self.watch(state);
+    }
+
+    /// Lets what is ready wait, if something is: whoever takes outcomes most likely starts calls that it can go with.
+    pub(crate) fn hold_ready(&self, state: &mut State) {
+        if !state.is_holding() && state.endpoint.has_transmit() {
+            self.hold(state);
+        }
     }
 
     /// Lets what is ready wait for more to go with it: the first outcome that has to be waited for sends all, and the helper

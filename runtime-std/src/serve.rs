@@ -140,13 +140,15 @@ impl<'t> Serving<'t> {
     fn answer_arrived(self, state: &mut Locked<'t>) {
         let now = state.now;
         state.hear(now);
-        let Some(mut desk) = state.service.as_mut().filter(|service| service.has_arrived()).map(Service::take_desk)
+        let Some(mut desk) =
+            state.service.as_mut().filter(|service| service.arrived_count() > 0).map(Service::take_desk)
         else {
             return;
         };
         while let Some(call) = state.service.as_mut().and_then(Service::next_arrived) {
             self.answer(state, call, &mut desk, Execution::Inline);
-            if state.is_slice_full() {
+            let following_count = state.service.as_ref().map_or(0, Service::arrived_count);
+            if state.is_slice_full(following_count) {
                 // The caller has work while the rest is done here.
                 let now = self.node.read_clock(state);
                 state.settle(now, &self.node.socket);

@@ -139,22 +139,27 @@ impl State {
         self.unsent_count += usize::from(replied.is_ok());
     }
 
-    /// Says whether a call that was started may wait for others to go with it.
+    /// Says whether a call that was started may wait for others to go with it. `ready_count`: outcomes of earlier ones that whoever
+    /// started it has at hand.
     ///
-    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave together.
-    pub(crate) fn may_hold_started(&self) -> bool {
-        self.calls.untaken_count() > 0 && !self.is_slice_full()
+    /// Whoever has outcomes before it that it did not look at yet works through them and starts calls on the way. Those leave together.
+    pub(crate) fn may_hold_started(&self, ready_count: usize) -> bool {
+        let following_count = ready_count + self.calls.untaken_count();
+        following_count > 0 && !self.is_slice_full(following_count)
     }
 
     /// Says whether threads that were woken will have the lock in a moment: most likely they make their next calls, and all of
     /// these leave together. The last of them sends.
     pub(crate) fn is_sent_by_others(&self) -> bool {
-        self.waiters.woken_count() > 0 && !self.is_slice_full()
+        let following_count = self.waiters.woken_count();
+        following_count > 0 && !self.is_slice_full(following_count)
     }
 
-    /// Says whether so many calls and replies were given to the endpoint that they are to be sent before more is done.
-    pub(crate) fn is_slice_full(&self) -> bool {
-        self.unsent_count >= self.endpoint.slice_count()
+    /// Says whether so many calls and replies were given to the endpoint that they are to be sent before those that follow; a few
+    /// that would make a short datagram by themselves go with them.
+    pub(crate) fn is_slice_full(&self, following_count: usize) -> bool {
+        let slice_count = self.endpoint.slice_count();
+        self.unsent_count >= slice_count && !(1..slice_count / 2).contains(&following_count)
     }
 
     /// Says whether something is held back for others to go with it.
@@ -393,11 +398,13 @@ mod tests {
     fn started_calls_wait_for_a_slice_while_there_are_outcomes_to_take() {
         let mut state = state();
         let calls: Vec<_> = (0..64).map(|_| start(&mut state)).collect();
-        assert!(!state.may_hold_started(), "there is no outcome to take");
+        assert!(!state.may_hold_started(0), "there is no outcome to take");
         state.calls.end(calls[0], Outcome::Unknown(Unknown::Closed));
-        for (unsent_count, may_hold) in [(1, true), (31, true), (32, false), (64, false)] {
+        for (unsent_count, ready_count, may_hold) in
+            [(1, 0, true), (31, 40, true), (32, 40, false), (32, 15, false), (32, 14, true), (64, 15, false)]
+        {
             state.unsent_count = unsent_count;
-            assert_eq!(state.may_hold_started(), may_hold, "{unsent_count}");
+            assert_eq!(state.may_hold_started(ready_count), may_hold, "{unsent_count} {ready_count}");
         }
     }
 

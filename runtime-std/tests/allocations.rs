@@ -55,6 +55,23 @@ fn calls_allocate_nothing_alone_or_with_others_in_flight() {
     await_threads();
     let ((), allocated) = heap::watch_all(|| call_ahead(10_000));
     assert_eq!(allocated.count, 0);
+    drop(open);
+
+    let mut calls = client.pipeline();
+    for _ in 0..64 {
+        calls.start(&Request::new(1, 1, 7, &[7; 32])).unwrap();
+    }
+    // Once this one has its reply, those before it have theirs: there will never be more to take at a time.
+    client.call(1, 1, 7, &[7; 32]).unwrap();
+    let mut call_on = |count| {
+        for _ in 0..count {
+            calls.wait().unwrap().unwrap();
+            calls.start(&Request::new(1, 1, 7, &[7; 32])).unwrap();
+        }
+    };
+    call_on(2000);
+    let ((), allocated) = heap::watch_all(|| call_on(10_000));
+    assert_eq!(allocated.count, 0);
 }
 
 /// What is taken outlives the client and the server.

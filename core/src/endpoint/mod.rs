@@ -98,6 +98,8 @@ pub struct Endpoint<'s> {
     counters: Counters,
     sweep: timers::Sweep,
     rate_free_at: Instant,
+    /// The most exchanges of late; see [`Endpoint::slice_count`].
+    under_way_lately: u32,
     is_draining: bool,
 }
 
@@ -271,6 +273,7 @@ impl<'s> Endpoint<'s> {
             answers: stateless::Answers::new(),
             counters: Counters::default(),
             rate_free_at: now,
+            under_way_lately: 0,
             is_draining: false,
             config,
         })

@@ -314,10 +314,11 @@ impl Scope<'_, '_> {
         while let (Some(index), ..ASK_COUNT_MAX) = (place, count) {
             place = self.peer.session.ours.next(&self.memory.exchanges, index);
             let exchange = self.memory.exchanges.at(index).sound()?;
-            let is_sent =
-                !matches!(exchange.brief, Brief::Queued | Brief::Carried) && exchange.flow(Lane::Forward).is_none();
-            let waits = exchange.is_call() && exchange.stage == ExchangeStage::Open && is_sent;
-            if waits {
+            let is_sent = match exchange.brief {
+                Brief::No | Brief::Settled => exchange.flow(Lane::Forward).is_none(),
+                Brief::Queued | Brief::Carried | Brief::Arrived => false,
+            };
+            if is_sent && exchange.is_call() && exchange.stage == ExchangeStage::Open {
                 self.notice(index, Notices::ASK)?;
                 count += 1;
             }

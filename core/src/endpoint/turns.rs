@@ -35,6 +35,7 @@ impl Endpoint<'_> {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
         assert!(out.len() >= self.config.datagram_len_max, "the buffer holds the longest datagram");
         self.advance(now);
+        self.note_under_way();
         let out = &mut out[..self.config.datagram_len_max];
         if self.rate_deadline().is_some_and(|at| at > self.now) {
             return None;

@@ -43,10 +43,12 @@ impl Endpoint<'_> {
     /// Returns how many calls or replies to give, where many are given in a row, before [`Endpoint::poll_transmit`] is asked for
     /// what is ready: so that the other side has work while the rest is done here.
     ///
-    /// Half of what is under way: one half is answered while the other is on its way, and many calls share a datagram. 16 to 256.
+    /// Half of what is under way, or was lately: one half is answered while the other is on its way, and many calls share a datagram.
+    /// 16 to 256.
     #[must_use]
     pub const fn slice_count(&self) -> usize {
-        let half = self.memory.exchanges.len() as usize / 2;
+        let count = self.memory.exchanges.len();
+        let half = if count > self.under_way_lately { count } else { self.under_way_lately } as usize / 2;
         if half < SLICE_COUNT_MIN {
             SLICE_COUNT_MIN
         } else if half > SLICE_COUNT_MAX {
@@ -54,6 +56,12 @@ impl Endpoint<'_> {
         } else {
             half
         }
+    }
+
+    /// Notes how much is under way. Who takes in many replies at once has few calls open until it has followed them by others.
+    pub(super) fn note_under_way(&mut self) {
+        let fading = self.under_way_lately - self.under_way_lately.div_ceil(64);
+        self.under_way_lately = fading.max(self.memory.exchanges.len());
     }
 }
 
@@ -82,5 +90,17 @@ mod tests {
             endpoint.call(Instant::ORIGIN, peer, Request::new(1, 1, count as u32, b"")).unwrap();
         }
         assert_eq!([0, 1, 32, 34, 100, 512, 600].map(|count| slices[count]), [16, 16, 16, 17, 50, 256, 256]);
+    }
+
+    #[test]
+    fn what_was_under_way_lately_counts_for_a_while() {
+        let config = Config::lan();
+        let storage = Storage::owned(&config);
+        let mut endpoint = Endpoint::new_insecure(config, storage, [1; 32], Instant::ORIGIN).unwrap();
+        endpoint.under_way_lately = 64;
+        endpoint.note_under_way();
+        assert_eq!(endpoint.slice_count(), 31);
+        (0..40).for_each(|_| endpoint.note_under_way());
+        assert_eq!(endpoint.slice_count(), SLICE_COUNT_MIN);
     }
 }

@@ -112,20 +112,24 @@ fn call_ahead(
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let mut reply = Vec::new();
-    let mut open = VecDeque::with_capacity(inflight);
+    let mut calls = client.pipeline();
+    let mut begun_at = VecDeque::with_capacity(inflight);
     let mut count = 0;
     let mut now = Instant::now();
     loop {
-        while open.len() < inflight && limit.left(now, count) > 0 {
-            let pending = client.start(request).map_err(|error| failed(&CallError::Refused(error)))?;
-            open.push_back((now, pending));
+        while begun_at.len() < inflight && limit.left(now, count) > 0 {
+            calls.start(request).map_err(|error| failed(&CallError::Refused(error)))?;
+            begun_at.push_back(now);
             count += 1;
         }
-        let Some((begun_at, pending)) = open.pop_front() else { return Ok(count) };
-        pending.wait_into(&mut reply).map_err(|error| failed(&error))?;
-        now = Instant::now();
-        latency.record(now - begun_at);
+        // What came together came at one moment.
+        let has_come = calls.ready_count() > 0;
+        let Some(reply) = calls.wait() else { return Ok(count) };
+        reply.map_err(|error| failed(&error))?;
+        if !has_come {
+            now = Instant::now();
+        }
+        latency.record(now - begun_at.pop_front().expect("each call has begun"));
     }
 }
 

@@ -1,0 +1,152 @@
+//! Many calls of one thread, whose outcomes are taken in their order.
+
+extern crate alloc;
+
+use alloc::collections::VecDeque;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use posthaste_std::{
+    Answer, CallError, Client, Config, Incoming, Inline, NotExecuted, Request, SendError, Server, wire,
+};
+
+/// Answers with the arguments; procedure 8 with them as an error; 9 is unknown.
+fn echo(call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+    match call.procedure().procedure {
+        8 => {
+            reply.extend_from_slice(call.arguments());
+            Answer::Error
+        }
+        9 => Answer::Refused(wire::NotExecuted::NoSuchProcedure),
+        _ => {
+            reply.extend_from_slice(call.arguments());
+            Answer::Ok
+        }
+    }
+}
+
+fn pair() -> (Client, Server) {
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Inline(echo)).unwrap();
+    (Client::connect_insecure(server.local_addr(), Config::lan()).unwrap(), server)
+}
+
+/// Arguments that tell which call it is, of a length that no other has.
+fn arguments(index: usize) -> Vec<u8> {
+    index.to_be_bytes().into_iter().cycle().take(8 + index % 3000).collect()
+}
+
+#[test]
+fn outcomes_come_in_the_order_of_the_calls_each_with_its_own_octets() {
+    let (client, _server) = pair();
+    let mut calls = client.pipeline();
+    assert!(calls.wait().is_none());
+    let mut expected = VecDeque::new();
+    let mut count = 0;
+    while count < 5000 || !expected.is_empty() {
+        if count < 5000 && expected.len() < 200 {
+            let procedure = [7, 7, 7, 8, 7, 9][count % 6];
+            calls.start(&Request::new(1, 1, procedure, &arguments(count))).unwrap();
+            expected.push_back((procedure, count));
+            count += 1;
+            continue;
+        }
+        assert_eq!(calls.open_count(), expected.len());
+        assert!(calls.ready_count() <= calls.open_count());
+        let (procedure, index) = expected.pop_front().unwrap();
+        match (procedure, calls.wait().unwrap()) {
+            (7, Ok(reply)) => assert_eq!(reply, arguments(index)),
+            (8, Err(CallError::Application(error))) => assert_eq!(error, arguments(index)),
+            (9, Err(CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::NoSuchProcedure)))) => {}
+            (_, outcome) => panic!("{index}: {outcome:?}"),
+        }
+    }
+    assert!(calls.wait().is_none());
+}
+
+#[test]
+fn where_there_is_no_room_for_a_call_an_outcome_makes_some() {
+    let (client, _server) = pair();
+    let mut calls = client.pipeline();
+    let (mut started_count, mut refused_count, mut taken_count) = (0, 0, 0);
+    while taken_count < 20_000 {
+        match calls.start(&Request::new(1, 1, 7, &arguments(started_count))) {
+            Ok(()) => started_count += 1,
+            Err(SendError::Full) => {
+                refused_count += 1;
+                assert_eq!(calls.wait().unwrap().unwrap(), arguments(taken_count));
+                taken_count += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused_count > 0);
+}
+
+#[test]
+fn threads_with_rows_of_their_own_share_a_client() {
+    let (client, _server) = pair();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let client = &client;
+            scope.spawn(move || {
+                let mut calls = client.pipeline();
+                for index in 0..1000 {
+                    if calls.open_count() == 50 {
+                        assert_eq!(calls.wait().unwrap().unwrap(), arguments(thread * 1000 + index - 50));
+                    }
+                    calls.start(&Request::new(1, 1, 7, &arguments(thread * 1000 + index))).unwrap();
+                }
+                for index in 950..1000 {
+                    assert_eq!(calls.wait().unwrap().unwrap(), arguments(thread * 1000 + index));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn dropping_it_cancels_what_is_under_way() {
+    let (begun, has_begun) = mpsc::sync_channel(2);
+    let (ended, has_ended) = mpsc::sync_channel(2);
+    let wait = move |call: &Incoming<'_>, _: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        while !call.is_cancelled() {
+            thread::yield_now();
+        }
+        ended.send(()).unwrap();
+        Answer::Ok
+    };
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), wait).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    let mut calls = client.pipeline();
+    for _ in 0..2 {
+        calls.start(&Request::new(1, 1, 7, b"")).unwrap();
+        has_begun.recv().unwrap();
+    }
+    drop(calls);
+    for _ in 0..2 {
+        has_ended.recv().unwrap();
+    }
+}
+
+#[test]
+fn without_its_client_every_call_has_an_outcome() {
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let wait = move |_: &Incoming<'_>, _: &mut Vec<u8>| {
+        let _ = gate.lock().unwrap().recv();
+        Answer::Ok
+    };
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), wait).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    let mut calls = client.pipeline();
+    for _ in 0..3 {
+        calls.start(&Request::new(1, 1, 7, b"")).unwrap();
+    }
+    drop(client);
+    for _ in 0..3 {
+        assert!(matches!(calls.wait(), Some(Err(CallError::Unknown(_)))));
+    }
+    assert!(calls.wait().is_none());
+    drop(release);
+}
