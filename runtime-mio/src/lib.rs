@@ -58,8 +58,8 @@
 //! # What a turn costs
 //!
 //! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where several calls are under way,
-//! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 50 µs at a time ([`BusyPoll`]). Nothing is allocated after `bind`, but with the feature `bytes` memory
-//! for long messages that arrive.
+//! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 50 µs at a time ([`BusyPoll`]). Nothing is
+//! allocated after `bind`, but with the feature `bytes` memory for long messages that arrive.
 //!
 //! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
 //! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never

@@ -139,10 +139,11 @@ impl State {
         Turn::Progress
     }
 
-    /// Says whether whoever drives is to look at the socket again rather than to sleep.
+    /// Says whether whoever drives is to look at the socket again rather than to sleep. Of room in the send buffer the reactor tells
+    /// only those who sleep.
     pub(crate) fn looks_again(&mut self) -> bool {
         let has_several = self.endpoint.usage().exchanges > 1;
-        let looks = self.poller.looks(self.now, has_several);
+        let looks = !self.is_send_blocked && self.poller.looks(self.now, has_several);
         self.is_readable |= looks;
         looks
     }

@@ -29,9 +29,11 @@
 //! # How it is built
 //!
 //! A module knows only what stands below it; a call goes down to the socket, and its reply the same way back:
-//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `pipeline`, `stream`, `message`, `outcome`, `octets`; `peer`;
+//! - what is asked and answered: `client`, `server`; `serve`, `handler`; `call`, `pipeline`, `stream`, `message`, `outcome`,
+//!   `octets`; `peer`;
 //! - who does it: `node`, where whoever waits drives, and `helper`, the thread that does while nobody waits;
-//! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer) and `waiters`.
+//! - what the threads share under one lock, `locked`: `state`, with `ledger` (calls made), `service` (calls to answer), `waiters`, and
+//!   the `wheel` that whoever receives takes.
 //!
 //! # `Bytes`
 //!

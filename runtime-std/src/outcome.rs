@@ -114,7 +114,7 @@ pub(crate) fn take(state: &mut State, call: CallId, reply: &mut impl Octets) -> 
     let outcome = state.calls.take(call)?;
     if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
         let now = state.now;
-        reply.take(&mut state.endpoint, now, message).expect("a reply stays until it is taken, once");
+        reply.take(&mut state.endpoint, now, message).expect(TAKEN_ONCE);
     } else {
         reply.clear();
     }
@@ -136,6 +136,8 @@ pub(crate) fn conclude(
         Outcome::Unknown(why) => Err(CallError::Unknown(Unresolved { node: Arc::clone(node), call: Some(call), why })),
     }
 }
+
+pub(crate) const TAKEN_ONCE: &str = "a reply stays until it is taken, once";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use core::fmt;
 use posthaste_core::endpoint::{Request, SendError, Streams};
 use posthaste_core::{CallId, Outcome, Unknown};
 
-use crate::outcome::{CallError, conclude};
+use crate::outcome::{CallError, TAKEN_ONCE, conclude};
 use crate::peer::Peer;
 use crate::state::State;
 use crate::waiters::Interest;
@@ -76,8 +76,8 @@ struct EndedCall {
 impl Pipeline {
     /// Starts a call and returns at once. It has no streams, whatever the request says.
     ///
-    /// It leaves together with those that follow it: when half of all that are under way are started, but at least 16, when somebody
-    /// waits for what has not come, or after a millisecond.
+    /// While outcomes are at hand, it leaves together with those that follow it: when half of all that are under way are started, but
+    /// at least 16, when somebody waits for what has not come, or after a millisecond.
     ///
     /// # Errors
     /// [`SendError`]; the call was not sent then. Where too much is under way ([`SendError::Full`]), [`Pipeline::wait`] makes room.
@@ -208,5 +208,3 @@ impl fmt::Debug for Pipeline {
 /// Octets after which no more outcomes are taken out of the client; our choice: what is copied then is still in the cache when it is
 /// looked at.
 const OCTETS_LEN_MAX: usize = 64 << 10;
-
-const TAKEN_ONCE: &str = "a reply stays until it is taken, once";
