@@ -159,8 +159,8 @@ impl Endpoint {
     }
 
     /// Returns how long the loop may sleep: `None` until something arrives, zero if datagrams wait that
-    /// [`process`](Self::process) did not take, or something is about to come ([`BusyPoll`]). Whole milliseconds, rounded up; see
-    /// the crate's documentation.
+    /// [`process`](Self::process) did not take, or something is about to come ([`BusyPoll`](crate::BusyPoll)). Whole milliseconds,
+    /// rounded up; see the crate's documentation.
     #[must_use]
     pub fn next_timeout(&mut self) -> Option<Duration> {
         let now = self.moment();
