@@ -1,11 +1,16 @@
 //! Our calls, from their start until somebody has taken their outcome.
 
+use core::mem;
+use std::collections::HashMap;
+
 use posthaste_core::{CallId, Outcome};
 
 /// The calls that somebody will ask about, each at the place of its index.
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
+    /// Outcomes of calls whose place was given to another call before somebody asked: those that left nothing in the endpoint.
+    displaced: HashMap<CallId, Outcome>,
     open_count: usize,
     untaken_count: usize,
 }
@@ -25,7 +30,10 @@ impl Ledger {
         if self.entries.len() <= index {
             self.entries.resize(index + 1, Entry::default());
         }
-        self.entries[index] = Entry { call: Some(call), ..Entry::default() };
+        let before = mem::replace(&mut self.entries[index], Entry { call: Some(call), ..Entry::default() });
+        if let Entry { call: Some(call), outcome: Some(outcome), .. } = before {
+            self.displaced.insert(call, outcome);
+        }
         self.open_count += 1;
     }
 
@@ -55,13 +63,20 @@ impl Ledger {
     /// Takes the outcome of a call that has ended, and follows it no longer, unless the outcome is unknown: a definite one may come
     /// late.
     pub(crate) fn take(&mut self, call: CallId) -> Option<Outcome> {
-        let entry = self.entry_mut(call)?;
+        let Some(entry) = self.entry_mut(call) else { return self.take_displaced(call) };
         let outcome = entry.outcome.take()?;
         if matches!(outcome, Outcome::Unknown(_)) {
             self.open_count += 1;
         } else {
             entry.call = None;
         }
+        self.untaken_count -= 1;
+        Some(outcome)
+    }
+
+    #[cold]
+    fn take_displaced(&mut self, call: CallId) -> Option<Outcome> {
+        let outcome = self.displaced.remove(&call)?;
         self.untaken_count -= 1;
         Some(outcome)
     }
@@ -76,7 +91,8 @@ impl Ledger {
 
     /// Says whether a followed call has ended.
     pub(crate) fn has_ended(&self, call: CallId) -> bool {
-        self.entries.get(call.index()).is_some_and(|entry| entry.call == Some(call) && entry.outcome.is_some())
+        let entry = self.entries.get(call.index()).filter(|entry| entry.call == Some(call));
+        entry.map_or_else(|| self.displaced.contains_key(&call), |entry| entry.outcome.is_some())
     }
 
     /// Returns how many followed calls have not ended.

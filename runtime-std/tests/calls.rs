@@ -159,6 +159,28 @@ fn whichever_of_several_calls_ends_first_can_be_waited_for() {
 }
 
 #[test]
+fn outcomes_wait_for_whoever_asks_last_whatever_was_started_meanwhile() {
+    let server = serve(Inline(|call: &Incoming<'_>, reply: &mut Vec<u8>| match call.procedure().procedure {
+        9 => Answer::Refused(wire::NotExecuted::NoSuchProcedure),
+        _ => echo(call, reply),
+    }));
+    let client = connect(&server);
+    let start = |procedure| client.start(&Request::new(1, 1, procedure, b"some")).unwrap();
+    let mut refused = Vec::new();
+    for _ in 0..5 {
+        refused.extend((0..10).map(|_| start(9)));
+        assert_eq!(start(7).wait().unwrap(), b"some");
+    }
+    // Who is no longer interested takes nothing from the others.
+    refused.truncate(40);
+    assert!(wait_any(&refused) < 40);
+    for call in refused {
+        let outcome = call.wait();
+        assert!(matches!(outcome, Err(CallError::NotExecuted(NotExecuted::Refused(_)))), "{outcome:?}");
+    }
+}
+
+#[test]
 fn an_error_of_the_application_comes_with_its_octets() {
     let server = serve(|_: &Incoming<'_>, reply: &mut Vec<u8>| {
         reply.extend_from_slice(b"no");
