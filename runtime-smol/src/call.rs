@@ -130,7 +130,7 @@ impl Future for Starting<'_> {
                     let has_streams = request.streams != Streams::None;
                     let streams =
                         has_streams.then(|| state.endpoint.call_streams(call).expect("the call has only begun"));
-                    node.send_started(state);
+                    node.send_started(state, 0);
                     Poll::Ready(Ok((call, streams)))
                 }
                 Err(error) => state.refused(waiter, error),

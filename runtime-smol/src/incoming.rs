@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Poll;
 use std::time;
@@ -14,7 +15,7 @@ use crate::node::Node;
 use crate::peer::{Peer, Target};
 use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
-use crate::waiters::{News, Waiter, Watched};
+use crate::waiters::{Waiter, Watched};
 
 /// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
 pub struct Incoming {
@@ -26,7 +27,8 @@ pub struct Incoming {
     /// What was not taken is given up with the call.
     upward: Option<StreamId>,
     downward: Option<StreamId>,
-    waiter: Waiter,
+    /// Once it waits for its end.
+    waiter: Option<Waiter>,
     is_over: AtomicBool,
 }
 
@@ -49,8 +51,6 @@ impl Incoming {
             if state.endpoint.begin(now, call).is_err() {
                 continue;
             }
-            let waiter = Waiter::new(&mut state.waiters);
-            state.watch(Watched::Incoming(call), &waiter);
             let node = Arc::clone(node);
             return Some(Self {
                 node,
@@ -60,7 +60,7 @@ impl Incoming {
                 deadline,
                 upward,
                 downward,
-                waiter,
+                waiter: None,
                 is_over: AtomicBool::new(false),
             });
         }
@@ -130,20 +130,22 @@ impl Incoming {
         Some(StreamWriter::new(Arc::clone(&self.node), self.downward.take()?))
     }
 
-    /// Returns whether the caller wants no answer any more.
+    /// Returns whether the caller wants no answer any more, or is gone.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.node.lock().waiters.news(self.waiter.key) == Some(News::Cancelled)
+        self.node.lock().is_cancelled(self.call)
     }
 
-    /// Waits until the caller wants no answer any more, which may never happen.
+    /// Waits until the caller wants no answer any more or is gone, which may never happen.
     pub async fn cancelled(&mut self) {
-        core::future::poll_fn(|cx| {
-            self.node.poll_for(&mut self.node.lock(), &mut self.waiter, cx, |state, waiter| {
-                match state.waiters.news(waiter.key) {
-                    Some(_) => Poll::Ready(()),
-                    None => Poll::Pending,
+        let call = self.call;
+        poll_fn(|cx| {
+            self.node.poll(&mut self.waiter, cx, |state, waiter| {
+                if state.is_cancelled(call) {
+                    return Poll::Ready(());
                 }
+                state.watch(Watched::Incoming(call), waiter);
+                Poll::Pending
             })
         })
         .await
@@ -215,8 +217,11 @@ impl Incoming {
             if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
                 state.wake_streams();
             }
-            state.unwatch(Watched::Incoming(self.call));
-            self.node.vacate(state, &self.waiter);
+            state.forget_cancelled(self.call);
+            if let Some(waiter) = &self.waiter {
+                state.unwatch(Watched::Incoming(self.call));
+                self.node.vacate(state, waiter);
+            }
             replied
         })
     }

@@ -45,7 +45,7 @@
 //! # How it is built
 //!
 //! As the blocking adapter: a module knows only what stands below it, and a call goes down to the socket and back.
-//! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `stream`, `message`, `outcome`, `payload`; `peer`;
+//! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `pipeline`, `stream`, `message`, `outcome`, `payload`; `peer`;
 //! - who does it: `node`, where whichever future is polled drives, and `helper`, the task that does while none is;
 //! - what the futures share under one lock: `state`, with `waiters`, `arrivals` and `wheel` (who drives);
 //! - what wakes who drives: `bell` and `alarm`.
@@ -84,6 +84,7 @@ mod options;
 mod outcome;
 mod payload;
 mod peer;
+mod pipeline;
 #[cfg(feature = "rpc")]
 mod rpc;
 mod serve;
@@ -103,6 +104,7 @@ pub use message::{Flushing, Received, Sending, Sent};
 pub use options::Options;
 pub use outcome::{CallError, Reply, Unresolved};
 pub use peer::Peer;
+pub use pipeline::Pipeline;
 pub use posthaste_core::endpoint::{
     Answer, Body, Counters, Delivery, Encode, Message, Reply as ReplyWanted, ReplyError, Request, SendError, Streams,
 };

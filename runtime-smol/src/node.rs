@@ -118,9 +118,10 @@ impl Node {
         value
     }
 
-    /// Sends a call that was started, unless it may wait for others to go with it.
-    pub(crate) fn send_started(&self, state: &mut State) {
-        if state.may_hold_started() {
+    /// Sends a call that was started, unless it may wait for others to go with it. `ready_count`: outcomes of earlier ones that
+    /// whoever started it has taken and not looked at.
+    pub(crate) fn send_started(&self, state: &mut State, ready_count: usize) {
+        if state.may_hold_started(ready_count) {
             return state.hold();
         }
         let now = if state.promise.is_some() { self.read_clock(state) } else { state.now };
@@ -235,6 +236,14 @@ impl Node {
             return if promised_by.is_some() && woken_count == 0 { Part::Drive } else { Part::Yield };
         }
         if is_driven { Part::Send } else { Part::Drive }
+    }
+
+    /// Lets others drive, after a future was polled for the last time for now.
+    pub(crate) fn step_aside(&self, waiter: &Waiter) {
+        let mut state = self.lock();
+        state.waiters.quiet(waiter.key);
+        self.retire(&mut state, waiter.key);
+        self.rouse(&mut state);
     }
 
     /// Drives for one turn, without sleep, unless another future does.

@@ -14,7 +14,7 @@ use posthaste_core::{CallId, NotExecuted, Outcome, Unknown};
 use crate::node::Node;
 use crate::payload::Payload;
 use crate::state::State;
-use crate::waiters::{News, Waiter, Watched};
+use crate::waiters::{News, Waiter, Watched, is_definite};
 
 /// The octets with which a call was answered. They stay in the endpoint's memory until this is dropped.
 ///
@@ -213,7 +213,7 @@ impl Drop for Ending {
 /// forgets.
 pub(crate) fn outcome(state: &mut State, waiter: &Waiter) -> Poll<Outcome> {
     let Some(News::Ended(outcome)) = state.waiters.news(waiter.key) else { return Poll::Pending };
-    if !matches!(outcome, Outcome::Unknown(_)) {
+    if is_definite(outcome) {
         state.waiters.remove(waiter.key);
     }
     Poll::Ready(outcome)

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::task::{Poll, Waker};
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use posthaste_core::endpoint::{Event, SendError};
@@ -14,7 +14,7 @@ use posthaste_udp::{BusyPoller, RecvBatch, SendBatch, Socket};
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Arrived};
 use crate::node::GRACE_MAX;
-use crate::waiters::{Key, News, Waiter, Waiters, Watched};
+use crate::waiters::{Key, News, Place, Waiter, Waiters, Watched, is_definite};
 use crate::wheel::{Promise, Wheel};
 
 /// The endpoint, who is told what of it, and what goes to and comes from the socket.
@@ -24,12 +24,14 @@ pub(crate) struct State {
     pub(crate) now: Instant,
     pub(crate) waiters: Waiters,
     /// Who is told what becomes of an exchange, by its index. `None`: nobody wants to know, or has been told.
-    watchers: Box<[Option<(Watched, Key)>]>,
+    watchers: Box<[Option<Watcher>]>,
     pub(crate) streams: HashMap<StreamId, Key>,
     pub(crate) flushes: Vec<Flush>,
     pub(crate) messages: Arrivals<MessageId>,
     pub(crate) incoming_streams: Arrivals<StreamId>,
     pub(crate) calls: VecDeque<IncomingCallId>,
+    /// Calls whose handlers run and whose callers want no answer any more.
+    cancelled: HashSet<IncomingCallId>,
     /// Who waits for the end of all that peers have asked for.
     pub(crate) drainer: Option<Key>,
     /// The future that runs handlers.
@@ -57,6 +59,15 @@ pub(crate) struct State {
     pub(crate) is_send_blocked: bool,
     /// The end of the socket, and of everything.
     failure: Option<io::ErrorKind>,
+}
+
+/// Somebody who is told what becomes of an exchange.
+#[derive(Clone, Copy, Debug)]
+struct Watcher {
+    exchange: Watched,
+    waiter: Key,
+    /// That of a call in the row for which the future waits; `None` if it waits for this alone.
+    place: Option<Place>,
 }
 
 /// Somebody who waits until all is acknowledged.
@@ -100,6 +111,7 @@ impl State {
             messages: Arrivals::new(),
             incoming_streams: Arrivals::new(),
             calls: VecDeque::new(),
+            cancelled: HashSet::new(),
             drainer: None,
             server: None,
             is_serving: false,
@@ -216,7 +228,7 @@ impl State {
                 Event::MessageAcknowledged { message } => self.tell(Watched::Message(message), News::Acknowledged),
                 Event::MessageFailed { message } => self.tell(Watched::Message(message), News::Failed),
                 Event::CallReceived { call } => self.queue_call(now, call),
-                Event::CallCancelled { call } => self.tell(Watched::Incoming(call), News::Cancelled),
+                Event::CallCancelled { call } => self.cancel_call(call),
                 Event::MessageReceived { peer, message, channel } => {
                     self.messages.add(&mut self.waiters, Arrived { peer, channel, id: message });
                 }
@@ -229,13 +241,10 @@ impl State {
                     }
                 }
                 Event::Flushed { peer } => self.flushed(peer, Ok(())),
-                Event::SessionLost { peer } => {
+                Event::SessionLost { peer } | Event::Closed { peer } => {
                     self.flushed(peer, Err(()));
                     self.wake_streams();
-                }
-                Event::Closed { peer } => {
-                    self.flushed(peer, Err(()));
-                    self.wake_streams();
+                    self.tell_who_answers_nobody();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => self.tell_progress(call, progress),
                 // The others are for those who ask for them.
@@ -254,12 +263,31 @@ impl State {
 
     /// Has news of an exchange told to a future.
     pub(crate) fn watch(&mut self, exchange: Watched, waiter: &Waiter) {
-        self.watchers[exchange.index()] = Some((exchange, waiter.key));
+        self.watchers[exchange.index()] = Some(Watcher { exchange, waiter: waiter.key, place: None });
+    }
+
+    /// Has the end of a call told to a future that waits for a row of calls, of which this is the latest.
+    pub(crate) fn watch_in_row(&mut self, call: CallId, waiter: &Waiter) {
+        let place = Some(self.waiters.add_to_row(waiter.key));
+        let exchange = Watched::Call(call);
+        self.watchers[exchange.index()] = Some(Watcher { exchange, waiter: waiter.key, place });
+    }
+
+    /// Gives a call whose outcome is unknown a place of its own: a definite one may come late.
+    pub(crate) fn wait_on(&mut self, call: CallId, outcome: Outcome) -> Waiter {
+        let waiter = Waiter::new(&mut self.waiters);
+        self.watch(Watched::Call(call), &waiter);
+        self.waiters.tell(waiter.key, News::Ended(outcome));
+        waiter
     }
 
     /// Wants no news of an exchange.
     pub(crate) fn unwatch(&mut self, exchange: Watched) {
-        self.watchers[exchange.index()].take_if(|(watched, _)| *watched == exchange);
+        self.watchers[exchange.index()].take_if(|watcher| watcher.exchange == exchange);
+    }
+
+    fn watcher(&self, exchange: Watched) -> Option<Watcher> {
+        self.watchers[exchange.index()].filter(|watcher| watcher.exchange == exchange)
     }
 
     /// Lets go of what a call has left in the endpoint.
@@ -346,12 +374,15 @@ impl State {
         self.rouse_helper(until);
     }
 
-    /// Says whether a call that was started may wait for others to go with it.
+    /// Says whether a call that was started may wait for others to go with it. `ready_count`: outcomes of earlier ones that whoever
+    /// started it has taken and not looked at.
     ///
-    /// Whoever has outcomes before it that it did not take yet works through them and starts calls on the way. Those leave together,
-    /// a slice at a time.
-    pub(crate) fn may_hold_started(&self) -> bool {
-        self.waiters.untaken_count() > 0 && self.unsent_count < self.endpoint.slice_count()
+    /// Whoever has outcomes before it that it did not look at yet works through them and starts calls on the way. Those leave
+    /// together, a slice at a time; a few that would make a short datagram by themselves go with those before them.
+    pub(crate) fn may_hold_started(&self, ready_count: usize) -> bool {
+        let following_count = ready_count + self.waiters.untaken_count();
+        let slice_count = self.endpoint.slice_count();
+        following_count > 0 && (self.unsent_count < slice_count || following_count < slice_count / 2)
     }
 
     /// Has the helper look after everything at an instant, or before.
@@ -381,27 +412,58 @@ impl State {
 
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {
         let watched = Watched::Call(call);
-        let Some((_, waiter)) = self.watchers[call.index()].filter(|(exchange, _)| *exchange == watched) else {
-            return self.dispose(now, call, outcome);
-        };
-        if !matches!(outcome, Outcome::Unknown(_)) {
+        let Some(watcher) = self.watcher(watched) else { return self.dispose(now, call, outcome) };
+        if is_definite(outcome) {
             self.unwatch(watched);
         }
-        self.waiters.tell(waiter, News::Ended(outcome));
+        match watcher.place {
+            Some(place) => self.waiters.end_in_row(watcher.waiter, place, outcome),
+            None => self.waiters.tell(watcher.waiter, News::Ended(outcome)),
+        }
     }
 
     fn tell(&mut self, exchange: Watched, news: News) {
-        if let Some((_, waiter)) = self.watchers[exchange.index()].take_if(|(watched, _)| *watched == exchange) {
-            self.waiters.tell(waiter, news);
+        if let Some(watcher) = self.watcher(exchange) {
+            self.unwatch(exchange);
+            self.waiters.tell(watcher.waiter, news);
         }
     }
 
     /// Tells whoever waits for a call how far its handler is; its end is still to be told.
     fn tell_progress(&mut self, call: CallId, progress: u64) {
-        if let Some((Watched::Call(watched), waiter)) = self.watchers[call.index()]
-            && watched == call
-        {
+        if let Some(Watcher { waiter, place: None, .. }) = self.watcher(Watched::Call(call)) {
             self.waiters.tell(waiter, News::Progress(progress));
+        }
+    }
+
+    fn cancel_call(&mut self, call: IncomingCallId) {
+        // It may have been answered meanwhile, or be gone with its session.
+        if self.endpoint.incoming_call(call).is_ok() {
+            self.cancelled.insert(call);
+        }
+        self.tell(Watched::Incoming(call), News::Cancelled);
+    }
+
+    /// Tells handlers whose callers are gone: no event tells which those are.
+    fn tell_who_answers_nobody(&mut self) {
+        for index in 0..self.watchers.len() {
+            if let Some(Watcher { exchange: exchange @ Watched::Incoming(call), .. }) = self.watchers[index]
+                && self.endpoint.incoming_call(call).is_err()
+            {
+                self.tell(exchange, News::Cancelled);
+            }
+        }
+    }
+
+    /// Says whether the caller of a call whose handler runs wants no answer any more, or is gone.
+    pub(crate) fn is_cancelled(&self, call: IncomingCallId) -> bool {
+        self.cancelled.contains(&call) || self.endpoint.incoming_call(call).is_err()
+    }
+
+    /// Forgets of a call whose handler has ended that its caller wanted no answer.
+    pub(crate) fn forget_cancelled(&mut self, call: IncomingCallId) {
+        if !self.cancelled.is_empty() {
+            self.cancelled.remove(&call);
         }
     }
 

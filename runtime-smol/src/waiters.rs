@@ -71,12 +71,22 @@ pub(crate) enum News {
     Cancelled,
 }
 
-impl News {
-    /// Says whether a call has ended for good: one whose outcome is unknown may be asked for again at any time.
-    const fn is_definite_outcome(self) -> bool {
-        matches!(self, Self::Ended(outcome) if !matches!(outcome, Outcome::Unknown(_)))
-    }
+/// Says whether a call has ended for good: one whose outcome is unknown may be asked for again at any time.
+pub(crate) const fn is_definite(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Unknown(_))
 }
+
+/// A row of calls for which one future waits, and their outcomes until it takes them.
+#[derive(Debug, Default)]
+struct Row {
+    /// The place of the oldest call; each has the next one.
+    first: Place,
+    ends: VecDeque<Option<Outcome>>,
+}
+
+/// The place of a call in a row. Counted on from the highest it would begin anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place(u32);
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -84,6 +94,7 @@ struct Entry {
     waker: Option<Waker>,
     /// What it waited for, until it is polled.
     news: Option<News>,
+    row: Option<Box<Row>>,
     is_queued: bool,
     is_woken: bool,
 }
@@ -126,10 +137,44 @@ impl Waiters {
     }
 
     fn replace_news(&mut self, key: Key, news: Option<News>) {
-        let is_outcome = |news: Option<News>| news.is_some_and(News::is_definite_outcome);
+        let is_outcome = |news| matches!(news, Some(News::Ended(outcome)) if is_definite(outcome));
         let former = mem::replace(&mut self.entries[key.0].news, news);
         self.untaken_count += usize::from(is_outcome(news));
         self.untaken_count -= usize::from(is_outcome(former));
+    }
+
+    /// Adds a call to the row of a future, and returns its place there.
+    pub(crate) fn add_to_row(&mut self, key: Key) -> Place {
+        let row = self.entries[key.0].row.get_or_insert_default();
+        row.ends.push_back(None);
+        Place(row.first.0.wrapping_add(row.ends.len() as u32 - 1))
+    }
+
+    /// Keeps the outcome of a call of a row, and wakes the future if it is that of the oldest.
+    pub(crate) fn end_in_row(&mut self, key: Key, place: Place, outcome: Outcome) {
+        let Some(row) = &mut self.entries[key.0].row else { return };
+        let index = place.0.wrapping_sub(row.first.0) as usize;
+        let Some(end) = row.ends.get_mut(index) else { return };
+        let former = end.replace(outcome);
+        self.untaken_count += usize::from(is_definite(outcome));
+        self.untaken_count -= usize::from(former.is_some_and(is_definite));
+        if index == 0 {
+            self.wake(key);
+        }
+    }
+
+    /// Returns the outcome of the oldest call of a row, if it has ended.
+    pub(crate) fn first_in_row(&self, key: Key) -> Option<Outcome> {
+        *self.entries[key.0].row.as_ref()?.ends.front()?
+    }
+
+    /// Takes the oldest call out of a row, and returns its outcome if it has ended.
+    pub(crate) fn take_from_row(&mut self, key: Key) -> Option<Outcome> {
+        let row = self.entries[key.0].row.as_mut()?;
+        let outcome = row.ends.pop_front()?;
+        row.first.0 = row.first.0.wrapping_add(1);
+        self.untaken_count -= usize::from(outcome.is_some_and(is_definite));
+        outcome
     }
 
     /// Returns how many definite outcomes of calls were told and not taken.

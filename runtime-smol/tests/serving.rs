@@ -73,5 +73,56 @@ fn a_reply_that_nobody_waited_for_any_more_is_there_when_it_is_asked_for() {
     });
 }
 
+#[test]
+fn a_handler_sees_that_its_call_was_cancelled_and_that_its_caller_is_gone() {
+    smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let (begun, has_begun) = smol::channel::unbounded();
+        let (ended, has_ended) = smol::channel::unbounded();
+        let serving = server.serve(2, async |mut call| {
+            assert!(!call.is_cancelled());
+            begun.send(()).await.unwrap();
+            if call.procedure().procedure == WAIT {
+                call.cancelled().await;
+            } else {
+                while !call.is_cancelled() {
+                    future::yield_now().await;
+                }
+            }
+            // What is over stays so.
+            call.cancelled().await;
+            assert!(call.is_cancelled());
+            ended.send(()).await.unwrap();
+        });
+        let calling = async {
+            let begin = async || {
+                let calls = [WAIT, TELL].map(|procedure| client.start(Request::new(1, 1, procedure, &[])));
+                let mut pending = Vec::new();
+                for call in calls {
+                    pending.push(call.await.unwrap());
+                    has_begun.recv().await.unwrap();
+                }
+                pending
+            };
+            drop(begin().await);
+            for _ in 0..2 {
+                has_ended.recv().await.unwrap();
+            }
+            let pending = begin().await;
+            client.close(7);
+            for _ in 0..2 {
+                has_ended.recv().await.unwrap();
+            }
+            drop(pending);
+        };
+        future::or(calling, async {
+            serving.await;
+            unreachable!("the socket works")
+        })
+        .await;
+    });
+}
+
 const WAIT: u32 = 1;
 const TELL: u32 = 2;

@@ -184,7 +184,7 @@ impl<'a> Incoming<'a> {
         self.node.clock.to_std(known.unwrap_or(self.deadline)?)
     }
 
-    /// Says whether the caller wants no answer any more; what the handler returns is dropped then.
+    /// Says whether the caller wants no answer any more, or is gone; what the handler returns is dropped then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.desk.cancelled.load(Ordering::Relaxed)

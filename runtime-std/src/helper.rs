@@ -33,8 +33,7 @@ impl Node {
                 state.quiet_at = None;
             }
             let until = if mem::take(&mut state.was_driven) {
-                // Whoever drives need not rouse this thread for whatever deadline comes of it.
-                Some(now.saturating_add(ABSENCE_TIME))
+                Some(state.absence_end())
             } else {
                 earlier(state.deadline(), state.quiet_at)
             };

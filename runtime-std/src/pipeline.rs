@@ -5,6 +5,7 @@ use core::fmt;
 
 use posthaste_core::endpoint::{Request, SendError, Streams};
 use posthaste_core::{CallId, Outcome, Unknown};
+use posthaste_udp::OutcomeBatch;
 
 use crate::outcome::{CallError, TAKEN_ONCE, conclude};
 use crate::peer::Peer;
@@ -14,7 +15,7 @@ use crate::waiters::Interest;
 impl Peer {
     /// Begins a row of calls, of which one thread keeps many under way.
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline { peer: self.clone(), open: VecDeque::new(), ended: Ended::default() }
+        Pipeline { peer: self.clone(), open: VecDeque::new(), ended: OutcomeBatch::default() }
     }
 }
 
@@ -53,24 +54,7 @@ pub struct Pipeline {
     /// Calls that the client still has, the oldest first.
     open: VecDeque<CallId>,
     /// Those before them.
-    ended: Ended,
-}
-
-/// Outcomes that were taken out of the client together.
-#[derive(Default)]
-struct Ended {
-    calls: Vec<EndedCall>,
-    /// How many of them were told.
-    told_count: usize,
-    /// The octets of all replies, one after the other.
-    octets: Vec<u8>,
-}
-
-struct EndedCall {
-    call: CallId,
-    outcome: Outcome,
-    /// Where its octets end.
-    octets_end: usize,
+    ended: OutcomeBatch,
 }
 
 impl Pipeline {
@@ -95,13 +79,14 @@ impl Pipeline {
     /// # Errors
     /// Each outcome but "ok"; see [`CallError`].
     pub fn wait(&mut self) -> Option<Result<&[u8], CallError>> {
-        if !self.ended.has_more() {
+        if self.ended.is_empty() {
             self.take_ended()?;
         }
-        let (EndedCall { call, outcome, .. }, octets) = self.ended.tell();
+        let node = &self.peer.node;
+        let (call, outcome, octets) = self.ended.next_outcome()?;
         // Those of an error become its own.
         let mut error = if matches!(outcome, Outcome::ApplicationError(_)) { octets.to_vec() } else { Vec::new() };
-        Some(conclude(&self.peer.node, *call, *outcome, &mut error).map(|()| octets))
+        Some(conclude(node, call, outcome, &mut error).map(|()| octets))
     }
 
     /// Returns how many outcomes are still to be waited for.
@@ -114,22 +99,22 @@ impl Pipeline {
     /// for.
     #[must_use]
     pub fn ready_count(&self) -> usize {
-        self.ended.calls.len() - self.ended.told_count
+        self.ended.len()
     }
 
     /// Takes what has ended out of the client, and waits until the oldest call has; `None` if there is none.
     fn take_ended(&mut self) -> Option<()> {
         let Self { peer, open, ended } = self;
         let oldest = *open.front()?;
-        ended.clear();
-        ended.calls.reserve(open.len());
+        ended.begin(open.len());
         let node = &peer.node;
         let mut take = |state: &mut State| {
-            let has_taken = ended.take_all(state, open);
-            if has_taken {
-                node.hold_ready(state);
+            take_all(ended, state, open);
+            if ended.is_empty() {
+                return None;
             }
-            has_taken.then_some(())
+            node.hold_ready(state);
+            Some(())
         };
         let mut state = node.lock();
         if take(&mut state).is_some() {
@@ -138,50 +123,23 @@ impl Pipeline {
         node.read_clock(&mut state);
         if node.wait_locked(state, Interest::Call(oldest), None, |state, _| take(state)).is_err() {
             open.pop_front();
-            ended.add(oldest, Outcome::Unknown(Unknown::Closed));
+            ended.push(oldest, Outcome::Unknown(Unknown::Closed));
         }
         Some(())
     }
 }
 
-impl Ended {
-    fn has_more(&self) -> bool {
-        self.told_count < self.calls.len()
-    }
-
-    fn clear(&mut self) {
-        self.calls.clear();
-        self.octets.clear();
-        self.told_count = 0;
-    }
-
-    fn add(&mut self, call: CallId, outcome: Outcome) {
-        self.calls.push(EndedCall { call, outcome, octets_end: self.octets.len() });
-    }
-
-    /// Takes the outcomes of the oldest calls out of the state, up to the first that has not ended; false if there is none.
-    fn take_all(&mut self, state: &mut State, open: &mut VecDeque<CallId>) -> bool {
-        while self.octets.len() < OCTETS_LEN_MAX
-            && let Some(call) = open.front().copied()
-            && let Some(outcome) = state.calls.take(call)
-        {
-            open.pop_front();
-            if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
-                let now = state.now;
-                self.octets.extend_from_slice(state.endpoint.payload(message).expect(TAKEN_ONCE));
-                state.endpoint.release(now, message).expect(TAKEN_ONCE);
-            }
-            self.add(call, outcome);
+/// Takes the outcomes of the oldest calls out of the state, up to the first that has not ended.
+fn take_all(ended: &mut OutcomeBatch, state: &mut State, open: &mut VecDeque<CallId>) {
+    while !ended.is_full()
+        && let Some(call) = open.front().copied()
+        && let Some(outcome) = state.calls.take(call)
+    {
+        open.pop_front();
+        if let Outcome::Ok(message) | Outcome::ApplicationError(message) = outcome {
+            ended.take(&mut state.endpoint, state.now, message).expect(TAKEN_ONCE);
         }
-        self.has_more()
-    }
-
-    /// Returns the next outcome, with its octets.
-    fn tell(&mut self) -> (&EndedCall, &[u8]) {
-        let begin = self.told_count.checked_sub(1).map_or(0, |last| self.calls[last].octets_end);
-        let ended = &self.calls[self.told_count];
-        self.told_count += 1;
-        (ended, &self.octets[begin..ended.octets_end])
+        ended.push(call, outcome);
     }
 }
 
@@ -193,8 +151,11 @@ impl Drop for Pipeline {
         let Self { peer, open, ended } = self;
         peer.node.command(|state, now| {
             open.drain(..).for_each(|call| state.abandon(now, call));
-            let untold = ended.calls.drain(ended.told_count..);
-            untold.filter(|it| matches!(it.outcome, Outcome::Unknown(_))).for_each(|it| state.forget(now, it.call));
+            while let Some((call, outcome, _)) = ended.next_outcome() {
+                if matches!(outcome, Outcome::Unknown(_)) {
+                    state.forget(now, call);
+                }
+            }
         });
     }
 }
@@ -204,7 +165,3 @@ impl fmt::Debug for Pipeline {
         f.debug_struct("Pipeline").field("open_count", &self.open_count()).finish_non_exhaustive()
     }
 }
-
-/// Octets after which no more outcomes are taken out of the client; our choice: what is copied then is still in the cache when it is
-/// looked at.
-const OCTETS_LEN_MAX: usize = 64 << 10;

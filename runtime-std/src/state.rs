@@ -225,6 +225,19 @@ impl State {
             .filter(|at| !self.driver.covers(*at) && !self.helper.covers(lately.max(*at)))
     }
 
+    /// Returns when the helper thread is to look again after those who drove lately: so late that they need not rouse it for whatever
+    /// deadline comes of that.
+    ///
+    /// Calls that are held back are looked after sooner than an acknowledgement that waits for the next call of a row.
+    pub(crate) fn absence_end(&mut self) -> Instant {
+        let soon = self.now.saturating_add(ABSENCE_TIME);
+        if self.has_several() {
+            return soon;
+        }
+        let late = self.now.saturating_add(LONE_ABSENCE_TIME);
+        self.deadline().map_or(late, |at| at.clamp(soon, late))
+    }
+
     /// Gives up a call that nobody will ask about any more.
     pub(crate) fn abandon(&mut self, now: Instant, call: CallId) {
         if let Some(outcome) = self.calls.take(call) {
@@ -301,7 +314,7 @@ impl State {
                 Event::CallReceived { call } => self.receive_call(now, call),
                 Event::CallCancelled { call } => {
                     if let Some(service) = &self.service {
-                        service.cancel(call);
+                        service.cancel(|running| running == call);
                     }
                 }
                 Event::MessageReceived { peer, message, channel } => {
@@ -330,6 +343,7 @@ impl State {
                     self.news_of(peer).flushed_count += 1;
                     self.waiters.wake(Interest::Peer(peer));
                     self.waiters.wake_streams();
+                    self.cancel_for_nobody();
                 }
                 Event::Closed { peer } => {
                     let news = self.news_of(peer);
@@ -338,6 +352,7 @@ impl State {
                     self.waiters.wake(Interest::Peer(peer));
                     self.waiters.wake(Interest::Room);
                     self.waiters.wake_streams();
+                    self.cancel_for_nobody();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => {
                     self.calls.tell_progress(call, progress);
@@ -346,6 +361,13 @@ impl State {
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { progress: None, .. } | _ => {}
             }
+        }
+    }
+
+    /// Tells handlers whose callers are gone: no event tells which those are.
+    fn cancel_for_nobody(&self) {
+        if let Some(service) = &self.service {
+            service.cancel(|running| self.endpoint.incoming_call(running).is_err());
         }
     }
 
@@ -382,6 +404,10 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 /// How long the helper thread leaves a deadline to those who drove or gave commands, who most often come back sooner: woken for each
 /// of their deadlines, it would run beside them all the time. Our choice.
 pub(crate) const ABSENCE_TIME: Duration = Duration::from_millis(1);
+
+/// As [`ABSENCE_TIME`], of whoever makes one call after the other; our choice: as long as an acknowledgement may be delayed on a local
+/// network.
+const LONE_ABSENCE_TIME: Duration = Duration::from_millis(5);
 
 /// Datagrams after which a turn at the socket ends in any case; our choice: of a bulk transfer that comes in full buffers, one
 /// buffer's datagrams share an acknowledgement.

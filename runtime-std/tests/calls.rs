@@ -311,6 +311,26 @@ fn a_handler_sees_that_its_call_was_cancelled() {
 }
 
 #[test]
+fn a_handler_sees_that_its_caller_is_gone() {
+    let (begun, beginnings) = mpsc::channel::<()>();
+    let (ended, ends) = mpsc::channel::<()>();
+    let server = serve(move |call: &Incoming<'_>, _: &mut Vec<u8>| {
+        begun.send(()).unwrap();
+        while !call.is_cancelled() {
+            thread::yield_now();
+        }
+        ended.send(()).unwrap();
+        Answer::Ok
+    });
+    let client = connect(&server);
+    let pending = client.start(&Request::new(1, 1, 7, b"")).unwrap();
+    beginnings.recv().unwrap();
+    drop(client);
+    ends.recv().unwrap();
+    drop(pending);
+}
+
+#[test]
 fn a_large_call_goes_both_ways() {
     let server = serve(echo);
     let client = connect(&server);

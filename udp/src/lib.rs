@@ -6,7 +6,7 @@
 //! descriptor to wait for, [`Socket::send`] and [`Socket::recv`].
 //!
 //! And what every adapter does with the endpoint that is behind a socket: [`bind_insecure`] opens both, [`Socket::send_all`] sends
-//! what the endpoint has, and a [`Clock`] is what the core does not have.
+//! what the endpoint has, a [`Clock`] is what the core does not have, and an [`OutcomeBatch`] is what many calls have come to.
 //!
 //! ```
 //! use posthaste_core::ecn::Ecn;
@@ -57,6 +57,7 @@ mod error;
 mod group;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod look;
+mod outcomes;
 mod recv;
 mod report;
 mod send;
@@ -68,6 +69,7 @@ pub use busy_poll::{BusyPoll, BusyPoller};
 pub use clock::Clock;
 pub use endpoint::{BindError, bind_group_insecure, bind_insecure, draw_seed};
 pub use error::Loss;
+pub use outcomes::OutcomeBatch;
 pub use recv::{Datagram, RecvBatch};
 pub use report::{Buffer, Counters, OffReason, Offload, Report};
 pub use send::SendBatch;

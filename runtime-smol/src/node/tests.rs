@@ -124,16 +124,19 @@ fn started_calls_leave_together_while_there_are_outcomes_to_take() {
 
 #[test]
 fn started_calls_are_held_until_they_make_a_slice() {
-    for (unsent_count, may_hold) in [(1, true), (15, true), (16, false), (64, false)] {
+    for (unsent_count, ready_count, may_hold) in
+        [(1, 0, true), (15, 20, true), (16, 20, false), (16, 7, false), (16, 6, true), (64, 7, false)]
+    {
         let (node, target) = client_of_nobody();
         let mut state = node.lock();
         let [mut asking, ended] = [(); 2].map(|()| Waiter::new(&mut state.waiters));
         ask(&mut state, &mut asking, target);
+        assert!(!state.may_hold_started(0), "there is no outcome to take");
         state.waiters.tell(ended.key, News::Ended(Outcome::Delivered));
 
         state.unsent_count = unsent_count;
 
-        assert_eq!(state.may_hold_started(), may_hold, "{unsent_count}");
+        assert_eq!(state.may_hold_started(ready_count), may_hold, "{unsent_count} {ready_count}");
     }
 }
 

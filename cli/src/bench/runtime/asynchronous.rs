@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use std::io::{stdin, stdout};
 use std::time::Instant;
 
-use posthaste_smol::{Client, Config, Incoming, Options, Request, Server, wire};
+use posthaste_smol::{CallError, Client, Config, Incoming, Options, Request, Server, wire};
 use posthaste_udp::TryOffload;
 use smol::{LocalExecutor, Timer, future};
 
@@ -123,19 +123,25 @@ async fn call_ahead(
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let mut open = VecDeque::with_capacity(inflight);
+    let request = calling.request();
+    let mut calls = client.pipeline();
+    let mut begun_at = VecDeque::with_capacity(inflight);
     let mut count = 0;
     let mut now = Instant::now();
     loop {
-        while open.len() < inflight && limit.left(now, count) > 0 {
-            let pending = client.start(calling.request()).await.map_err(|error| failed(&error))?;
-            open.push_back((now, pending));
+        while begun_at.len() < inflight && limit.left(now, count) > 0 {
+            calls.start(&request).map_err(|error| failed(&CallError::Refused(error)))?;
+            begun_at.push_back(now);
             count += 1;
         }
-        let Some((begun_at, pending)) = open.pop_front() else { return Ok(count) };
-        pending.await.map_err(|error| failed(&error))?;
-        now = Instant::now();
-        latency.record(now - begun_at);
+        // What came together came at one moment.
+        let has_come = calls.ready_count() > 0;
+        let Some(reply) = calls.wait().await else { return Ok(count) };
+        reply.map_err(|error| failed(&error))?;
+        if !has_come {
+            now = Instant::now();
+        }
+        latency.record(now - begun_at.pop_front().expect("each call has begun"));
     }
 }
 
