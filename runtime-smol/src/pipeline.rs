@@ -2,10 +2,10 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::{fmt, slice};
 
 use posthaste_core::endpoint::{Request, SendError, Streams};
 use posthaste_core::{CallId, Outcome, Unknown};
@@ -86,21 +86,39 @@ impl Pipeline {
     /// # Errors
     /// [`SendError`]; the call was not sent then. Where too much is under way ([`SendError::Full`]), [`Pipeline::wait`] makes room.
     pub fn start(&mut self, request: &Request<'_>) -> Result<(), SendError> {
-        let Peer { node, target } = &self.peer;
+        self.start_all(slice::from_ref(request)).map(drop)
+    }
+
+    /// Starts calls one after the other, as [`Pipeline::start`] does, but at less cost; returns how many: all, or those before the
+    /// first that was not accepted.
+    ///
+    /// # Errors
+    /// [`SendError`] of the first one; none was sent then.
+    pub fn start_all(&mut self, requests: &[Request<'_>]) -> Result<usize, SendError> {
+        let Self { peer: Peer { node, target }, open, ended, waiter, .. } = self;
         let mut state = node.lock();
         if state.failure().is_some() {
             return Err(SendError::Closed);
         }
-        let waiter = self.waiter.get_or_insert_with(|| Waiter::new(&mut state.waiters));
         let now = node.moment(&mut state);
         let peer = target.find(&mut state, now)?;
-        let call = state.endpoint.call(now, peer, Request { streams: Streams::None, ..request.clone() })?;
-        state.watch_in_row(call, waiter);
-        state.unsent_count += 1;
-        self.open.push_back(call);
-        node.send_started(&mut state, self.ended.len());
+        let waiter = waiter.get_or_insert_with(|| Waiter::new(&mut state.waiters));
+        let mut result = Ok(requests.len());
+        for (index, request) in requests.iter().enumerate() {
+            let request = Request { streams: Streams::None, ..request.clone() };
+            let now = state.now;
+            match state.begin_in_row(now, peer, request, waiter) {
+                Ok(call) => open.push_back(call),
+                Err(error) => {
+                    result = if index == 0 { Err(error) } else { Ok(index) };
+                    break;
+                }
+            }
+            let following_count = requests.len() - 1 - index;
+            node.send_started(&mut state, ended.len() + following_count);
+        }
         node.rouse(&mut state);
-        Ok(())
+        result
     }
 
     /// Waits for the outcome of the oldest call, and resolves to its reply; to `None` if none is under way.

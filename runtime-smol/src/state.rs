@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use posthaste_core::endpoint::{Event, SendError};
+use posthaste_core::endpoint::{Event, Request, SendError};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{BusyPoller, RecvBatch, SendBatch, Socket};
@@ -266,11 +266,19 @@ impl State {
         self.watchers[exchange.index()] = Some(Watcher { exchange, waiter: waiter.key, place: None });
     }
 
-    /// Has the end of a call told to a future that waits for a row of calls, of which this is the latest.
-    pub(crate) fn watch_in_row(&mut self, call: CallId, waiter: &Waiter) {
+    /// Gives a call to the endpoint, and has its end told to a future that waits for a row of calls, of which this is the latest.
+    pub(crate) fn begin_in_row(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        request: Request<'_>,
+        waiter: &Waiter,
+    ) -> Result<CallId, SendError> {
+        let call = self.endpoint.call(now, peer, request)?;
         let place = Some(self.waiters.add_to_row(waiter.key));
-        let exchange = Watched::Call(call);
-        self.watchers[exchange.index()] = Some(Watcher { exchange, waiter: waiter.key, place });
+        self.watchers[call.index()] = Some(Watcher { exchange: Watched::Call(call), waiter: waiter.key, place });
+        self.unsent_count += 1;
+        Ok(call)
     }
 
     /// Gives a call whose outcome is unknown a place of its own: a definite one may come late.

@@ -54,11 +54,11 @@ impl Peer {
         let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
         let now = self.node.read_clock(&mut state);
-        let call = match self.begin(&mut state, now, request) {
+        let call = match self.begin(&mut state, now, request.clone()) {
             Ok(call) => call,
             Err(SendError::Full) => {
                 drop(state);
-                let accepted = self.wait_for_room(|state, now| self.begin(state, now, request));
+                let accepted = self.wait_for_room(|state, now| self.begin(state, now, request.clone()));
                 let call = accepted.map_err(CallError::Refused)?;
                 state = self.node.lock();
                 call
@@ -78,7 +78,8 @@ impl Peer {
     /// [`SendError`]; the call was not sent then.
     pub fn start(&self, request: &Request<'_>) -> Result<Pending, SendError> {
         let mut state = self.node.lock();
-        let call = self.start_locked(&mut state, request)?;
+        let now = self.node.moment(&mut state);
+        let call = self.begin(&mut state, now, request.clone())?;
         let streams = match request.streams {
             Streams::None => None,
             Streams::Upward | Streams::Downward | Streams::Both => {
@@ -95,7 +96,7 @@ impl Peer {
     #[cfg(feature = "rpc")]
     pub(crate) fn start_with_room(&self, request: &Request<'_>) -> Result<Pending, SendError> {
         let request = &Request { streams: Streams::None, ..request.clone() };
-        let call = self.wait_for_room(|state, now| self.begin(state, now, request))?;
+        let call = self.wait_for_room(|state, now| self.begin(state, now, request.clone()))?;
         Ok(Pending { node: Arc::clone(&self.node), call: Some(call), streams: None })
     }
 
@@ -112,20 +113,10 @@ impl Peer {
         Ok(())
     }
 
-    /// Begins a call that is to leave together with others.
-    pub(crate) fn start_locked(&self, state: &mut State, request: &Request<'_>) -> Result<CallId, SendError> {
-        // What leaves together is of one moment.
-        let now = if state.is_holding() { state.now } else { self.node.read_clock(state) };
-        self.begin(state, now, request)
-    }
-
     /// Hands a call to the endpoint, and follows it.
-    fn begin(&self, state: &mut State, now: Instant, request: &Request<'_>) -> Result<CallId, SendError> {
+    fn begin(&self, state: &mut State, now: Instant, request: Request<'_>) -> Result<CallId, SendError> {
         let id = self.id(state, now)?;
-        let call = state.endpoint.call(now, id, request.clone())?;
-        state.calls.follow(call);
-        state.unsent_count += 1;
-        Ok(call)
+        state.begin(now, id, request)
     }
 }
 

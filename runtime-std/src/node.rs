@@ -90,6 +90,11 @@ impl Node {
         state.now
     }
 
+    /// Returns the moment at which a call is started: what leaves together is of one.
+    pub(crate) fn moment(&self, state: &mut State) -> Instant {
+        if state.is_holding() { state.now } else { self.read_clock(state) }
+    }
+
     /// Returns when `timeout` will have passed.
     pub(crate) fn deadline_after(&self, timeout: Option<Duration>) -> Option<Instant> {
         timeout.map(|timeout| self.clock.now().saturating_add(timeout))

@@ -1,7 +1,7 @@
 //! Many calls of one thread under way, and their outcomes in the order of the calls.
 
 use alloc::collections::VecDeque;
-use core::fmt;
+use core::{fmt, slice};
 
 use posthaste_core::endpoint::{Request, SendError, Streams};
 use posthaste_core::{CallId, Outcome, Unknown};
@@ -66,12 +66,32 @@ impl Pipeline {
     /// # Errors
     /// [`SendError`]; the call was not sent then. Where too much is under way ([`SendError::Full`]), [`Pipeline::wait`] makes room.
     pub fn start(&mut self, request: &Request<'_>) -> Result<(), SendError> {
-        let request = &Request { streams: Streams::None, ..request.clone() };
-        let node = &self.peer.node;
+        self.start_all(slice::from_ref(request)).map(drop)
+    }
+
+    /// Starts calls one after the other, as [`Pipeline::start`] does, but at less cost; returns how many: all, or those before the
+    /// first that was not accepted.
+    ///
+    /// # Errors
+    /// [`SendError`] of the first one; none was sent then.
+    pub fn start_all(&mut self, requests: &[Request<'_>]) -> Result<usize, SendError> {
+        let Self { peer, open, ended } = self;
+        let node = &peer.node;
         let mut state = node.lock();
-        self.open.push_back(self.peer.start_locked(&mut state, request)?);
-        node.send_started(&mut state, self.ready_count());
-        Ok(())
+        let now = node.moment(&mut state);
+        let id = peer.id(&mut state, now)?;
+        for (index, request) in requests.iter().enumerate() {
+            let request = Request { streams: Streams::None, ..request.clone() };
+            let now = state.now;
+            match state.begin(now, id, request) {
+                Ok(call) => open.push_back(call),
+                Err(error) if index == 0 => return Err(error),
+                Err(_) => return Ok(index),
+            }
+            let following_count = requests.len() - 1 - index;
+            node.send_started(&mut state, ended.len() + following_count);
+        }
+        Ok(requests.len())
     }
 
     /// Waits for the outcome of the oldest call, and returns its reply; `None` if none is under way.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use posthaste_core::ecn::Ecn;
-use posthaste_core::endpoint::{Answer, Body, Event, ReplyError};
+use posthaste_core::endpoint::{Answer, Body, Event, ReplyError, Request, SendError};
 use posthaste_core::wire::NotExecuted;
 use posthaste_core::{CallId, Endpoint, IncomingCallId, Instant, MessageId, Outcome, PeerId, StreamId};
 use posthaste_udp::{Datagram, SendBatch, Socket};
@@ -127,6 +127,14 @@ impl State {
         {
             self.close();
         }
+    }
+
+    /// Gives a call to the endpoint, and follows it.
+    pub(crate) fn begin(&mut self, now: Instant, peer: PeerId, request: Request<'_>) -> Result<CallId, SendError> {
+        let call = self.endpoint.call(now, peer, request)?;
+        self.calls.follow(call);
+        self.unsent_count += 1;
+        Ok(call)
     }
 
     /// Gives the reply to a call of a peer to the endpoint, unless the call is over.
@@ -415,7 +423,7 @@ pub(crate) const TURN_DATAGRAM_COUNT_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use posthaste_core::endpoint::{Remote, Request};
+    use posthaste_core::endpoint::Remote;
     use posthaste_core::{Config, Outcome, Storage, Unknown};
 
     use super::*;

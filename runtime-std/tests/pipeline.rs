@@ -83,6 +83,26 @@ fn where_there_is_no_room_for_a_call_an_outcome_makes_some() {
 }
 
 #[test]
+fn calls_are_started_together_as_far_as_there_is_room() {
+    let (client, _server) = pair();
+    let arguments: Vec<_> = (0..40_000).map(|index: usize| index.to_be_bytes()).collect();
+    let requests: Vec<_> = arguments.iter().map(|octets| Request::new(1, 1, 7, octets)).collect();
+    let mut calls = client.pipeline();
+    assert_eq!(calls.start_all(&[]), Ok(0));
+    let (mut started_count, mut is_full) = (0, false);
+    for octets in &arguments {
+        match calls.start_all(&requests[started_count..]) {
+            Ok(count) => started_count += count,
+            Err(error) => assert_eq!(error, SendError::Full),
+        }
+        is_full |= started_count < requests.len();
+        assert_eq!(calls.wait().unwrap().unwrap(), octets);
+    }
+    assert!(is_full);
+    assert!(calls.wait().is_none());
+}
+
+#[test]
 fn threads_with_rows_of_their_own_share_a_client() {
     let (client, _server) = pair();
     thread::scope(|scope| {

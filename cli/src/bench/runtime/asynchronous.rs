@@ -2,8 +2,8 @@
 
 use alloc::collections::VecDeque;
 use core::cell::{Cell, RefCell};
-use core::fmt;
 use core::net::SocketAddr;
+use core::{fmt, iter};
 use std::io::{stdin, stdout};
 use std::time::Instant;
 
@@ -123,25 +123,29 @@ async fn call_ahead(
     limit: Limit,
     latency: &mut Latency,
 ) -> Result<u64, Failure> {
-    let request = calling.request();
+    let requests = vec![calling.request(); inflight];
     let mut calls = client.pipeline();
     let mut begun_at = VecDeque::with_capacity(inflight);
     let mut count = 0;
     let mut now = Instant::now();
     loop {
-        while begun_at.len() < inflight && limit.left(now, count) > 0 {
-            calls.start(&request).map_err(|error| failed(&CallError::Refused(error)))?;
-            begun_at.push_back(now);
-            count += 1;
+        let left = usize::try_from(limit.left(now, count)).unwrap_or(usize::MAX);
+        let room = left.min(inflight - begun_at.len());
+        if room > 0 {
+            let started_count =
+                calls.start_all(&requests[..room]).map_err(|error| failed(&CallError::Refused(error)))?;
+            begun_at.extend(iter::repeat_n(now, started_count));
+            count += started_count as u64;
         }
-        // What came together came at one moment.
-        let has_come = calls.ready_count() > 0;
         let Some(reply) = calls.wait().await else { return Ok(count) };
         reply.map_err(|error| failed(&error))?;
-        if !has_come {
-            now = Instant::now();
-        }
+        // What comes together comes at one moment.
+        now = Instant::now();
         latency.record(now - begun_at.pop_front().expect("each call has begun"));
+        for _ in 0..calls.ready_count() {
+            calls.wait().await.expect("it is at hand").map_err(|error| failed(&error))?;
+            latency.record(now - begun_at.pop_front().expect("each call has begun"));
+        }
     }
 }
 
