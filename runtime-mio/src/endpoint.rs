@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use mio::event::{self, Source as _};
 use mio::unix::SourceFd;
@@ -12,6 +12,8 @@ use mio::{Interest, Registry, Token};
 use posthaste_core::endpoint::Event;
 use posthaste_core::{Config, Instant};
 use posthaste_udp::{BindError, BusyPoller, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
+
+use crate::alarm::Alarm;
 
 /// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
 ///
@@ -38,6 +40,7 @@ pub struct Endpoint {
     is_drained: bool,
     poller: BusyPoller,
     is_send_blocked: bool,
+    alarm: Alarm,
     registration: Option<Registration>,
 }
 
@@ -93,6 +96,7 @@ impl Endpoint {
             is_readable: false,
             is_drained: false,
             is_send_blocked: false,
+            alarm: Alarm::new(),
             registration: None,
         }
     }
@@ -158,9 +162,10 @@ impl Endpoint {
         if self.unsent_count < self.core.slice_count() { Ok(()) } else { self.transmit() }
     }
 
-    /// Returns how long the loop may sleep: `None` until something arrives, zero if datagrams wait that
-    /// [`process`](Self::process) did not take, or something is about to come ([`BusyPoll`](crate::BusyPoll)). Whole milliseconds,
-    /// rounded up; see the crate's documentation.
+    /// Returns how long the loop may sleep: `None` until `Poll` tells of this endpoint, be it of a datagram or of a deadline; zero if
+    /// datagrams wait that [`process`](Self::process) did not take, or something is about to come ([`BusyPoll`](crate::BusyPoll)).
+    /// Where there is no timer to tell of a deadline, it is the time until then in whole milliseconds, rounded up; see the crate's
+    /// documentation.
     #[must_use]
     pub fn next_timeout(&mut self) -> Option<Duration> {
         let now = self.moment();
@@ -169,7 +174,11 @@ impl Endpoint {
         if self.is_readable || self.poller.looks(now, has_several) {
             return Some(Duration::ZERO);
         }
-        self.core.poll_timeout().map(|deadline| round_up(deadline.saturating_since(now)))
+        let deadline = self.core.poll_timeout()?;
+        if now < deadline && self.registration.is_some() && self.alarm.ring(now, deadline) {
+            return None;
+        }
+        Some(round_up(deadline.saturating_since(now)))
     }
 
     /// Returns the time on the clock of this endpoint, which began when it was bound.
@@ -242,6 +251,12 @@ impl Endpoint {
         }
     }
 
+    /// Returns what wakes the loop beside the socket.
+    fn fds_beside(&self) -> impl Iterator<Item = RawFd> {
+        let interrupt = self.socket.interrupt().map(|interrupt| interrupt.as_fd().as_raw_fd());
+        [interrupt, self.alarm.fd()].into_iter().flatten()
+    }
+
     fn wait_for(&mut self, interests: Interest) -> io::Result<()> {
         let Some(registration) = &mut self.registration else { return Ok(()) };
         if registration.interests != interests {
@@ -267,8 +282,8 @@ impl event::Source for Endpoint {
         let interests = Interest::READABLE;
         let registration = Registration { registry: registry.try_clone()?, token, interests };
         SourceFd(&self.socket.as_raw_fd()).register(registry, token, interests)?;
-        if let Some(interrupt) = self.socket.interrupt() {
-            SourceFd(&interrupt.as_fd().as_raw_fd()).register(registry, token, Interest::READABLE)?;
+        for fd in self.fds_beside() {
+            SourceFd(&fd).register(registry, token, Interest::READABLE)?;
         }
         self.registration = Some(registration);
         Ok(())
@@ -277,8 +292,8 @@ impl event::Source for Endpoint {
     fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
         let interests = self.registration.as_ref().map_or(Interest::READABLE, |registration| registration.interests);
         SourceFd(&self.socket.as_raw_fd()).reregister(registry, token, interests)?;
-        if let Some(interrupt) = self.socket.interrupt() {
-            SourceFd(&interrupt.as_fd().as_raw_fd()).reregister(registry, token, Interest::READABLE)?;
+        for fd in self.fds_beside() {
+            SourceFd(&fd).reregister(registry, token, Interest::READABLE)?;
         }
         self.registration = Some(Registration { registry: registry.try_clone()?, token, interests });
         Ok(())
@@ -288,8 +303,8 @@ impl event::Source for Endpoint {
         self.registration = None;
         // What was held up by a full send buffer is tried again by the next `transmit`.
         self.is_send_blocked = false;
-        if let Some(interrupt) = self.socket.interrupt() {
-            SourceFd(&interrupt.as_fd().as_raw_fd()).deregister(registry)?;
+        for fd in self.fds_beside() {
+            SourceFd(&fd).deregister(registry)?;
         }
         SourceFd(&self.socket.as_raw_fd()).deregister(registry)
     }

@@ -61,10 +61,15 @@
 //! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 50 µs at a time ([`BusyPoll`]). Nothing is
 //! allocated after `bind`, but with the feature `bytes` memory for long messages that arrive.
 //!
-//! `epoll_wait`, and with it `mio`, sleeps whole milliseconds. [`Endpoint::next_timeout`] rounds up, since rounded down the last
-//! millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late, in exchange for never
-//! waking in vain. That adds up to 1 ms to a retransmission or a delayed acknowledgement and nothing to a call that
-//! goes well. Pacing allows for it: a turn may send what 1 ms at the pacing rate carries.
+//! On Linux and Android the endpoint has a timer of its own, which is registered with its socket: `Poll` tells of it as of a datagram,
+//! and [`Endpoint::next_timeout`] is `None` while it is set. So whatever is due acts in time, and a sleep sets no timer and takes none
+//! back: with one call in flight that is a tenth of what a call takes. It is set anew when a deadline comes nearer, and when it has rung
+//! for one that has moved on, every few milliseconds in a row of calls.
+//!
+//! Elsewhere, and where there are no more file descriptors, the loop sleeps whole milliseconds, as `mio` does. They are rounded up,
+//! since rounded down the last millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late. That adds up to
+//! 1 ms to a retransmission or a delayed acknowledgement and nothing to a call that goes well. Pacing allows for it: a turn may send
+//! what 1 ms at the pacing rate carries.
 //!
 //! # `Bytes`
 //!
@@ -82,6 +87,7 @@
 //! `Endpoint::answer` has a generated server answer.
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod commands;
 mod endpoint;
 #[cfg(feature = "onc")]

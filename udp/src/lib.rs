@@ -49,6 +49,8 @@
 extern crate alloc;
 
 mod address;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod alarm;
 mod beside;
 mod busy_poll;
 mod clock;
@@ -64,6 +66,8 @@ mod send;
 mod socket;
 mod wait;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use alarm::Alarm;
 pub use beside::bind_with_listener;
 pub use busy_poll::{BusyPoll, BusyPoller};
 pub use clock::Clock;
