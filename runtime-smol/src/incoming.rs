@@ -1,5 +1,6 @@
 //! A call of a peer, as its handler sees it.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::poll_fn;
@@ -36,10 +37,19 @@ pub struct Incoming {
 pub(crate) type Admit = dyn Fn(&Description) -> Result<(), NotExecuted> + Send + Sync;
 
 impl Incoming {
-    /// Begins the next call that `admit` does not refuse, at the moment at which the slice is answered that it belongs to.
-    pub(crate) fn next(node: &Arc<Node>, state: &mut State, admit: Option<&Admit>) -> Option<Self> {
+    /// Begins the next `count_max` calls that `admit` does not refuse, at the moment at which the slice is answered that they belong to.
+    pub(crate) fn begin_next(
+        node: &Arc<Node>,
+        state: &mut State,
+        admit: Option<&Admit>,
+        count_max: usize,
+        begun: &mut VecDeque<Self>,
+    ) {
         let now = state.now;
-        while let Some(call) = state.calls.pop_front() {
+        let count_max = begun.len() + count_max;
+        while begun.len() < count_max
+            && let Some(call) = state.calls.pop_front()
+        {
             // What was cancelled or has expired since is gone.
             let Ok(known) = state.endpoint.incoming_call(call) else { continue };
             let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
@@ -51,9 +61,8 @@ impl Incoming {
             if state.endpoint.begin(now, call).is_err() {
                 continue;
             }
-            let node = Arc::clone(node);
-            return Some(Self {
-                node,
+            begun.push_back(Self {
+                node: Arc::clone(node),
                 call,
                 peer,
                 procedure,
@@ -64,7 +73,6 @@ impl Incoming {
                 is_over: AtomicBool::new(false),
             });
         }
-        None
     }
 
     /// Returns what is called, and how.

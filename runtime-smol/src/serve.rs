@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
 use core::future::Future;
-use core::iter;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -123,8 +122,7 @@ where
         let count = count_max.min(self.vacant.len());
         if count > 0 {
             let mut state = self.node.lock();
-            let taken = iter::from_fn(|| Incoming::next(&self.node, &mut state, self.admit.as_deref()));
-            self.begun.extend(taken.take(count));
+            Incoming::begin_next(&self.node, &mut state, self.admit.as_deref(), count, &mut self.begun);
         }
         !self.begun.is_empty()
     }
