@@ -11,9 +11,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use posthaste_core::endpoint::Event;
 use posthaste_core::{Config, Instant};
-use posthaste_udp::{BindError, BusyPoller, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
-
-use crate::alarm::Alarm;
+use posthaste_udp::{Alarm, BindError, BusyPoller, Clock, Options, RecvBatch, Report, SendBatch, Socket, Waiting};
 
 /// The protocol state of one UDP socket, and the socket: an event source of a [`mio::Poll`].
 ///
@@ -40,7 +38,8 @@ pub struct Endpoint {
     is_drained: bool,
     poller: BusyPoller,
     is_send_blocked: bool,
-    alarm: Alarm,
+    /// Tells the loop of deadlines, where the operating system has such a thing.
+    alarm: Option<Alarm>,
     registration: Option<Registration>,
 }
 
@@ -96,7 +95,7 @@ impl Endpoint {
             is_readable: false,
             is_drained: false,
             is_send_blocked: false,
-            alarm: Alarm::new(),
+            alarm: Alarm::new().ok(),
             registration: None,
         }
     }
@@ -175,10 +174,15 @@ impl Endpoint {
             return Some(Duration::ZERO);
         }
         let deadline = self.core.poll_timeout()?;
-        if now < deadline && self.registration.is_some() && self.alarm.ring(now, deadline) {
+        if now < deadline && self.is_alarm_set(now, deadline) {
             return None;
         }
         Some(round_up(deadline.saturating_since(now)))
+    }
+
+    /// Has `Poll` told when the deadline comes, if it can be.
+    fn is_alarm_set(&mut self, now: Instant, deadline: Instant) -> bool {
+        self.registration.is_some() && self.alarm.as_mut().is_some_and(|alarm| alarm.set(now, deadline).is_ok())
     }
 
     /// Returns the time on the clock of this endpoint, which began when it was bound.
@@ -253,8 +257,9 @@ impl Endpoint {
 
     /// Returns what wakes the loop beside the socket.
     fn fds_beside(&self) -> impl Iterator<Item = RawFd> {
-        let interrupt = self.socket.interrupt().map(|interrupt| interrupt.as_fd().as_raw_fd());
-        [interrupt, self.alarm.fd()].into_iter().flatten()
+        let interrupt = self.socket.interrupt().map(AsFd::as_fd);
+        let alarm = self.alarm.as_ref().map(AsFd::as_fd);
+        [interrupt, alarm].into_iter().flatten().map(|fd| fd.as_raw_fd())
     }
 
     fn wait_for(&mut self, interests: Interest) -> io::Result<()> {

@@ -87,7 +87,6 @@
 //! `Endpoint::answer` has a generated server answer.
 #![forbid(unsafe_code)]
 
-mod alarm;
 mod commands;
 mod endpoint;
 #[cfg(feature = "onc")]

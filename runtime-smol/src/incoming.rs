@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::peer::{Peer, Target};
 use crate::state::State;
 use crate::stream::{StreamReader, StreamWriter};
-use crate::waiters::{Waiter, Watched};
+use crate::waiters::Waiter;
 
 /// A call of a peer whose handler runs. Dropped without an answer, its caller learns that the handler failed.
 pub struct Incoming {
@@ -152,7 +152,7 @@ impl Incoming {
                 if state.is_cancelled(call) {
                     return Poll::Ready(());
                 }
-                state.watch(Watched::Incoming(call), waiter);
+                state.await_cancel(call, waiter);
                 Poll::Pending
             })
         })
@@ -225,9 +225,8 @@ impl Incoming {
             if self.procedure.options.has_upward() || self.procedure.options.has_downward() {
                 state.wake_streams();
             }
-            state.forget_cancelled(self.call);
+            state.forget_cancel(self.call);
             if let Some(waiter) = &self.waiter {
-                state.unwatch(Watched::Incoming(self.call));
                 self.node.vacate(state, waiter);
             }
             replied

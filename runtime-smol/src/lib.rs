@@ -45,7 +45,8 @@
 //! # How it is built
 //!
 //! As the blocking adapter: a module knows only what stands below it, and a call goes down to the socket and back.
-//! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `pipeline`, `stream`, `message`, `outcome`, `payload`; `peer`;
+//! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `pipeline`, `stream`, `message`, `outcome`,
+//!   `payload`; `peer`;
 //! - who does it: `node`, where whichever future is polled drives, and `helper`, the task that does while none is;
 //! - what the futures share under one lock: `state`, with `waiters`, `arrivals` and `wheel` (who drives);
 //! - what wakes who drives: `bell` and `alarm`.

@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) calls: VecDeque<IncomingCallId>,
     /// Calls whose handlers run and whose callers want no answer any more.
     cancelled: HashSet<IncomingCallId>,
+    /// Handlers that wait until their callers want no answer any more, by their calls.
+    awaiting_cancel: HashMap<IncomingCallId, Key>,
     /// Who waits for the end of all that peers have asked for.
     pub(crate) drainer: Option<Key>,
     /// The future that runs handlers.
@@ -112,6 +114,7 @@ impl State {
             incoming_streams: Arrivals::new(),
             calls: VecDeque::new(),
             cancelled: HashSet::new(),
+            awaiting_cancel: HashMap::new(),
             drainer: None,
             server: None,
             is_serving: false,
@@ -244,7 +247,7 @@ impl State {
                 Event::SessionLost { peer } | Event::Closed { peer } => {
                     self.flushed(peer, Err(()));
                     self.wake_streams();
-                    self.tell_who_answers_nobody();
+                    self.wake_those_who_answer_nobody();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => self.tell_progress(call, progress),
                 // The others are for those who ask for them.
@@ -449,17 +452,15 @@ impl State {
         if self.endpoint.incoming_call(call).is_ok() {
             self.cancelled.insert(call);
         }
-        self.tell(Watched::Incoming(call), News::Cancelled);
+        if let Some(handler) = self.awaiting_cancel.remove(&call) {
+            self.waiters.wake(handler);
+        }
     }
 
-    /// Tells handlers whose callers are gone: no event tells which those are.
-    fn tell_who_answers_nobody(&mut self) {
-        for index in 0..self.watchers.len() {
-            if let Some(Watcher { exchange: exchange @ Watched::Incoming(call), .. }) = self.watchers[index]
-                && self.endpoint.incoming_call(call).is_err()
-            {
-                self.tell(exchange, News::Cancelled);
-            }
+    /// Wakes handlers whose callers are gone: no event tells which those are.
+    fn wake_those_who_answer_nobody(&mut self) {
+        for handler in self.awaiting_cancel.extract_if(|call, _| self.endpoint.incoming_call(*call).is_err()) {
+            self.waiters.wake(handler.1);
         }
     }
 
@@ -468,10 +469,18 @@ impl State {
         self.cancelled.contains(&call) || self.endpoint.incoming_call(call).is_err()
     }
 
-    /// Forgets of a call whose handler has ended that its caller wanted no answer.
-    pub(crate) fn forget_cancelled(&mut self, call: IncomingCallId) {
+    /// Has a handler woken when its caller wants no answer any more, or is gone.
+    pub(crate) fn await_cancel(&mut self, call: IncomingCallId, handler: &Waiter) {
+        self.awaiting_cancel.insert(call, handler.key);
+    }
+
+    /// Forgets of a call whose handler has ended whether its caller wanted an answer.
+    pub(crate) fn forget_cancel(&mut self, call: IncomingCallId) {
         if !self.cancelled.is_empty() {
             self.cancelled.remove(&call);
+        }
+        if !self.awaiting_cancel.is_empty() {
+            self.awaiting_cancel.remove(&call);
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::mem;
 use core::task::Waker;
 
-use posthaste_core::{CallId, IncomingCallId, Outcome, SendId};
+use posthaste_core::{CallId, Outcome, SendId};
 
 /// The wakers of futures that wait for something of one endpoint.
 ///
@@ -42,8 +42,6 @@ pub(crate) enum Watched {
     Call(CallId),
     /// A message of ours.
     Message(SendId),
-    /// A call of a peer.
-    Incoming(IncomingCallId),
 }
 
 impl Watched {
@@ -51,7 +49,6 @@ impl Watched {
         match self {
             Self::Call(call) => call.index(),
             Self::Message(message) => message.index(),
-            Self::Incoming(call) => call.index(),
         }
     }
 }
@@ -67,8 +64,6 @@ pub(crate) enum News {
     Acknowledged,
     /// Of a message of ours.
     Failed,
-    /// Of a call of a peer.
-    Cancelled,
 }
 
 /// Says whether a call has ended for good: one whose outcome is unknown may be asked for again at any time.
@@ -84,7 +79,7 @@ struct Row {
     ends: VecDeque<Option<Outcome>>,
 }
 
-/// The place of a call in a row. Counted on from the highest it would begin anew.
+/// The place of a call in a row. Places count on, and begin anew after the highest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place(u32);
 
@@ -117,6 +112,7 @@ impl Waiters {
     pub(crate) fn remove(&mut self, key: Key) {
         self.quiet(key);
         self.forget_news(key);
+        self.entries[key.0].row = None;
         self.vacant.push(key.0);
     }
 

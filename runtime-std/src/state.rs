@@ -413,8 +413,8 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 /// of their deadlines, it would run beside them all the time. Our choice.
 pub(crate) const ABSENCE_TIME: Duration = Duration::from_millis(1);
 
-/// As [`ABSENCE_TIME`], of whoever makes one call after the other. Our choice: a third of the system calls that this thread makes beside
-/// them, and an acknowledgement that no call takes along is hardly late.
+/// As [`ABSENCE_TIME`], of whoever makes one call after the other. Our choice: half as many system calls of that thread beside theirs,
+/// and an acknowledgement that no call takes along is hardly later.
 const LONE_ABSENCE_TIME: Duration = Duration::from_millis(2);
 
 /// Datagrams after which a turn at the socket ends in any case; our choice: of a bulk transfer that comes in full buffers, one

@@ -3,19 +3,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use posthaste_core::Instant;
 
 /// A timer of a readiness loop: as a file descriptor it becomes readable when it rings.
 ///
 /// It is for deadlines that move with every datagram. A time-out of `epoll_wait` is set and taken back with each sleep, and that lies
 /// on the way of what has arrived; this is set when a deadline comes nearer, or after it has rung for one that has moved on.
-///
-/// Linux and Android only.
 #[derive(Debug)]
 pub struct Alarm {
-    timer: TimerFd,
+    timer: Timer,
     rings_at: Option<Instant>,
 }
 
@@ -23,10 +19,9 @@ impl Alarm {
     /// Makes one that does not ring.
     ///
     /// # Errors
-    /// The operating system has no more file descriptors.
+    /// The operating system has no more file descriptors, or no such timer: only Linux and Android have.
     pub fn new() -> io::Result<Self> {
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        Ok(Self { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, rings_at: None })
+        Ok(Self { timer: Timer::new()?, rings_at: None })
     }
 
     /// Sees that it rings at an instant after `now`, if not before.
@@ -37,8 +32,7 @@ impl Alarm {
         if self.rings_at.is_some_and(|rings_at| now < rings_at && rings_at <= at) {
             return Ok(());
         }
-        let after = TimeSpec::from_duration(at.saturating_since(now));
-        self.timer.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?;
+        self.timer.set(at.saturating_since(now))?;
         self.rings_at = Some(at);
         Ok(())
     }
@@ -50,7 +44,72 @@ impl AsFd for Alarm {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::timerfd::Timer;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod timerfd {
+    use core::time::Duration;
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    use nix::sys::time::TimeSpec;
+    use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+    #[derive(Debug)]
+    pub(super) struct Timer(TimerFd);
+
+    impl Timer {
+        pub(super) fn new() -> io::Result<Self> {
+            let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+            Ok(Self(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?))
+        }
+
+        /// Has it ring once, after a time that is not zero, and no more for what it was set to before.
+        pub(super) fn set(&self, after: Duration) -> io::Result<()> {
+            let after = Expiration::OneShot(TimeSpec::from_duration(after));
+            Ok(self.0.set(after, TimerSetTimeFlags::empty())?)
+        }
+    }
+
+    impl AsFd for Timer {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use self::none::Timer;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod none {
+    use core::convert::Infallible;
+    use core::time::Duration;
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    #[derive(Debug)]
+    pub(super) struct Timer(Infallible);
+
+    impl Timer {
+        pub(super) fn new() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn set(&self, _: Duration) -> io::Result<()> {
+            match self.0 {}
+        }
+    }
+
+    impl AsFd for Timer {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            match self.0 {}
+        }
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests {
     use core::time::Duration;
 

@@ -49,7 +49,6 @@
 extern crate alloc;
 
 mod address;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod alarm;
 mod beside;
 mod busy_poll;
@@ -66,7 +65,6 @@ mod send;
 mod socket;
 mod wait;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use alarm::Alarm;
 pub use beside::bind_with_listener;
 pub use busy_poll::{BusyPoll, BusyPoller};
