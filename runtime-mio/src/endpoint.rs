@@ -174,14 +174,14 @@ impl Endpoint {
             return Some(Duration::ZERO);
         }
         let deadline = self.core.poll_timeout()?;
-        if now < deadline && self.is_alarm_set(now, deadline) {
+        if now < deadline && self.set_alarm(now, deadline) {
             return None;
         }
         Some(round_up(deadline.saturating_since(now)))
     }
 
-    /// Has `Poll` told when the deadline comes, if it can be.
-    fn is_alarm_set(&mut self, now: Instant, deadline: Instant) -> bool {
+    /// Has the alarm tell `Poll` of the deadline; false if it cannot.
+    fn set_alarm(&mut self, now: Instant, deadline: Instant) -> bool {
         self.registration.is_some() && self.alarm.as_mut().is_some_and(|alarm| alarm.set(now, deadline).is_ok())
     }
 

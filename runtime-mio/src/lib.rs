@@ -63,8 +63,8 @@
 //!
 //! On Linux and Android the endpoint has a timer of its own, which is registered with its socket: `Poll` tells of it as of a datagram,
 //! and [`Endpoint::next_timeout`] is `None` while it is set. So whatever is due acts in time, and a sleep sets no timer and takes none
-//! back: with one call in flight that is a tenth of what a call takes. It is set anew when a deadline comes nearer, and when it has rung
-//! for one that has moved on, every few milliseconds in a row of calls.
+//! back: measured, 15 % of the processor time of a lone call. It is set anew when a deadline comes nearer, and when it has rung for one
+//! that has moved on, every few milliseconds in a row of calls.
 //!
 //! Elsewhere, and where there are no more file descriptors, the loop sleeps whole milliseconds, as `mio` does. They are rounded up,
 //! since rounded down the last millisecond before a deadline would be a busy loop: whatever is due acts up to 1 ms late. That adds up to

@@ -118,10 +118,10 @@ impl Node {
         value
     }
 
-    /// Sends a call that was started, unless it may wait for others to go with it. `ready_count`: outcomes of earlier ones that
-    /// whoever started it has taken and not looked at.
-    pub(crate) fn send_started(&self, state: &mut State, ready_count: usize) {
-        if state.may_hold_started(ready_count) {
+    /// Sends a call that was started, unless it may wait for others to go with it. `following_count`: outcomes that whoever started
+    /// it has taken and not looked at, and calls that it starts next.
+    pub(crate) fn send_started(&self, state: &mut State, following_count: usize) {
+        if state.may_hold_started(following_count) {
             return state.hold();
         }
         let now = if state.promise.is_some() { self.read_clock(state) } else { state.now };

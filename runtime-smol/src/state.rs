@@ -385,13 +385,12 @@ impl State {
         self.rouse_helper(until);
     }
 
-    /// Says whether a call that was started may wait for others to go with it. `ready_count`: outcomes of earlier ones that whoever
-    /// started it has taken and not looked at.
+    /// Says whether a call that was started may wait for others to go with it; see [`Node::send_started`](crate::node::Node::send_started).
     ///
     /// Whoever has outcomes before it that it did not look at yet works through them and starts calls on the way. Those leave
     /// together, a slice at a time; a few that would make a short datagram by themselves go with those before them.
-    pub(crate) fn may_hold_started(&self, ready_count: usize) -> bool {
-        let following_count = ready_count + self.waiters.untaken_count();
+    pub(crate) fn may_hold_started(&self, following_count: usize) -> bool {
+        let following_count = following_count + self.waiters.untaken_count();
         let slice_count = self.endpoint.slice_count();
         following_count > 0 && (self.unsent_count < slice_count || following_count < slice_count / 2)
     }

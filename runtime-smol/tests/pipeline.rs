@@ -8,7 +8,8 @@ use core::pin::pin;
 use core::time::Duration;
 
 use posthaste_smol::{CallError, Client, Config, Incoming, NotExecuted, Request, SendError, Server, wire};
-use smol::{channel, future};
+use smol::channel::{self, Sender};
+use smol::future;
 
 #[test]
 fn outcomes_come_in_the_order_of_the_calls_each_with_its_own_octets() {
@@ -101,14 +102,7 @@ fn tasks_with_rows_of_their_own_share_a_client() {
 
 #[test]
 fn a_wait_that_is_given_up_holds_up_nobody_and_loses_nothing() {
-    let (release, gate) = channel::unbounded();
-    let serving = async |call: Incoming| {
-        if call.to_vec() == b"slow" {
-            gate.recv().await.unwrap();
-        }
-        call.reply(b"done").unwrap();
-    };
-    with_server(serving, async |client| {
+    with_gate(async |client, release| {
         let mut calls = client.pipeline();
         for text in [&b"slow"[..], b"fast", b"fast"] {
             calls.start(&Request::new(1, 1, ECHO, text)).unwrap();
@@ -127,14 +121,7 @@ fn a_wait_that_is_given_up_holds_up_nobody_and_loses_nothing() {
 
 #[test]
 fn a_call_whose_outcome_is_unknown_can_be_resolved_while_the_row_goes_on() {
-    let (release, gate) = channel::unbounded();
-    let serving = async |call: Incoming| {
-        if call.to_vec() == b"slow" {
-            gate.recv().await.unwrap();
-        }
-        call.reply(b"done").unwrap();
-    };
-    with_server(serving, async |client| {
+    with_gate(async |client, release| {
         let mut calls = client.pipeline();
         let unresolved = loop {
             let timeout = Some(Duration::from_millis(200));
@@ -207,6 +194,18 @@ fn with_echo(test: impl AsyncFnOnce(&Client)) {
         .unwrap();
     };
     with_server(handler, test);
+}
+
+/// Runs a test beside a server that answers "done"; to what is slow, once released.
+fn with_gate(test: impl AsyncFnOnce(&Client, Sender<()>)) {
+    let (release, gate) = channel::unbounded();
+    let handler = async |call: Incoming| {
+        if call.to_vec() == b"slow" {
+            gate.recv().await.unwrap();
+        }
+        call.reply(b"done").unwrap();
+    };
+    with_server(handler, async |client| test(client, release).await);
 }
 
 fn with_server<F: Future<Output = ()>>(handler: impl Fn(Incoming) -> F + Unpin, test: impl AsyncFnOnce(&Client)) {

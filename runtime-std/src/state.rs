@@ -147,12 +147,11 @@ impl State {
         self.unsent_count += usize::from(replied.is_ok());
     }
 
-    /// Says whether a call that was started may wait for others to go with it. `ready_count`: outcomes of earlier ones that whoever
-    /// started it has at hand.
+    /// Says whether a call that was started may wait for others to go with it; see [`Node::send_started`](crate::node::Node::send_started).
     ///
     /// Whoever has outcomes before it that it did not look at yet works through them and starts calls on the way. Those leave together.
-    pub(crate) fn may_hold_started(&self, ready_count: usize) -> bool {
-        let following_count = ready_count + self.calls.untaken_count();
+    pub(crate) fn may_hold_started(&self, following_count: usize) -> bool {
+        let following_count = following_count + self.calls.untaken_count();
         following_count > 0 && !self.is_slice_full(following_count)
     }
 
@@ -434,11 +433,11 @@ mod tests {
         let calls: Vec<_> = (0..64).map(|_| start(&mut state)).collect();
         assert!(!state.may_hold_started(0), "there is no outcome to take");
         state.calls.end(calls[0], Outcome::Unknown(Unknown::Closed));
-        for (unsent_count, ready_count, may_hold) in
+        for (unsent_count, following_count, may_hold) in
             [(1, 0, true), (31, 40, true), (32, 40, false), (32, 15, false), (32, 14, true), (64, 15, false)]
         {
             state.unsent_count = unsent_count;
-            assert_eq!(state.may_hold_started(ready_count), may_hold, "{unsent_count} {ready_count}");
+            assert_eq!(state.may_hold_started(following_count), may_hold, "{unsent_count} {following_count}");
         }
     }
 

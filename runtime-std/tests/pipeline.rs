@@ -3,6 +3,7 @@
 extern crate alloc;
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
@@ -146,6 +147,23 @@ fn dropping_it_cancels_what_is_under_way() {
     drop(calls);
     for _ in 0..2 {
         has_ended.recv().unwrap();
+    }
+}
+
+#[test]
+fn replies_that_came_are_there_when_the_server_is_gone() {
+    let (client, server) = pair();
+    let mut calls = client.pipeline();
+    for index in [0, 2000] {
+        calls.start(&Request::new(1, 1, 7, &arguments(index))).unwrap();
+    }
+    // Once this one has its reply, those before it have theirs.
+    client.call(1, 1, 7, b"last").unwrap();
+    drop(server);
+    let in_vain = Request { timeout: Some(Duration::from_millis(200)), ..Request::new(1, 1, 7, b"in vain") };
+    client.call_into(&in_vain, &mut Vec::new()).unwrap_err();
+    for index in [0, 2000] {
+        assert_eq!(calls.wait().unwrap().unwrap(), arguments(index));
     }
 }
 

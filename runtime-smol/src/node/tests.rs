@@ -124,7 +124,7 @@ fn started_calls_leave_together_while_there_are_outcomes_to_take() {
 
 #[test]
 fn started_calls_are_held_until_they_make_a_slice() {
-    for (unsent_count, ready_count, may_hold) in
+    for (unsent_count, following_count, may_hold) in
         [(1, 0, true), (15, 20, true), (16, 20, false), (16, 7, false), (16, 6, true), (64, 7, false)]
     {
         let (node, target) = client_of_nobody();
@@ -136,7 +136,7 @@ fn started_calls_are_held_until_they_make_a_slice() {
 
         state.unsent_count = unsent_count;
 
-        assert_eq!(state.may_hold_started(ready_count), may_hold, "{unsent_count} {ready_count}");
+        assert_eq!(state.may_hold_started(following_count), may_hold, "{unsent_count} {following_count}");
     }
 }
 
