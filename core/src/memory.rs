@@ -1,7 +1,7 @@
 //! All memory that grows with use: pools shared by the peers of one endpoint, of fixed size from the start.
 
 use crate::config::{Config, ConfigError};
-use crate::exchange::{Exchange, Party};
+use crate::exchange::{Exchange, Party, Stage};
 use crate::handshake::Handshake;
 use crate::incoming::Incoming;
 use crate::outgoing::{Body, Outgoing};
@@ -212,11 +212,19 @@ impl Memory<'_> {
     }
 
     /// Adds an exchange with a peer, findable by its number if it has one; `None` if the pool is full.
-    #[inline]
-    pub fn add_exchange(&mut self, peer: u32, begun_by: Party, seq: Option<u64>, now: Instant) -> Option<Key> {
+    #[inline(always)]
+    pub fn add_exchange(
+        &mut self,
+        peer: u32,
+        begun_by: Party,
+        seq: Option<u64>,
+        stage: Stage,
+        now: Instant,
+    ) -> Option<Key> {
         let key = self.exchanges.insert(Exchange::BLANK)?;
         let exchange = self.exchanges.at_mut(key.index())?;
-        (exchange.peer, exchange.begun_by, exchange.seq, exchange.since) = (peer, begun_by, seq, now);
+        (exchange.peer, exchange.begun_by, exchange.seq) = (peer, begun_by, seq);
+        exchange.enter(stage, now);
         // Once more, since they are looked at next: a part of what has just been copied as a whole would have to be waited for.
         exchange.by_seq = Links::UNLINKED;
         if let Some(seq) = seq {

@@ -20,7 +20,7 @@ use crate::own_body::OwnBody;
 use crate::peer;
 use crate::sent::InDatagram;
 use crate::storage::{Block, Key, List};
-use crate::wire::{Alias, Data, Description, Flow, Form, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
+use crate::wire::{Alias, Bare, Data, Description, Flow, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
 
 impl Scope<'_, '_> {
     /// Begins a call of ours briefly; `None` if it is not one that may be brief, or there is no room.
@@ -107,20 +107,29 @@ impl Scope<'_, '_> {
         self.peer.queues[BRIEF_PRIORITY].is_empty()
     }
 
+    #[inline(always)]
     fn queue_brief(&mut self, index: u32) {
         self.peer.briefs.push_back(&mut self.memory.exchanges, index);
     }
 
     /// Writes brief requests and replies, in order, until one may not be sent.
     pub(super) fn write_briefs(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
-        let (mut added, mut carried) = (Ok(Added::Yes), None);
         let mut place = self.peer.briefs.front();
+        // They take none of it.
+        if place.is_some() && !self.memory.has_frame_room() {
+            return Ok(Added::Full);
+        }
+        let (mut added, mut carried) = (Ok(Added::Yes), None);
         while let (Ok(Added::Yes), Some(index)) = (added, place) {
             place = self.peer.briefs.next(&self.memory.exchanges, index);
-            added = self.write_brief(record, index, writer);
-            if self.exchange(index)?.brief == Brief::Carried {
-                carried = Some(index);
-            }
+            added = match self.write_brief(record, index, writer) {
+                Ok(Written::Briefly) => {
+                    carried = Some(index);
+                    Ok(Added::Yes)
+                }
+                Ok(Written::No(added)) => Ok(added),
+                Err(Broken) => Err(Broken),
+            };
         }
         // They leave the queue together.
         if let Some(last) = carried {
@@ -131,14 +140,12 @@ impl Scope<'_, '_> {
     }
 
     /// Writes a brief request or reply. One that cannot be sent briefly is spelled out, and waits with those that have records.
-    fn write_brief(&mut self, record: u32, index: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
-        if !self.memory.has_frame_room() {
-            return Ok(Added::Full);
-        }
+    #[inline(always)]
+    fn write_brief(&mut self, record: u32, index: u32, writer: &mut Writer<'_>) -> Result<Written, Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let len = u64::from(exchange.len);
         if !self.has_leave(exchange, len) {
-            return Ok(Added::Blocked);
+            return Ok(Written::No(Added::Blocked));
         }
         let octets = exchange.body.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let seq = Seq(exchange.seq.sound()?);
@@ -152,19 +159,20 @@ impl Scope<'_, '_> {
         match written {
             Some(Ok(())) => {}
             // Any datagram that holds little else has room for it.
-            Some(Err(_)) if writer.len() > QUIET_LEN_MAX => return Ok(Added::Full),
+            Some(Err(_)) if writer.len() > QUIET_LEN_MAX => return Ok(Written::No(Added::Full)),
             Some(Err(_)) | None => {
                 self.spell_out(index)?;
-                return Ok(Added::Yes);
+                return Ok(Written::No(Added::Yes));
             }
         }
         self.peer.session.charged_by_us += len;
         let exchange = self.exchange(index)?;
         (exchange.brief, exchange.datagram) = (Brief::Carried, record);
-        Ok(Added::Yes)
+        Ok(Written::Briefly)
     }
 
     /// Returns the short name of the procedure of a request, if that is all it says before its octets.
+    #[inline(always)]
     pub(super) fn brief_alias(&self, exchange: &Exchange) -> Result<Option<Alias>, Broken> {
         if self.time_left(exchange)?.is_some() {
             return Ok(None);
@@ -198,16 +206,13 @@ impl Scope<'_, '_> {
 
     /// Takes the request of a brief call of the peer, or the reply to one of ours; says whether it was one.
     #[inline]
-    pub(super) fn take_briefly(&mut self, data: &Data<'_>) -> Result<bool, Fault> {
-        if data.form != Form::Entire || OwnBody::suits(data.data.len(), self.config) {
+    pub(super) fn take_briefly(&mut self, bare: &Bare<'_>) -> Result<bool, Fault> {
+        if OwnBody::suits(bare.octets().len(), self.config) {
             return Ok(false);
         }
-        if let Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) } = &data.flow {
-            self.take_brief_request(seq.0, procedure, data.data)
-        } else if let Flow::Reply { seq, outcome: None } = data.flow {
-            self.take_brief_reply(seq.0, data.data)
-        } else {
-            Ok(false)
+        match bare {
+            Bare::Request { seq, procedure, octets } => self.take_brief_request(seq.0, procedure, octets),
+            Bare::Reply { seq, octets } => self.take_brief_reply(seq.0, octets),
         }
     }
 
@@ -239,7 +244,8 @@ impl Scope<'_, '_> {
     /// Takes the reply to a brief call of ours.
     fn take_brief_reply(&mut self, seq: u64, octets: &[u8]) -> Result<bool, Fault> {
         let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(false) };
-        let brief = self.exchange(index)?.brief;
+        let exchange = self.exchange(index)?;
+        let (brief, has_deadline) = (exchange.brief, exchange.deadline.is_some());
         if !matches!(brief, Brief::Carried | Brief::Settled) {
             return Ok(false);
         }
@@ -251,15 +257,13 @@ impl Scope<'_, '_> {
         let is_reserved = self.memory.incoming.reserve();
         debug_assert!(is_reserved, "octets are taken only where there is room for their flow");
         self.peer.open_call_count = self.peer.open_call_count.saturating_sub(1);
-        if self.exchange(index)?.deadline.is_some() {
+        if has_deadline {
             self.memory.clear_deadline(index)?;
         }
-        let message = MessageId::in_exchange(self.memory.exchanges.key_of(index).sound()?);
-        let now = self.now;
-        let exchange = self.exchange(index)?;
-        exchange.enter(Stage::Over, now);
+        let (key, exchange) = self.memory.exchanges.entry_mut(index).sound()?;
+        exchange.enter(Stage::Over, self.now);
         (exchange.brief, exchange.body, exchange.len) = (Brief::Arrived, body, octets.len() as u32);
-        (exchange.outcome, exchange.deadline) = (Outcome::Ok(message), None);
+        (exchange.outcome, exchange.deadline) = (Outcome::Ok(MessageId::in_exchange(key)), None);
         self.tell(index, News::ENDED)?;
         Ok(true)
     }
@@ -272,10 +276,8 @@ impl Scope<'_, '_> {
 
     /// Lets go of what a brief call holds, wherever it is; nothing of it is sent, and nobody waits for an acknowledgement.
     pub(super) fn drop_brief(&mut self, index: u32) -> Result<(), Broken> {
-        let exchange = self.exchange(index)?;
-        let body = exchange.body.take();
-        let is_reply = exchange.brief_lane() == Lane::Backward;
-        match self.leave_place(index, Brief::Settled)? {
+        let (brief, body) = self.leave_place(index, Brief::Settled)?;
+        match brief {
             Brief::No | Brief::Settled => {}
             Brief::Arrived => {
                 if let Some(block) = body {
@@ -284,6 +286,7 @@ impl Scope<'_, '_> {
                 }
             }
             Brief::Queued | Brief::Carried => {
+                let is_reply = self.exchange(index)?.begun_by == Party::Them;
                 self.peer.open_reply_count -= u32::from(is_reply);
                 if let Some(block) = body {
                     self.memory.arena.free(block);
@@ -294,10 +297,11 @@ impl Scope<'_, '_> {
     }
 
     /// Takes a brief call out of the queue or the datagram that it is in, gives up the slot reserved for a record of its flow, and
-    /// returns how far it was.
-    fn leave_place(&mut self, index: u32, next: Brief) -> Result<Brief, Broken> {
+    /// returns how far it was and what it held.
+    #[inline(always)]
+    fn leave_place(&mut self, index: u32, next: Brief) -> Result<(Brief, Option<Block>), Broken> {
         let exchange = self.exchange(index)?;
-        let datagram = exchange.datagram;
+        let (datagram, body) = (exchange.datagram, exchange.body.take());
         let brief = core::mem::replace(&mut exchange.brief, next);
         match brief {
             Brief::No | Brief::Settled => {}
@@ -312,7 +316,7 @@ impl Scope<'_, '_> {
                 self.memory.outgoing.unreserve();
             }
         }
-        Ok(brief)
+        Ok((brief, body))
     }
 
     /// Gives the flows of a brief call their records: from here on it is a call as any other.
@@ -325,9 +329,8 @@ impl Scope<'_, '_> {
     #[inline(never)]
     fn give_records(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.exchange(index)?;
-        let (lane, body, len) = (exchange.brief_lane(), exchange.body.take(), u64::from(exchange.len));
-        let datagram = exchange.datagram;
-        let brief = self.leave_place(index, Brief::No)?;
+        let (lane, len, datagram) = (exchange.brief_lane(), u64::from(exchange.len), exchange.datagram);
+        let (brief, body) = self.leave_place(index, Brief::No)?;
         let flow = match brief {
             Brief::No | Brief::Settled => return Ok(()),
             Brief::Arrived => {
@@ -376,6 +379,14 @@ impl Scope<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// What came of the attempt to send a brief request or reply.
+enum Written {
+    /// It is in the datagram.
+    Briefly,
+    /// It is not: this came of it instead.
+    No(Added),
 }
 
 /// Says whether a call has a reply that must arrive, and nothing beside it.

@@ -142,30 +142,34 @@ impl Endpoint<'_> {
     /// Takes one piece of news of an exchange; when it was the last, the exchange leaves the list, and the table too if nothing
     /// else holds it.
     fn exchange_event(&mut self, index: u32) -> Result<Option<Event>, Broken> {
-        let key = self.memory.exchanges.key_of(index).sound()?;
-        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let (key, exchange) = self.memory.exchanges.entry_mut(index).sound()?;
         let bit = exchange.news & exchange.news.wrapping_neg();
         exchange.news &= !bit;
         let is_last = exchange.news == 0;
         let peer = exchange.peer;
-        let event = self.event_of(key, bit)?;
+        let is_done = exchange.stage == ExchangeStage::Over && exchange.has_no_flow();
+        let event = match bit {
+            News::CALL_RECEIVED => Some(Event::CallReceived { call: IncomingCallId(key) }),
+            News::ENDED => Some(Event::CallEnded { call: CallId(key), outcome: exchange.outcome }),
+            _ => self.rare_event(key, bit)?,
+        };
         if is_last {
             self.memory.eventful.remove(&mut self.memory.exchanges, index);
-            let exchange = self.memory.exchanges.at(index).sound()?;
             if peer == Exchange::ORPHAN {
                 self.memory.remove_orphan(index)?;
-            } else if exchange.stage == ExchangeStage::Over && exchange.has_no_flow() {
+            } else if is_done {
                 self.with(peer, |scope| scope.finish(index));
             }
         }
         Ok(event)
     }
 
-    fn event_of(&mut self, key: Key, bit: u16) -> Result<Option<Event>, Broken> {
+    /// Returns what is told less often than that a call came or ended; `None` if there is nothing to tell any more.
+    #[inline(never)]
+    fn rare_event(&mut self, key: Key, bit: u16) -> Result<Option<Event>, Broken> {
         let exchange = self.memory.exchanges.get(key).sound()?;
         let stream = |lane| StreamId { exchange: key, lane };
         Ok(Some(match bit {
-            News::CALL_RECEIVED => Event::CallReceived { call: IncomingCallId(key) },
             News::MESSAGE_RECEIVED => {
                 let peer = self.peers.key_of(exchange.peer).map(PeerId);
                 let (Some(flow), Some(peer)) = (exchange.flow(Lane::Forward), peer) else { return Ok(None) };
@@ -184,7 +188,6 @@ impl Endpoint<'_> {
             News::CANCELLED => Event::CallCancelled { call: IncomingCallId(key) },
             News::ACKNOWLEDGED => Event::MessageAcknowledged { message: SendId(key) },
             News::FAILED => Event::MessageFailed { message: SendId(key) },
-            News::ENDED => Event::CallEnded { call: CallId(key), outcome: exchange.outcome },
             _ => {
                 let readable = Lane::ALL.into_iter().find(|lane| bit == News::READABLE << *lane as u16);
                 let writable = Lane::ALL.into_iter().find(|lane| bit == News::WRITABLE << *lane as u16);

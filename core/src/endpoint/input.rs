@@ -15,8 +15,8 @@ use crate::seq;
 use crate::time::Instant;
 use crate::wire::check::{Carrier, check};
 use crate::wire::{
-    CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters, Reader,
-    SessionOutcome, ShortHeader, Side, frame,
+    Bare, CloseCode, ConversationId, Epoch, Frame, Frames, Header, LongHeader, Malformed, NumberField, Parameters,
+    Reader, SessionOutcome, ShortHeader, Side, frame,
 };
 
 /// Where a datagram came from.
@@ -377,13 +377,20 @@ impl Scope<'_, '_> {
         let mut has_room = true;
         let mut reader = Reader::new(frames);
         while !reader.is_empty() {
-            // Looked at where it was decoded: a frame is long to move.
-            let decoded = Frame::decode(&mut reader);
-            let frame = decoded.as_ref().map_err(|malformed| *malformed)?;
-            if self.peer.is_undecided && is_of_session(frame) {
-                return Err(Rejected::NoRoom);
-            }
-            match self.on_frame(&arrival, frame, generation) {
+            let taken = match Bare::decode(&mut reader)? {
+                Some(_) if self.peer.is_undecided => return Err(Rejected::NoRoom),
+                Some(bare) => self.on_bare(&bare),
+                None => {
+                    // Looked at where it was decoded: a frame is long to move.
+                    let decoded = Frame::decode(&mut reader);
+                    let frame = decoded.as_ref().map_err(|malformed| *malformed)?;
+                    if self.peer.is_undecided && is_of_session(frame) {
+                        return Err(Rejected::NoRoom);
+                    }
+                    self.on_frame(&arrival, frame, generation)
+                }
+            };
+            match taken {
                 Ok(()) => {}
                 // What stands behind it may be the end of something that has room, and perhaps always comes behind it.
                 Err(Fault::NoRoom) => has_room = false,

@@ -12,14 +12,16 @@ use crate::outgoing::Kind;
 use crate::own_body::OwnBody;
 use crate::session::{ChannelUse, OpenList};
 use crate::storage::{Block, Key};
-use crate::wire::{self, CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
+use crate::wire::{self, Bare, CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
 
 impl Scope<'_, '_> {
+    /// Takes a whole request or reply that says nothing but its octets.
+    pub(super) fn on_bare(&mut self, bare: &Bare<'_>) -> Result<(), Fault> {
+        if self.take_briefly(bare)? { Ok(()) } else { self.on_data(&Data::from(*bare)) }
+    }
+
     /// Takes the octets of a flow.
     pub(super) fn on_data(&mut self, data: &Data<'_>) -> Result<(), Fault> {
-        if self.take_briefly(data)? {
-            return Ok(());
-        }
         let role = data.flow.role();
         let (Some(lane), Some(seq)) = (Lane::of(role), data.flow.seq()) else { return self.on_unreliable(data) };
         let Some(index) = self.find_sent(role, seq.0)? else { return Ok(()) };

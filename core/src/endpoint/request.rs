@@ -86,6 +86,7 @@ impl Body<'_> {
     }
 
     /// Writes all octets to `out`, which has their length.
+    #[inline(always)]
     pub(super) fn write(&self, out: &mut [u8]) {
         match self {
             Self::Copied(octets) => out.copy_from_slice(octets),

@@ -65,8 +65,7 @@ impl Scope<'_, '_> {
 
     /// Adds an exchange of the peer at its first stage; `None` if the pool is full.
     pub(super) fn add_theirs(&mut self, seq: Option<u64>, stage: Stage) -> Option<u32> {
-        let index = self.memory.add_exchange(self.index, Party::Them, seq, self.now)?.index();
-        self.memory.exchanges.at_mut(index)?.stage = stage;
+        let index = self.memory.add_exchange(self.index, Party::Them, seq, stage, self.now)?.index();
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
         self.peer.session.their_count += 1;
         Some(index)
@@ -80,7 +79,8 @@ impl Scope<'_, '_> {
         }
         self.admit_next()?;
         let seq = self.peer.session.next_seq;
-        let Some(key) = self.memory.add_exchange(self.index, Party::Us, Some(seq), self.now) else { return Ok(None) };
+        let added = self.memory.add_exchange(self.index, Party::Us, Some(seq), Stage::Open, self.now);
+        let Some(key) = added else { return Ok(None) };
         self.peer.session.next_seq += 1;
         self.peer.session.ours.push_back(&mut self.memory.exchanges, key.index());
         Ok(Some(key))

@@ -42,8 +42,11 @@ impl Scope<'_, '_> {
             }
         };
         let Some((body, len)) = self.hold(body, kind) else { return Ok(Err(SendError::Full)) };
-        let key =
-            if is_reliable { self.begin()? } else { self.memory.add_exchange(self.index, Party::Us, None, self.now) };
+        let key = if is_reliable {
+            self.begin()?
+        } else {
+            self.memory.add_exchange(self.index, Party::Us, None, ExchangeStage::Open, self.now)
+        };
         let Some(key) = key else {
             self.let_go(body);
             return Ok(Err(SendError::Full));

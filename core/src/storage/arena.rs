@@ -246,6 +246,7 @@ impl<'s> Arena<'s> {
     ///
     /// # Panics
     /// If the block is another arena's and reaches beyond this one.
+    #[inline(always)]
     #[must_use]
     pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
         debug_assert!(block.is_empty() || self.is_marked(block.start()), "{block:?} was freed");
@@ -256,6 +257,7 @@ impl<'s> Arena<'s> {
     ///
     /// # Panics
     /// If the block is another arena's and reaches beyond this one.
+    #[inline(always)]
     #[must_use]
     pub fn bytes(&self, block: Block) -> &[u8] {
         debug_assert!(block.is_empty() || self.is_marked(block.start()), "{block:?} was freed");

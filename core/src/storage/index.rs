@@ -46,6 +46,7 @@ impl<'s> Index<'s> {
     }
 
     /// Removes the element `index`, which must have been inserted with the same `hash`.
+    #[inline]
     pub fn remove(&mut self, hash: u64, index: u32) {
         let bucket = bucket_of(hash, self.buckets.len());
         let previous = self.candidates(hash).take_while(|candidate| *candidate != index).last();

@@ -148,6 +148,13 @@ impl<'s, T> Slots<'s, T> {
         self.slots.get_mut(index as usize)?.content.value_mut()
     }
 
+    /// Returns the element in slot `index`, whichever it is, and its key; `None` if it is vacant.
+    #[must_use]
+    pub fn entry_mut(&mut self, index: u32) -> Option<(Key, &mut T)> {
+        let Slot { generation, content } = self.slots.get_mut(index as usize)?;
+        Some((Key::new(index, *generation), content.value_mut()?))
+    }
+
     /// Returns the elements in two slots, whichever they are; `None` if one is vacant, or both are the same.
     #[must_use]
     pub fn both_mut(&mut self, indices: [u32; 2]) -> Option<[&mut T; 2]> {

@@ -26,7 +26,7 @@ pub use ack::{Ack, EcnCounts};
 pub use buffer::{Reader, Writer};
 pub use check::{Carrier, Summary, allowed, check};
 pub use code::{CloseCode, NotExecuted, ResetReason, Status};
-pub use data::{Data, Extent, Flow, Form, Opening, Outcome, Role};
+pub use data::{Bare, Data, Extent, Flow, Form, Opening, Outcome, Role};
 pub use error::{Malformed, NoRoom, Violation};
 pub use frame::{CallState, Closer, Frame, Frames, Scope, Session, SessionOutcome};
 pub use header::{Header, LongHeader, NumberField, Phase, ShortHeader, TruncatedNumber};
