@@ -128,6 +128,7 @@ pub(crate) const fn payload_memory_min(message_len_max: usize) -> u64 {
 
 impl Memory<'_> {
     /// Reserves `len` octets, or none if the purpose may not have them. No octets need no block.
+    #[inline(always)]
     pub fn alloc(&mut self, len: usize, purpose: Purpose) -> Option<Option<Block>> {
         if len == 0 {
             return Some(None);
@@ -204,6 +205,7 @@ impl Memory<'_> {
     }
 
     /// Finds an exchange by its number.
+    #[inline(always)]
     #[must_use]
     pub fn find(&self, peer: u32, begun_by: Party, seq: u64) -> Option<u32> {
         self.by_seq.find(self.hash(peer, begun_by, seq), |index| {
@@ -337,6 +339,7 @@ impl Memory<'_> {
     }
 
     /// Notes news for the application.
+    #[inline(always)]
     pub fn tell(&mut self, index: u32, news: u16) -> Result<(), Broken> {
         let exchange = self.exchanges.at_mut(index).sound()?;
         exchange.news |= news;
@@ -447,7 +450,7 @@ impl Memory<'_> {
 
     fn hash(&self, peer: u32, begun_by: Party, seq: u64) -> u64 {
         // A seq has 62 bits.
-        self.seq_hash.hash(u128::from(peer) << 63 | u128::from(begun_by as u8) << 62 | u128::from(seq))
+        self.seq_hash.hash([seq as u32, (seq >> 32) as u32 | (begun_by as u32) << 30, peer])
     }
 }
 

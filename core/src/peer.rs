@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZero;
+use core::time::Duration;
 
 use crate::conversation::Conversation;
 use crate::exchange::{Briefly, Exchange};
@@ -363,6 +364,14 @@ impl Peer {
     #[must_use]
     pub const fn has_turn(&self) -> bool {
         self.ready.is_linked() && !self.is_crowded
+    }
+
+    /// Says whether the server may have forgotten the session that we opened. It counts its lease from what it received, which was
+    /// later than what it answered last: at three quarters it still lives.
+    #[must_use]
+    pub fn may_be_forgotten(&self, now: Instant) -> bool {
+        let lease = Duration::from_millis(u64::from(self.lease_millis) / 4 * 3);
+        self.side == Side::Client && self.answered_at > Instant::ORIGIN && now > self.answered_at.saturating_add(lease)
     }
 
     /// Returns the queue that a flow is in, or belongs into.

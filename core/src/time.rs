@@ -60,8 +60,7 @@ impl Default for Instant {
 /// Returns a duration in whole nanoseconds, at most `u64::MAX`.
 #[must_use]
 pub const fn nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 #[cfg(test)]

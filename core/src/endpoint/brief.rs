@@ -20,7 +20,7 @@ use crate::own_body::OwnBody;
 use crate::peer;
 use crate::sent::InDatagram;
 use crate::storage::{Block, Key, List};
-use crate::wire::{Alias, Bare, Data, Description, Flow, Opening, Options, Procedure, Role, Semantics, Seq, Writer};
+use crate::wire::{Bare, Description, Options, Procedure, Role, Semantics, Seq, Writer};
 
 impl Scope<'_, '_> {
     /// Begins a call of ours briefly; `None` if it is not one that may be brief, or there is no room.
@@ -150,11 +150,10 @@ impl Scope<'_, '_> {
         let octets = exchange.body.map_or(&[][..], |block| self.memory.arena.bytes(block));
         let seq = Seq(exchange.seq.sound()?);
         let written = match exchange.begun_by {
-            Party::Them => Some(Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)),
-            Party::Us => self.brief_alias(exchange)?.map(|alias| {
-                let opening = Some(Opening::brief(alias));
-                Data::write_entire(Flow::Request { seq, opening }, octets, writer)
-            }),
+            Party::Them => Some(Bare::Reply { seq, octets }.encode(writer)),
+            Party::Us => {
+                self.brief_procedure(exchange)?.map(|procedure| Bare::Request { seq, procedure, octets }.encode(writer))
+            }
         };
         match written {
             Some(Ok(())) => {}
@@ -173,12 +172,12 @@ impl Scope<'_, '_> {
 
     /// Returns the short name of the procedure of a request, if that is all it says before its octets.
     #[inline(always)]
-    pub(super) fn brief_alias(&self, exchange: &Exchange) -> Result<Option<Alias>, Broken> {
+    pub(super) fn brief_procedure(&self, exchange: &Exchange) -> Result<Option<Procedure>, Broken> {
         if self.time_left(exchange)?.is_some() {
             return Ok(None);
         }
         let procedure = exchange.procedure.as_ref().sound()?;
-        Ok(self.peer.conversation.aliases_out.known(procedure))
+        Ok(self.peer.conversation.aliases_out.known(procedure).map(Procedure::Alias))
     }
 
     /// Takes note that the peer has received a brief request or reply, whose list is dissolved; returns the next one.
@@ -205,18 +204,20 @@ impl Scope<'_, '_> {
     }
 
     /// Takes the request of a brief call of the peer, or the reply to one of ours; says whether it was one.
-    #[inline]
-    pub(super) fn take_briefly(&mut self, bare: &Bare<'_>) -> Result<bool, Fault> {
+    #[inline(always)]
+    pub(super) fn take_briefly(&mut self, bare: Bare<'_>) -> Result<bool, Fault> {
         if OwnBody::suits(bare.octets().len(), self.config) {
             return Ok(false);
         }
         match bare {
-            Bare::Request { seq, procedure, octets } => self.take_brief_request(seq.0, procedure, octets),
+            Bare::Request { seq, procedure, octets } => self.take_brief_request(seq.0, &procedure, octets),
             Bare::Reply { seq, octets } => self.take_brief_reply(seq.0, octets),
+            Bare::Message { .. } => Ok(false),
         }
     }
 
     /// Takes a request of which nothing was known, if its call may be brief.
+    #[inline(never)]
     fn take_brief_request(&mut self, seq: u64, procedure: &Procedure, octets: &[u8]) -> Result<bool, Fault> {
         let is_known = self.peer.session.is_retired(seq) || self.memory.find(self.index, Party::Them, seq).is_some();
         if is_known || self.is_refusing() {
@@ -242,6 +243,7 @@ impl Scope<'_, '_> {
     }
 
     /// Takes the reply to a brief call of ours.
+    #[inline(never)]
     fn take_brief_reply(&mut self, seq: u64, octets: &[u8]) -> Result<bool, Fault> {
         let Some(index) = self.memory.find(self.index, Party::Us, seq) else { return Ok(false) };
         let exchange = self.exchange(index)?;

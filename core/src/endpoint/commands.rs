@@ -290,6 +290,11 @@ impl Endpoint<'_> {
                 return Ok(());
             }
         };
+        self.release_flow(flow)
+    }
+
+    #[inline(never)]
+    fn release_flow(&mut self, flow: u32) -> Result<(), StaleId> {
         let exchange = self.memory.incoming.at(flow).ok_or(StaleId)?.exchange;
         match self.memory.exchanges.at(exchange).ok_or(StaleId)?.peer {
             Exchange::ORPHAN => {
@@ -518,12 +523,19 @@ impl Endpoint<'_> {
     }
 
     /// Checks that a peer takes commands, and opens a conversation if it has none.
+    #[inline(always)]
     fn ready_peer(&mut self, now: Instant, peer: PeerId) -> Result<u32, SendError> {
         self.advance(now);
-        let now = self.now;
         let index = peer.0.index();
         let state = self.peers.get(peer.0).ok_or(SendError::Stale)?;
-        match state.stage {
+        let is_ready = matches!(state.stage, Stage::Open) && !state.may_be_forgotten(self.now);
+        if is_ready { Ok(index) } else { self.open_for(index) }
+    }
+
+    #[cold]
+    fn open_for(&mut self, index: u32) -> Result<u32, SendError> {
+        let stage = self.peers.at(index).ok_or(SendError::Stale)?.stage;
+        match stage {
             Stage::Closing(_) | Stage::Draining { .. } => return Err(SendError::Closed),
             Stage::Suspended | Stage::Opening(_) | Stage::Securing => {}
             Stage::Idle => {
@@ -531,16 +543,11 @@ impl Endpoint<'_> {
                 self.with(index, |scope| scope.open(id, Resume::No));
             }
             Stage::Open => {
-                // The server counts its lease from what it received, which was later: at three quarters it still lives.
-                let ends =
-                    state.answered_at.saturating_add(Duration::from_millis(u64::from(state.lease_millis) / 4 * 3));
-                if state.side == wire::Side::Client && now > ends && state.answered_at > Instant::ORIGIN {
-                    let id = self.draw_id(index);
-                    self.with(index, |scope| {
-                        scope.end_session(Unknown::SessionLost)?;
-                        scope.open(id, Resume::No)
-                    });
-                }
+                let id = self.draw_id(index);
+                self.with(index, |scope| {
+                    scope.end_session(Unknown::SessionLost)?;
+                    scope.open(id, Resume::No)
+                });
             }
         }
         Ok(index)

@@ -125,6 +125,11 @@ impl Endpoint<'_> {
                 }
             }
         }
+        self.next_peer_event()
+    }
+
+    #[inline(never)]
+    fn next_peer_event(&mut self) -> Option<Event> {
         self.set_places();
         while let Some(index) = self.eventful.front() {
             match self.peer_event(index) {
@@ -147,7 +152,7 @@ impl Endpoint<'_> {
         exchange.news &= !bit;
         let is_last = exchange.news == 0;
         let peer = exchange.peer;
-        let is_done = exchange.stage == ExchangeStage::Over && exchange.has_no_flow();
+        let is_done = (exchange.stage == ExchangeStage::Over || peer == Exchange::ORPHAN) && exchange.has_no_flow();
         let event = match bit {
             News::CALL_RECEIVED => Some(Event::CallReceived { call: IncomingCallId(key) }),
             News::ENDED => Some(Event::CallEnded { call: CallId(key), outcome: exchange.outcome }),
@@ -155,13 +160,21 @@ impl Endpoint<'_> {
         };
         if is_last {
             self.memory.eventful.remove(&mut self.memory.exchanges, index);
-            if peer == Exchange::ORPHAN {
-                self.memory.remove_orphan(index)?;
-            } else if is_done {
-                self.with(peer, |scope| scope.finish(index));
+            if is_done {
+                self.finish_told(peer, index)?;
             }
         }
         Ok(event)
+    }
+
+    /// Removes an exchange of which all was told, if nothing else holds it.
+    #[inline(never)]
+    fn finish_told(&mut self, peer: u32, index: u32) -> Result<(), Broken> {
+        if peer == Exchange::ORPHAN {
+            return self.memory.remove_orphan(index);
+        }
+        self.with(peer, |scope| scope.finish(index));
+        Ok(())
     }
 
     /// Returns what is told less often than that a call came or ended; `None` if there is nothing to tell any more.

@@ -379,7 +379,7 @@ impl Scope<'_, '_> {
         while !reader.is_empty() {
             let taken = match Bare::decode(&mut reader)? {
                 Some(_) if self.peer.is_undecided => return Err(Rejected::NoRoom),
-                Some(bare) => self.on_bare(&bare),
+                Some(bare) => self.on_bare(bare),
                 None => {
                     // Looked at where it was decoded: a frame is long to move.
                     let decoded = Frame::decode(&mut reader);

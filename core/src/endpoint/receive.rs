@@ -15,9 +15,10 @@ use crate::storage::{Block, Key};
 use crate::wire::{self, Bare, CloseCode, Data, Description, Flow, Form, Procedure, ResetReason, Retired, Role};
 
 impl Scope<'_, '_> {
-    /// Takes a whole request or reply that says nothing but its octets.
-    pub(super) fn on_bare(&mut self, bare: &Bare<'_>) -> Result<(), Fault> {
-        if self.take_briefly(bare)? { Ok(()) } else { self.on_data(&Data::from(*bare)) }
+    /// Takes a whole message, request or reply that says nothing but its octets.
+    #[inline(always)]
+    pub(super) fn on_bare(&mut self, bare: Bare<'_>) -> Result<(), Fault> {
+        if self.take_briefly(bare)? { Ok(()) } else { self.on_data(&Data::from(bare)) }
     }
 
     /// Takes the octets of a flow.
@@ -97,6 +98,7 @@ impl Scope<'_, '_> {
     }
 
     /// Takes octets that are a whole flow into memory, and charges them. There is room for the flow's record then.
+    #[inline(always)]
     pub(super) fn take_octets(&mut self, lane: Lane, octets: &[u8]) -> Result<Option<Block>, Fault> {
         let len = octets.len();
         if len > self.config.message_len_max {

@@ -12,8 +12,8 @@ use crate::peer;
 use crate::sent::{Content, InDatagram, InFlow, Last, SentFrame};
 use crate::storage::List;
 use crate::wire::{
-    self, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq, Status,
-    Writer,
+    self, Bare, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq,
+    Status, Writer,
 };
 
 impl Scope<'_, '_> {
@@ -102,17 +102,17 @@ impl Scope<'_, '_> {
             return Ok(false);
         };
         let octets = outgoing.run(&self.memory.arena, 0, outgoing.len as u32);
-        let written = if outgoing.role == Role::Message {
-            Data::write_entire(Flow::Message { seq }, octets, writer)
+        let bare = if outgoing.role == Role::Message {
+            Bare::Message { seq, octets }
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
-            Data::write_entire(Flow::Reply { seq, outcome: None }, octets, writer)
+            Bare::Reply { seq, octets }
         } else if outgoing.role == Role::Request {
-            let Some(alias) = self.brief_alias(exchange)? else { return Ok(false) };
-            Data::write_entire(Flow::Request { seq, opening: Some(Opening::brief(alias)) }, octets, writer)
+            let Some(procedure) = self.brief_procedure(exchange)? else { return Ok(false) };
+            Bare::Request { seq, procedure, octets }
         } else {
             return Ok(false);
         };
-        Ok(written.is_ok())
+        Ok(bare.encode(writer).is_ok())
     }
 
     /// Books a flow as carried by a datagram, all of it in one frame.

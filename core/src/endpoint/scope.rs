@@ -409,6 +409,7 @@ impl Scope<'_, '_> {
     }
 
     /// Notes news of an exchange for the application.
+    #[inline(always)]
     pub(super) fn tell(&mut self, index: u32, news: u16) -> Result<(), Broken> {
         self.memory.tell(index, news)
     }

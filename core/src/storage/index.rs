@@ -65,6 +65,7 @@ impl<'s> Index<'s> {
     /// Returns the element with this hash for which `is_match` holds, the one inserted last if there are several.
     ///
     /// `is_match` compares the whole key: it is asked about elements with other hashes, too.
+    #[inline(always)]
     #[must_use]
     pub fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
         self.candidates(hash).find(|index| is_match(*index))
@@ -86,16 +87,15 @@ impl<'s> Index<'s> {
     }
 }
 
-/// Hashes numbers below 2^96 for an [`Index`], with a secret.
+/// Hashes numbers of three words for an [`Index`], with a secret.
 ///
-/// Multiply-shift over 128 bits: of two different numbers, whichever they are, the 32 bits of the hash are independent for a secret
-/// drawn evenly, so whoever does not see the hashes finds no numbers that collide more often than by chance. A hash never leaves
-/// the process. Source: Dietzfelbinger, "Universal hashing and k-wise independent random variables via integer arithmetic without
-/// primes", STACS 1996.
+/// Multiply-shift, of the first two words as a pair: of two different numbers, whichever they are, the 32 bits of the hash are
+/// independent for a secret drawn evenly, so whoever does not see the hashes finds no numbers that collide more often than by chance.
+/// A hash never leaves the process. Source: Thorup, "High speed hashing for integers and strings", 2015 (arXiv:1504.06804).
 #[derive(Clone, Debug)]
 pub struct NumberHash {
-    factor: u128,
-    summand: u128,
+    factors: [u64; 3],
+    summand: u64,
 }
 
 impl NumberHash {
@@ -103,13 +103,16 @@ impl NumberHash {
     #[must_use]
     pub fn new(key: &Key) -> Self {
         let drawn = |label: &[u8]| u128::from_le_bytes(siphash_2_4_128(key, label));
-        Self { factor: drawn(b"posthaste hash factor"), summand: drawn(b"posthaste hash summand") }
+        let (pair, rest) = (drawn(b"posthaste hash pair"), drawn(b"posthaste hash rest"));
+        Self { factors: [pair as u64, (pair >> 64) as u64, rest as u64], summand: (rest >> 64) as u64 }
     }
 
-    /// Returns the hash of `number`, in its lower 32 bits.
+    /// Returns the hash of a number, in its lower 32 bits.
     #[must_use]
-    pub const fn hash(&self, number: u128) -> u64 {
-        (self.factor.wrapping_mul(number).wrapping_add(self.summand) >> 96) as u64
+    pub const fn hash(&self, words: [u32; 3]) -> u64 {
+        let ([a, b, c], [x, y, z]) = (self.factors, [words[0] as u64, words[1] as u64, words[2] as u64]);
+        let pair = a.wrapping_add(y).wrapping_mul(b.wrapping_add(x));
+        pair.wrapping_add(c.wrapping_mul(z)).wrapping_add(self.summand) >> 32
     }
 }
 
@@ -154,7 +157,7 @@ mod tests {
     fn any_sequence_of_operations_agrees_with_an_array_of_keys() {
         let mut random = Random::new([4; 32]);
         let numbers = NumberHash::new(&random.octets());
-        let hash = |key: u64| numbers.hash(key.into());
+        let hash = |key: u64| numbers.hash(words(key.into()));
         let (mut buckets, mut nexts) = ([0; 16], [0; 40]);
         let mut index = Index::new(Store::lent(&mut buckets), Store::lent(&mut nexts));
         let mut keys: [Option<u64>; 40] = [None; 40];
@@ -182,9 +185,13 @@ mod tests {
         let numbers = NumberHash::new(&Random::new([7; 32]).octets());
         for stride in [1, 1 << 12, 1 << 40, 1 << 62, 1 << 63, (1 << 64) + 3, (1 << 83) - 1] {
             let mut counts = [0; 256];
-            (0..4096).for_each(|index: u128| counts[numbers.hash(index * stride) as usize % 256] += 1);
+            (0..4096).for_each(|index: u128| counts[numbers.hash(words(index * stride)) as usize % 256] += 1);
             // Sixteen each by chance, of which thirteen more is less likely than one in a thousand.
             assert!(counts.iter().all(|count| *count < 48), "{stride}: {counts:?}");
         }
+    }
+
+    fn words(number: u128) -> [u32; 3] {
+        [0, 32, 64].map(|shift| (number >> shift) as u32)
     }
 }

@@ -73,6 +73,7 @@ impl<L> List<L> {
     }
 
     /// Appends the element in slot `index`, which must be on no list of this marker.
+    #[inline(always)]
     pub fn push_back<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32) {
         self.link(slots, index, Links { previous: self.tail, next: NONE });
     }
@@ -136,6 +137,7 @@ impl<L> List<L> {
     }
 
     /// Takes the element in slot `index`, which must be on this list, off it.
+    #[inline(always)]
     pub fn remove<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32) {
         let Some(element) = slots.at_mut(index).filter(|element| element.links().is_linked()) else {
             debug_assert!(false, "slot {index} is vacant or on no list");
@@ -183,6 +185,7 @@ impl<L> List<L> {
         self.head == NONE
     }
 
+    #[inline(always)]
     fn link<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, links: Links) {
         // Refused in release builds too: linking it twice would tie a loop into another list.
         let Some(element) = slots.at_mut(index).filter(|element| !element.links().is_linked()) else {

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `Len` if it is cut, `NotShortest` if fewer octets would do.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, Malformed> {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x40 => {
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Self::varint`], and `Len` if there are fewer octets.
-    #[inline]
+    #[inline(always)]
     pub fn counted(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.varint()?;
         self.octets(len)
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn long_varint(&mut self, first: u8) -> Result<u64, Malformed> {
         let (value, least) = match first >> 6 {
             1 => (u64::from(u16::from_be_bytes(*self.array()?) & 0x3fff), 1 << 6),

@@ -1,7 +1,7 @@
 //! Frames that carry the octets of messages, calls and streams (protocol §6.16).
 
 use super::varint::{VARINT_MAX, len_of};
-use super::{Alias, Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
+use super::{Bare, Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
 
 /// What kind of flow octets belong to (protocol §6.16.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,14 +127,6 @@ pub struct Opening<'a> {
     pub metadata: Option<Metadata<'a>>,
 }
 
-impl Opening<'_> {
-    /// Makes one that says no more than a short name.
-    #[must_use]
-    pub const fn brief(alias: Alias) -> Self {
-        Self { procedure: Procedure::Alias(alias), metadata: None }
-    }
-}
-
 /// What the first octets of a REPLY may come with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome<'a> {
@@ -247,7 +239,7 @@ impl<'a> Flow<'a> {
 impl<'a> Data<'a> {
     /// The least type of a data frame.
     pub const KIND_MIN: u8 = 0x80;
-    const COUNTED: u8 = 2;
+    pub(super) const COUNTED: u8 = 2;
     const METADATA: u8 = 1;
 
     /// Returns where the octets end in the flow.
@@ -317,40 +309,21 @@ impl<'a> Data<'a> {
     }
 
     /// Reads what follows the type.
-    #[inline]
+    #[inline(never)]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
-        match kind {
-            SMALL_MESSAGE => Self::decode_small_message(reader),
-            _ => Self::decode_any(kind, reader),
-        }
+        reader.by_copy(|reader| Self::decode_fields(kind, reader))
     }
 
     /// Checks what follows the type: [`Self::decode`] where nobody takes what was read.
     #[inline]
     pub(super) fn check(kind: u8, reader: &mut Reader<'a>) -> Result<(), Malformed> {
-        match kind {
-            SMALL_REQUEST => Bare::decode_request(reader).map(|_| ()),
-            SMALL_REPLY => Bare::decode_reply(reader).map(|_| ()),
-            SMALL_MESSAGE => Self::decode_fields(SMALL_MESSAGE, reader).map(|_| ()),
-            _ => reader.by_copy(|reader| Self::decode_any(kind, reader)).map(|_| ()),
+        if Bare::decode_fields(kind, reader)?.is_some() {
+            return Ok(());
         }
-    }
-
-    /// Reads a frame whose type is known when this is compiled: code that leaves out all that such a frame does not have.
-    #[inline(never)]
-    fn decode_small_message(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
-        reader.by_copy(|reader| Self::decode_fields(SMALL_MESSAGE, reader))
-    }
-
-    #[inline(never)]
-    fn decode_any(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
-        reader.by_copy(|reader| Self::decode_fields(kind, reader))
+        reader.by_copy(|reader| Self::decode(kind, reader)).map(|_| ())
     }
 
     /// Reads the fields one after the other, as protocol §6.16 lists them.
-    ///
-    /// Always inlined, or the type would not be known.
-    #[inline(always)]
     fn decode_fields(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
         let role = Role::of_bits(kind >> 4);
         let (key, order) = if role == Role::Newest { (reader.varint()?, reader.varint()?) } else { (0, 0) };
@@ -389,21 +362,6 @@ impl<'a> Data<'a> {
             Role::Newest => Flow::Newest { key, order },
         };
         Ok(Frame::Data(Self { flow, form, extent, data }))
-    }
-
-    /// Writes the frame of a whole flow without metadata.
-    ///
-    /// Always inlined: whoever says what kind of flow it is gets code that leaves out all that such a frame does not have.
-    ///
-    /// # Errors
-    /// [`NoRoom`] if it does not fit; nothing is written then.
-    #[inline(always)]
-    pub fn write_entire(flow: Flow<'_>, data: &[u8], writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        let mut frame = writer.begin_frame()?;
-        Data { flow, form: Form::Entire, extent: Extent::Counted, data }.encode(&mut frame)?;
-        let len = frame.len();
-        writer.end_frame(len);
-        Ok(())
     }
 
     #[inline(always)]
@@ -473,79 +431,6 @@ impl<'a> Data<'a> {
     }
 }
 
-/// A whole request or reply in one frame that says nothing but its octets, and after which others may follow: what nearly all
-/// frames of small calls are, so that they have a shorter way than other [`Data`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bare<'a> {
-    /// The arguments of a call.
-    Request {
-        /// The call.
-        seq: Seq,
-        /// What is called.
-        procedure: Procedure,
-        /// The arguments.
-        octets: &'a [u8],
-    },
-    /// The result of a call.
-    Reply {
-        /// The call.
-        seq: Seq,
-        /// The result.
-        octets: &'a [u8],
-    },
-}
-
-impl<'a> Bare<'a> {
-    /// Reads the next frame, if it is one of these; `None`, and nothing is read, if it is not.
-    ///
-    /// Always inlined, as all below it: so what was read stays in registers.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    #[inline(always)]
-    pub fn decode(reader: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
-        let mut ahead = *reader;
-        let bare = match ahead.u8()? {
-            SMALL_REQUEST => Self::decode_request(&mut ahead)?,
-            SMALL_REPLY => Self::decode_reply(&mut ahead)?,
-            _ => return Ok(None),
-        };
-        *reader = ahead;
-        Ok(Some(bare))
-    }
-
-    #[inline(always)]
-    fn decode_request(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let (seq, procedure) = (Seq(reader.varint()?), Procedure::decode(reader)?);
-        Ok(Self::Request { seq, procedure, octets: reader.counted()? })
-    }
-
-    #[inline(always)]
-    fn decode_reply(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        Ok(Self::Reply { seq: Seq(reader.varint()?), octets: reader.counted()? })
-    }
-
-    /// Returns the octets.
-    #[must_use]
-    pub const fn octets(&self) -> &'a [u8] {
-        match self {
-            Self::Request { octets, .. } | Self::Reply { octets, .. } => octets,
-        }
-    }
-}
-
-impl<'a> From<Bare<'a>> for Data<'a> {
-    fn from(bare: Bare<'a>) -> Self {
-        let flow = match bare {
-            Bare::Request { seq, procedure, .. } => {
-                Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) }
-            }
-            Bare::Reply { seq, .. } => Flow::Reply { seq, outcome: None },
-        };
-        Self { flow, form: Form::Entire, extent: Extent::Counted, data: bare.octets() }
-    }
-}
-
 /// Checks that a role may have a form (protocol §6.16.4).
 #[inline]
 const fn check_form(role: Role, form: Form) -> Result<(), Malformed> {
@@ -575,13 +460,4 @@ const fn check_end(form: Form, data_len: u64) -> Result<(), Malformed> {
     } else {
         Ok(())
     }
-}
-
-/// The types of nearly all frames where messages and calls are small: in one frame, without metadata, and others may follow.
-const SMALL_MESSAGE: u8 = small(Role::Message);
-const SMALL_REQUEST: u8 = small(Role::Request);
-const SMALL_REPLY: u8 = small(Role::Reply);
-
-const fn small(role: Role) -> u8 {
-    Data::KIND_MIN | (role as u8) << 4 | Data::COUNTED
 }

@@ -5,6 +5,7 @@
 //! [`Frames`] hands them out one by one. Nothing is copied: what is decoded borrows from the datagram.
 
 pub mod ack;
+pub mod bare;
 pub mod buffer;
 pub mod check;
 pub mod checksum;
@@ -23,10 +24,11 @@ pub mod steering;
 pub mod varint;
 
 pub use ack::{Ack, EcnCounts};
+pub use bare::Bare;
 pub use buffer::{Reader, Writer};
 pub use check::{Carrier, Summary, allowed, check};
 pub use code::{CloseCode, NotExecuted, ResetReason, Status};
-pub use data::{Bare, Data, Extent, Flow, Form, Opening, Outcome, Role};
+pub use data::{Data, Extent, Flow, Form, Opening, Outcome, Role};
 pub use error::{Malformed, NoRoom, Violation};
 pub use frame::{CallState, Closer, Frame, Frames, Scope, Session, SessionOutcome};
 pub use header::{Header, LongHeader, NumberField, Phase, ShortHeader, TruncatedNumber};

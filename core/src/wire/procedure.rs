@@ -152,7 +152,7 @@ impl Procedure {
         Ok(Self::Full { description: reader.by_copy(Description::decode)?, alias })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
         writer.varint(self.first())?;
         match self {
