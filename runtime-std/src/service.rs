@@ -92,17 +92,18 @@ impl Service {
 
     /// Says who runs the handler of a call, and gives it to a worker if that is who.
     pub(crate) fn assign(&mut self, call: IncomingCallId, procedure: &Description) -> Execution {
-        let execution = (self.execution)(procedure);
-        if execution == Execution::Pool {
-            if self.pool.len() == self.pooled_count_max {
-                return Execution::Refuse(NotExecuted::Busy);
+        match (self.execution)(procedure) {
+            Execution::Pool if self.pool.len() == self.pooled_count_max => Execution::Refuse(NotExecuted::Busy),
+            Execution::Pool => {
+                self.pool.push_back(call);
+                if let Some(worker) = self.idle.pop() {
+                    worker.unpark();
+                }
+                Execution::Pool
             }
-            self.pool.push_back(call);
-            if let Some(worker) = self.idle.pop() {
-                worker.unpark();
-            }
+            Execution::Inline => Execution::Inline,
+            Execution::Refuse(why) => Execution::Refuse(why),
         }
-        execution
     }
 
     /// Takes the next call for a worker, or notes that the current thread, a worker, will sleep.

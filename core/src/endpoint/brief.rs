@@ -20,7 +20,7 @@ use crate::own_body::OwnBody;
 use crate::peer;
 use crate::sent::InDatagram;
 use crate::storage::{Block, Key, List};
-use crate::wire::{Bare, Description, Options, Procedure, Role, Semantics, Seq, Writer};
+use crate::wire::{Alias, Bare, Description, Options, Procedure, Role, Semantics, Seq, Writer};
 
 impl Scope<'_, '_> {
     /// Begins a call of ours briefly; `None` if it is not one that may be brief, or there is no room.
@@ -151,9 +151,7 @@ impl Scope<'_, '_> {
         let seq = Seq(exchange.seq.sound()?);
         let written = match exchange.begun_by {
             Party::Them => Some(Bare::Reply { seq, octets }.encode(writer)),
-            Party::Us => {
-                self.brief_procedure(exchange)?.map(|procedure| Bare::Request { seq, procedure, octets }.encode(writer))
-            }
+            Party::Us => self.brief_alias(exchange)?.map(|alias| Bare::Request { seq, alias, octets }.encode(writer)),
         };
         match written {
             Some(Ok(())) => {}
@@ -172,12 +170,12 @@ impl Scope<'_, '_> {
 
     /// Returns the short name of the procedure of a request, if that is all it says before its octets.
     #[inline(always)]
-    pub(super) fn brief_procedure(&self, exchange: &Exchange) -> Result<Option<Procedure>, Broken> {
+    pub(super) fn brief_alias(&self, exchange: &Exchange) -> Result<Option<Alias>, Broken> {
         if self.time_left(exchange)?.is_some() {
             return Ok(None);
         }
         let procedure = exchange.procedure.as_ref().sound()?;
-        Ok(self.peer.conversation.aliases_out.known(procedure).map(Procedure::Alias))
+        Ok(self.peer.conversation.aliases_out.known(procedure))
     }
 
     /// Takes note that the peer has received a brief request or reply, whose list is dissolved; returns the next one.
@@ -210,7 +208,7 @@ impl Scope<'_, '_> {
             return Ok(false);
         }
         match bare {
-            Bare::Request { seq, procedure, octets } => self.take_brief_request(seq.0, &procedure, octets),
+            Bare::Request { seq, alias, octets } => self.take_brief_request(seq.0, alias, octets),
             Bare::Reply { seq, octets } => self.take_brief_reply(seq.0, octets),
             Bare::Message { .. } => Ok(false),
         }
@@ -218,13 +216,13 @@ impl Scope<'_, '_> {
 
     /// Takes a request of which nothing was known, if its call may be brief.
     #[inline(never)]
-    fn take_brief_request(&mut self, seq: u64, procedure: &Procedure, octets: &[u8]) -> Result<bool, Fault> {
+    fn take_brief_request(&mut self, seq: u64, alias: Alias, octets: &[u8]) -> Result<bool, Fault> {
         let is_known = self.peer.session.is_retired(seq) || self.memory.find(self.index, Party::Them, seq).is_some();
         if is_known || self.is_refusing() {
             return Ok(false);
         }
         self.admit_theirs(seq)?;
-        let procedure = self.resolve(procedure)?;
+        let procedure = self.resolve(&Procedure::Alias(alias))?;
         if !may_be_brief(procedure.options) {
             return Ok(false);
         }

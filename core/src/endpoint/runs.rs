@@ -107,8 +107,8 @@ impl Scope<'_, '_> {
         } else if outgoing.role == Role::Reply && outgoing.status == Status::Ok {
             Bare::Reply { seq, octets }
         } else if outgoing.role == Role::Request {
-            let Some(procedure) = self.brief_procedure(exchange)? else { return Ok(false) };
-            Bare::Request { seq, procedure, octets }
+            let Some(alias) = self.brief_alias(exchange)? else { return Ok(false) };
+            Bare::Request { seq, alias, octets }
         } else {
             return Ok(false);
         };

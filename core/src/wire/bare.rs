@@ -1,6 +1,6 @@
 //! The short form of nearly all frames where messages and calls are small.
 
-use super::{Data, Extent, Flow, Form, Malformed, NoRoom, Opening, Procedure, Reader, Role, Seq, Writer};
+use super::{Alias, Data, Extent, Flow, Form, Malformed, NoRoom, Opening, Procedure, Reader, Role, Seq, Writer};
 
 /// A whole message, request or reply in one frame that says nothing but its octets, and after which others may follow.
 ///
@@ -15,12 +15,12 @@ pub enum Bare<'a> {
         /// All of it.
         octets: &'a [u8],
     },
-    /// The arguments of a call.
+    /// The arguments of a call of what has a short name.
     Request {
         /// Its number.
         seq: Seq,
         /// What is called.
-        procedure: Procedure,
+        alias: Alias,
         /// All of them.
         octets: &'a [u8],
     },
@@ -42,25 +42,20 @@ impl<'a> Bare<'a> {
     pub fn decode(reader: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
         let mut ahead = *reader;
         let kind = ahead.u8()?;
-        let bare = Self::decode_fields(kind, &mut ahead)?;
-        if bare.is_some() {
-            *reader = ahead;
+        if !matches!(kind, MESSAGE | REQUEST | REPLY) {
+            return Ok(None);
         }
-        Ok(bare)
-    }
-
-    /// Reads what follows the type; `None` if it is the type of another frame, and nothing is read then.
-    #[inline(always)]
-    pub(super) fn decode_fields(kind: u8, reader: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
-        Ok(Some(match kind {
-            REQUEST => {
-                let (seq, procedure) = (Seq(reader.varint()?), Procedure::decode(reader)?);
-                Self::Request { seq, procedure, octets: reader.counted()? }
-            }
-            REPLY => Self::Reply { seq: Seq(reader.varint()?), octets: reader.counted()? },
-            MESSAGE => Self::Message { seq: Seq(reader.varint()?), octets: reader.counted()? },
-            _ => return Ok(None),
-        }))
+        let seq = Seq(ahead.varint()?);
+        let bare = if kind == REQUEST {
+            let Some(alias) = Procedure::decode_alias(&mut ahead)? else { return Ok(None) };
+            Self::Request { seq, alias, octets: ahead.counted()? }
+        } else if kind == REPLY {
+            Self::Reply { seq, octets: ahead.counted()? }
+        } else {
+            Self::Message { seq, octets: ahead.counted()? }
+        };
+        *reader = ahead;
+        Ok(Some(bare))
     }
 
     /// Writes the frame.
@@ -75,10 +70,10 @@ impl<'a> Bare<'a> {
                 frame.u8(MESSAGE)?;
                 frame.varint(seq.0)?;
             }
-            Self::Request { seq, procedure, .. } => {
+            Self::Request { seq, alias, .. } => {
                 frame.u8(REQUEST)?;
                 frame.varint(seq.0)?;
-                procedure.encode(&mut frame)?;
+                Procedure::Alias(*alias).encode(&mut frame)?;
             }
             Self::Reply { seq, .. } => {
                 frame.u8(REPLY)?;
@@ -107,8 +102,8 @@ impl<'a> From<Bare<'a>> for Data<'a> {
     fn from(bare: Bare<'a>) -> Self {
         let flow = match bare {
             Bare::Message { seq, .. } => Flow::Message { seq },
-            Bare::Request { seq, procedure, .. } => {
-                Flow::Request { seq, opening: Some(Opening { procedure, metadata: None }) }
+            Bare::Request { seq, alias, .. } => {
+                Flow::Request { seq, opening: Some(Opening { procedure: Procedure::Alias(alias), metadata: None }) }
             }
             Bare::Reply { seq, .. } => Flow::Reply { seq, outcome: None },
         };
@@ -127,19 +122,15 @@ const fn kind(role: Role) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Alias, Description, Frame, Options};
+    use crate::wire::{Description, Frame, Options};
 
     #[test]
     fn the_short_form_and_the_long_one_are_the_same_frame() {
         let seq = Seq(70_000);
-        let alias = Alias::new(3);
-        let description =
-            Description { program: 7, version: 1, procedure: 900, timeout_millis: 5000, options: Options::default() };
         let bares = [
             Bare::Message { seq, octets: b"" },
-            Bare::Request { seq, procedure: Procedure::Alias(alias.unwrap()), octets: b"arguments" },
-            Bare::Request { seq, procedure: Procedure::Full { description, alias }, octets: &[7; 300] },
-            Bare::Reply { seq, octets: b"result" },
+            Bare::Request { seq, alias: Alias::new(3).unwrap(), octets: b"arguments" },
+            Bare::Reply { seq, octets: &[7; 300] },
         ];
         for bare in bares {
             let (mut short, mut long) = ([0; 400], [0; 400]);
@@ -167,14 +158,19 @@ mod tests {
     fn a_frame_that_says_more_is_left_to_be_read_as_what_it_is() {
         let seq = Seq(1);
         let fragment = Form::Fragment { offset: 0, total: 100 };
-        let request = Flow::Request { seq, opening: None };
+        let description =
+            Description { program: 7, version: 1, procedure: 900, timeout_millis: 5000, options: Options::default() };
+        let procedure = Procedure::Full { description, alias: Alias::new(3) };
+        let opening = Some(Opening { procedure, metadata: None });
+        let (request, rest) = (Flow::Request { seq, opening }, Flow::Request { seq, opening: None });
         let frames = [
             Frame::Ping,
             Frame::Cancel { seq },
             Frame::Data(Data { flow: Flow::Message { seq }, form: fragment, extent: Extent::Counted, data: b"part" }),
             Frame::Data(Data { flow: Flow::Message { seq }, form: Form::Entire, extent: Extent::Rest, data: b"last" }),
+            Frame::Data(Data { flow: request, form: Form::Entire, extent: Extent::Counted, data: b"arguments" }),
             Frame::Data(Data {
-                flow: request,
+                flow: rest,
                 form: Form::Fragment { offset: 7, total: 100 },
                 extent: Extent::Counted,
                 data: b"part",

@@ -144,7 +144,10 @@ impl Status {
 }
 
 /// Why a call was not executed and never will be (protocol §7.2).
+// As long as a word, its tag puts what follows it, and what any outcome has besides its kind, into a word of its own: an outcome is
+// moved several times for each call, and what was written in two pieces and is read as one has to wait for the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u64)]
 pub enum NotExecuted {
     /// The callee has too much to do.
     Busy,

@@ -1,7 +1,7 @@
 //! Frames that carry the octets of messages, calls and streams (protocol §6.16).
 
 use super::varint::{VARINT_MAX, len_of};
-use super::{Bare, Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
+use super::{Frame, Malformed, Metadata, NoRoom, Procedure, Reader, Seq, Status, Writer};
 
 /// What kind of flow octets belong to (protocol §6.16.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -312,15 +312,6 @@ impl<'a> Data<'a> {
     #[inline(never)]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
         reader.by_copy(|reader| Self::decode_fields(kind, reader))
-    }
-
-    /// Checks what follows the type: [`Self::decode`] where nobody takes what was read.
-    #[inline]
-    pub(super) fn check(kind: u8, reader: &mut Reader<'a>) -> Result<(), Malformed> {
-        if Bare::decode_fields(kind, reader)?.is_some() {
-            return Ok(());
-        }
-        reader.by_copy(|reader| Self::decode(kind, reader)).map(|_| ())
     }
 
     /// Reads the fields one after the other, as protocol §6.16 lists them.

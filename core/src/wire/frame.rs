@@ -3,7 +3,7 @@
 use super::header::TOKEN_LEN_MAX;
 use super::varint::{VARINT_MAX, len_of};
 use super::{
-    Ack, ConversationId, Data, Epoch, Malformed, NoRoom, Parameters, Reader, ResetToken, Retired, Role, Seq,
+    Ack, Bare, ConversationId, Data, Epoch, Malformed, NoRoom, Parameters, Reader, ResetToken, Retired, Role, Seq,
     SessionSecret, Writer,
 };
 
@@ -285,11 +285,9 @@ impl<'a> Frame<'a> {
     /// Checks the form of the next frame, and returns its type: [`Self::decode`] where nobody takes what was read.
     #[inline]
     pub(super) fn check(reader: &mut Reader<'a>) -> Result<u8, Malformed> {
-        let kind = reader.u8()?;
-        if kind >= Data::KIND_MIN {
-            Data::check(kind, reader)?;
-        } else {
-            reader.by_copy(|reader| Self::decode_other(kind, reader))?;
+        let kind = *reader.rest().first().ok_or(Malformed::Len)?;
+        if Bare::decode(reader)?.is_none() {
+            reader.by_copy(Self::decode)?;
         }
         Ok(kind)
     }

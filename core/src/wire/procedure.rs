@@ -59,8 +59,10 @@ pub struct Description {
 }
 
 /// What is promised about a call, and which streams it has.
+// An octet on the wire. As long as its neighbours in a description, it leaves that without a gap: of a gap, nothing is written, and
+// whoever moves all of it has to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Options(u8);
+pub struct Options(u32);
 
 /// How often a call is executed (semantics).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,14 +80,14 @@ pub enum Semantics {
 }
 
 impl Options {
-    const ONE_WAY: u8 = 1 << 2;
-    const UPWARD: u8 = 1 << 3;
-    const DOWNWARD: u8 = 1 << 4;
+    const ONE_WAY: u32 = 1 << 2;
+    const UPWARD: u32 = 1 << 3;
+    const DOWNWARD: u32 = 1 << 4;
 
     /// Makes the options of a call with a reply and without streams.
     #[must_use]
     pub const fn new(semantics: Semantics) -> Self {
-        Self(semantics as u8)
+        Self(semantics as u32)
     }
 
     /// Adds that no reply is sent.
@@ -136,16 +138,15 @@ impl Options {
     }
 
     fn decode(octet: u8) -> Result<Self, Malformed> {
-        if octet & !0x1f == 0 { Ok(Self(octet)) } else { Err(Malformed::Range) }
+        if octet & !0x1f == 0 { Ok(Self(octet.into())) } else { Err(Malformed::Range) }
     }
 }
 
 impl Procedure {
     #[inline(always)]
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let first = reader.varint()?;
-        let alias = u16::try_from(first >> 1).map_err(|_| Malformed::Alias)?;
-        if first & 1 == 0 {
+        let (is_described, alias) = Self::decode_first(reader)?;
+        if !is_described {
             return Alias::new(alias).map(Self::Alias).ok_or(Malformed::Alias);
         }
         let alias = if alias == 0 { None } else { Some(Alias::new(alias).ok_or(Malformed::Alias)?) };
@@ -159,6 +160,20 @@ impl Procedure {
             Self::Alias(_) => Ok(()),
             Self::Full { description, .. } => description.encode(writer),
         }
+    }
+
+    /// Reads the short name, if that is all that comes; `None` if a description follows.
+    #[inline(always)]
+    pub(super) fn decode_alias(reader: &mut Reader<'_>) -> Result<Option<Alias>, Malformed> {
+        let (is_described, alias) = Self::decode_first(reader)?;
+        if is_described { Ok(None) } else { Alias::new(alias).map(Some).ok_or(Malformed::Alias) }
+    }
+
+    /// Reads whether a description follows, and the short name, or 0 if there is none.
+    #[inline(always)]
+    fn decode_first(reader: &mut Reader<'_>) -> Result<(bool, u16), Malformed> {
+        let first = reader.varint()?;
+        Ok((first & 1 != 0, u16::try_from(first >> 1).map_err(|_| Malformed::Alias)?))
     }
 
     pub(super) fn encoded_len(&self) -> usize {
@@ -191,7 +206,7 @@ impl Description {
         writer.varint(u64::from(self.program))?;
         writer.varint(u64::from(self.version))?;
         writer.varint(u64::from(self.procedure))?;
-        writer.u8(self.options.0)?;
+        writer.u8(self.options.0 as u8)?;
         writer.varint(u64::from(self.timeout_millis))
     }
 
