@@ -215,6 +215,8 @@ impl Scope<'_, '_> {
     }
 
     /// Takes a request of which nothing was known, if its call may be brief.
+    ///
+    /// Not inlined, and neither is the next: the loop over the frames keeps its registers.
     #[inline(never)]
     fn take_brief_request(&mut self, seq: u64, alias: Alias, octets: &[u8]) -> Result<bool, Fault> {
         let is_known = self.peer.session.is_retired(seq) || self.memory.find(self.index, Party::Them, seq).is_some();
