@@ -293,6 +293,7 @@ impl Endpoint<'_> {
         self.release_flow(flow)
     }
 
+    /// Lets go of a message or reply that a flow's record holds.
     #[inline(never)]
     fn release_flow(&mut self, flow: u32) -> Result<(), StaleId> {
         let exchange = self.memory.incoming.at(flow).ok_or(StaleId)?.exchange;
@@ -532,6 +533,7 @@ impl Endpoint<'_> {
         if is_ready { Ok(index) } else { self.open_for(index) }
     }
 
+    /// Opens a conversation for a command, if the peer takes commands and has none, or one that the server may have forgotten.
     #[cold]
     fn open_for(&mut self, index: u32) -> Result<u32, SendError> {
         let stage = self.peers.at(index).ok_or(SendError::Stale)?.stage;
