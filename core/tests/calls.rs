@@ -6,7 +6,7 @@ mod pair;
 
 use core::time::Duration;
 
-use pair::{Pair, answer};
+use pair::{Fate, Pair, SERVER, answer};
 use posthaste_core::endpoint::{Answer, Body, Delivery, Encode, Event, Message, Request, Streamed, Streams};
 use posthaste_core::{Config, NotExecuted, Outcome, Unknown, wire};
 
@@ -38,6 +38,21 @@ fn a_small_call_in_a_row_costs_two_datagrams() {
     // A skipped number looks like a gap and is acknowledged at once: the price of finding out liars.
     let count = pair.datagram_count() - before;
     assert!((2000..=2020).contains(&count), "{count}");
+}
+
+#[test]
+fn a_server_answers_from_where_it_was_asked_and_a_client_sends_from_wherever_the_system_likes() {
+    let mut pair = Pair::new();
+    pair.fate = Box::new(|flying| {
+        let is_answer = flying.from == SERVER;
+        assert_eq!(flying.source, is_answer.then_some(SERVER.ip()));
+        Fate::Arrive
+    });
+    let peer = pair.dial();
+    for _ in 0..3 {
+        pair.call(peer, Request::new(1, 1, 7, b"hello"));
+        answer(&mut pair);
+    }
 }
 
 #[test]

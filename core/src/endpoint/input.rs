@@ -286,7 +286,6 @@ impl Endpoint<'_> {
                 return Err(Rejected::Unknown);
             }
             scope.peer.conversation.remote = from;
-            scope.path.local = arrival.to.or(scope.path.local);
             return self.on_secured_frames(index, Epoch::Hello, frames);
         }
         let mut parameters = None;
@@ -306,7 +305,6 @@ impl Endpoint<'_> {
         if scope.path.remote != arrival.from || !matches!(scope.peer.stage, Stage::Opening(_)) {
             return Err(Rejected::Unknown);
         }
-        scope.path.local = arrival.to.or(scope.path.local);
         scope.peer.received_at = scope.now;
         let result = scope.on_answer(from, parameters, &session);
         self.settle(index);

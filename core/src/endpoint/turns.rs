@@ -9,6 +9,7 @@ use crate::memory::{Broken, Sound};
 use crate::path::Path;
 use crate::peer::{self, Peer, Stage};
 use crate::time::Instant;
+use crate::wire::Side;
 
 /// A datagram to send, written to the start of the buffer that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ use crate::time::Instant;
 pub struct Transmit {
     /// Where it goes.
     pub to: SocketAddr,
-    /// The local address that it must come from, if that is known.
+    /// The local address that it must come from: of a server, the one that it was asked at, if that is known.
     pub from: Option<IpAddr>,
     /// The codepoint that it is marked with.
     pub ecn: Ecn,
@@ -225,8 +226,13 @@ impl Endpoint<'_> {
             Stage::Idle | Stage::Suspended | Stage::Draining { .. } => None,
         };
         let Some((len, ecn)) = built else { return Ok(None) };
-        let (to, from) = (scope.path.remote, scope.path.local);
-        Ok(Some(Transmit { to, from, ecn, len }))
+        let from = match scope.peer.side {
+            // It is expected to come from where it was asked, and the system may have several addresses.
+            Side::Server => scope.path.local,
+            // The one that it came from so far may be gone.
+            Side::Client => None,
+        };
+        Ok(Some(Transmit { to: scope.path.remote, from, ecn, len }))
     }
 }
 

@@ -19,6 +19,8 @@ use posthaste_core::{
 pub struct Flying {
     pub at: Instant,
     pub from: SocketAddr,
+    /// The local address that the endpoint wanted it to come from.
+    pub source: Option<IpAddr>,
     pub to: SocketAddr,
     pub octets: Vec<u8>,
 }
@@ -144,7 +146,7 @@ impl Pair {
                 let octets = out[..transmit.len].to_vec();
                 host.sent.push(octets.clone());
                 let at = Instant::from_nanos(self.now.as_nanos() + self.delay.as_nanos() as u64);
-                let flying = Flying { at, from: host.address, to: transmit.to, octets };
+                let flying = Flying { at, from: host.address, source: transmit.from, to: transmit.to, octets };
                 match (self.fate)(&flying) {
                     Fate::Lose => {}
                     Fate::Arrive => self.network.push_back(flying),
