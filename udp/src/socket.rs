@@ -11,7 +11,7 @@ use std::thread;
 
 use nix::errno::Errno;
 use posthaste_core::wire::Steering;
-use quinn_udp::{Transmit, UdpSocketState};
+use quinn_udp::{EcnCodepoint, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::address::{Family, canonical};
@@ -103,7 +103,9 @@ pub struct Socket {
     waiting: Waiting,
     busy_poll: BusyPoll,
     recv_state: UdpSocketState,
-    /// Renewed after a refusal; see [`Socket::transmit`].
+    /// The codepoint of what is sent without naming one, if the operating system could be told.
+    usual_ecn: Option<EcnCodepoint>,
+    /// Renewed after a refusal; see [`Socket::transmit_told`].
     send_state: RwLock<UdpSocketState>,
     gso_off: OnceLock<OffReason>,
     /// The report as of `bind`; what changes since is `gso_off`.
@@ -140,6 +142,7 @@ impl Socket {
         let io = UdpSocket::from(socket);
         let recv_state = UdpSocketState::new((&io).into())?;
         tune(&io, options.gro)?;
+        let usual_ecn = set_usual_ecn(&io, Family::of(addr));
         let mut recv_sleep = Duration::ZERO;
         if options.waiting == Waiting::InRecv {
             io.set_nonblocking(false)?;
@@ -173,6 +176,7 @@ impl Socket {
             waiting: options.waiting,
             busy_poll: options.busy_poll,
             recv_state,
+            usual_ecn,
             send_state: RwLock::new(unbound_state()?),
             gso_off,
             report,
@@ -342,22 +346,35 @@ impl Socket {
         self.tally.counters()
     }
 
-    /// Hands one run to the operating system.
-    ///
-    /// `quinn_udp` takes a refusal (`EIO`, `EINVAL`) as a sign of a system that does not know codepoints on sending,
-    /// tries once more without, and never sets one again on IPv4. If it fails both ways, the codepoint was not at
-    /// fault, so a state without that memory takes its place: one offload's failure, or one impossible address, may
-    /// not cost another offload.
+    /// Hands one run to the operating system; what has nothing to tell it beside its octets, without the detour of a message header
+    /// and control messages (measured: 0.2 µs).
     fn transmit(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let destination = self.family.native(transmit.destination);
         if destination.port() == 0 {
             // Whoever claims to come from port 0 would have the state renewed at each answer.
             return Err(Errno::EINVAL.into());
         }
-        let transmit = Transmit { destination, ..*transmit };
+        let is_usual = transmit.segment_size.is_none()
+            && transmit.ecn.is_some()
+            && transmit.ecn == self.usual_ecn
+            && transmit.src_ip.is_none_or(|ip| ip == self.local_addr.ip());
+        if is_usual {
+            self.io.send_to(transmit.contents, destination).map(drop)
+        } else {
+            self.transmit_told(&Transmit { destination, ..*transmit })
+        }
+    }
+
+    /// Hands one run to the operating system, and tells what is to be known of it.
+    ///
+    /// `quinn_udp` takes a refusal (`EIO`, `EINVAL`) as a sign of a system that does not know codepoints on sending,
+    /// tries once more without, and never sets one again on IPv4. If it fails both ways, the codepoint was not at
+    /// fault, so a state without that memory takes its place: one offload's failure, or one impossible address, may
+    /// not cost another offload.
+    fn transmit_told(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let result = {
             let state = self.send_state.read().unwrap_or_else(PoisonError::into_inner);
-            state.try_send((&self.io).into(), &transmit)
+            state.try_send((&self.io).into(), transmit)
         };
         if result.as_ref().is_err_and(may_refuse_segmentation)
             && let Ok(fresh) = unbound_state()
@@ -428,6 +445,22 @@ fn tune(io: &UdpSocket, gro: TryOffload) -> io::Result<()> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn tune(_io: &UdpSocket, _gro: TryOffload) -> io::Result<()> {
     Ok(())
+}
+
+/// Has what is sent without a word about it marked as ECN-capable, as nearly everything is; returns the codepoint if that is so.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_usual_ecn(io: &UdpSocket, family: Family) -> Option<EcnCodepoint> {
+    let (socket, codepoint) = (SockRef::from(io), EcnCodepoint::Ect0);
+    socket.set_tos_v4(codepoint as u32).ok()?;
+    if family == Family::V6 {
+        socket.set_tclass_v6(codepoint as u32).ok()?;
+    }
+    Some(codepoint)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn set_usual_ecn(_io: &UdpSocket, _family: Family) -> Option<EcnCodepoint> {
+    None
 }
 
 /// Makes the sending side of `quinn_udp`'s state, which knows of no particular socket.
