@@ -19,6 +19,11 @@ impl<'a> Options<'a> {
         pairs.collect::<io::Result<_>>().map(Self)
     }
 
+    /// Says whether an option is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(option, _)| *option == name)
+    }
+
     /// Returns the value of an option that has to be there.
     ///
     /// # Errors

@@ -78,8 +78,12 @@ impl Duel {
 
     /// Lets all do the same work in turns, and writes what each did and how ours stand beside the others.
     fn compare(&self, work: Work, out: &mut impl Write) -> io::Result<()> {
-        // UDP alone has no messages that are larger than a datagram.
-        let others = self.others.iter().filter(|other| work != Work::Bulk || other.name != System::Udp.name());
+        let others = self.others.iter().filter(|other| match work {
+            Work::Echo { .. } => true,
+            Work::Spinning => other.name == System::Udp.name(),
+            // UDP alone has no messages that are larger than a datagram.
+            Work::Bulk => other.name != System::Udp.name(),
+        });
         let contestants: Vec<&Contestant> = self.ours.iter().chain(others).collect();
         let options = [limit("--warm", "0.5"), limit("--secs", &self.block_secs)].concat();
         let start = |contestant: &&Contestant| {
@@ -169,7 +173,7 @@ impl core::fmt::Display for Scaled {
 /// Returns what rates are written in, what is counted, and how many a second the unit is.
 const fn unit(work: Work) -> (&'static str, &'static str, f64) {
     match work {
-        Work::Echo { .. } => ("thousand calls/s", "call", 1e3),
+        Work::Echo { .. } | Work::Spinning => ("thousand calls/s", "call", 1e3),
         Work::Bulk => ("MB/s", "octet", 1e6),
     }
 }

@@ -18,11 +18,26 @@ pub(super) struct Contestant {
     pub(super) client: Vec<String>,
 }
 
+impl Contestant {
+    /// Returns it with ends that wait as the work wants it.
+    fn waiting_for(&self, work: Work) -> Self {
+        let mut waiting = self.clone();
+        if work == Work::Spinning {
+            for command in [&mut waiting.server, &mut waiting.client] {
+                command.extend(["--busy-poll", SPIN_MICROS].map(str::to_owned));
+            }
+        }
+        waiting
+    }
+}
+
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// Calls of 32 octets each way.
     Echo { in_flight: usize },
+    /// As echo with one in flight, and neither end ever sleeps.
+    Spinning,
     /// Messages of 1 MiB.
     Bulk,
 }
@@ -56,6 +71,7 @@ impl Pair {
         block_count: usize,
     ) -> io::Result<Self> {
         let blocks = ["--blocks".to_owned(), block_count.to_string()];
+        let contestant = &contestant.waiting_for(work);
         Self::start_with(contestant, cores, &[&work.args()[..], limit, &blocks].concat(), |program| {
             Command::new(program)
         })
@@ -187,6 +203,7 @@ impl Work {
                 in_flight = count.to_string();
                 &["--work", "echo", "--size", "32", "--inflight", &in_flight]
             }
+            Self::Spinning => &["--work", "echo", "--size", "32", "--inflight", "1"],
             Self::Bulk => &["--work", "bulk", "--msg", "1048576"],
         };
         args.iter().map(|arg| (*arg).to_owned()).collect()
@@ -197,6 +214,7 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Echo { in_flight } => write!(f, "echo of 32 octets, {in_flight} in flight"),
+            Self::Spinning => write!(f, "echo of 32 octets, 1 in flight, both ends spinning"),
             Self::Bulk => write!(f, "bulk in messages of 1 MiB"),
         }
     }
@@ -251,6 +269,9 @@ impl Drop for Process {
 
 /// Counting at this point slows nothing down, where `strace` would make another program of what it watches.
 const SYSTEM_CALL: &str = "raw_syscalls:sys_enter";
+
+/// Longer than any wait of a block.
+const SPIN_MICROS: &str = "1000000";
 
 /// Fewer than the sockets that a process may open by default.
 const IDLE_COUNT: usize = 500;

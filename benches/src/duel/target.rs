@@ -103,9 +103,10 @@ impl Cost {
 }
 
 /// What is promised.
-pub(super) const RATIOS: [Ratio; 9] = [
+pub(super) const RATIOS: [Ratio; 10] = [
     Ratio { work: ALONE, quantity: Quantity::P50, against: System::Udp, bounds: [1.05, 1.07, 1.15] },
     Ratio { work: ALONE, quantity: Quantity::Cpu, against: System::Udp, bounds: [1.15, 1.2, 1.4] },
+    Ratio { work: Work::Spinning, quantity: Quantity::P50, against: System::Udp, bounds: [1.4; 3] },
     Ratio { work: SOME, quantity: Quantity::Rate, against: System::Enet, bounds: [1.5, 1.5, 1.1] },
     Ratio { work: SOME, quantity: Quantity::Rate, against: System::Kcp, bounds: [1.5, 1.5, 1.1] },
     Ratio { work: SOME, quantity: Quantity::Rate, against: System::Tcp, bounds: [1.5, 1.5, 1.1] },
@@ -116,7 +117,7 @@ pub(super) const RATIOS: [Ratio; 9] = [
 ];
 
 /// The kinds of work.
-pub(super) const WORKS: [Work; 4] = [ALONE, SOME, MANY, Work::Bulk];
+pub(super) const WORKS: [Work; 5] = [ALONE, Work::Spinning, SOME, MANY, Work::Bulk];
 
 const ALONE: Work = Work::Echo { in_flight: 1 };
 const SOME: Work = Work::Echo { in_flight: 64 };

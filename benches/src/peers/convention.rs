@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Each option has one value, the last of several counts, and unknown ones are ignored. With `--blocks COUNT` the client
-//! takes so many GO, each answered by a DONE; with `--end-with input` the server ends when its standard input does.
+//! takes so many GO, each answered by a DONE; with `--end-with input` the server ends when its standard input does; with
+//! `--busy-poll MICROSECONDS` an end of plain UDP looks at its socket for ever instead of sleeping.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -21,7 +22,7 @@ use std::io::{self, BufRead, Write};
 use std::time::Instant;
 use std::{process, thread};
 
-use super::{Block, Client, System};
+use super::{Block, Client, System, Waiting};
 use crate::options::{Options, usage};
 
 /// Does what the arguments say, which begin with `server` or `client`.
@@ -48,7 +49,7 @@ fn serve(system: System, address: SocketAddr, options: &Options<'_>, out: &mut i
         });
     }
     let mut said = Ok(());
-    system.serve(address, |_| said = say(out, "READY"))?;
+    system.serve(address, waiting(options), |_| said = say(out, "READY"))?;
     said
 }
 
@@ -63,7 +64,7 @@ fn run_client(
     if let Work::Idle { count } = work {
         return hold_conversations(system, address, count, lines, out);
     }
-    let mut client = system.connect(address)?;
+    let mut client = system.connect(address, waiting(options))?;
     let warm = options.optional::<f64>("warm")?.unwrap_or(0.0);
     work.run(client.as_mut(), Block::new(Some(seconds(warm)?), None))?;
     say(out, "WARM")?;
@@ -96,7 +97,7 @@ fn hold_conversations(
 ) -> io::Result<()> {
     let mut clients = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut client = system.connect(address)?;
+        let mut client = system.connect(address, Waiting::Asleep)?;
         client.echo(32, 1, Block::new(None, Some(1)))?;
         clients.push(client);
     }
@@ -105,6 +106,10 @@ fn hold_conversations(
     lines.read_line(&mut line)?;
     check_go(line.trim_end())?;
     say(out, &format!("DONE conns={}", clients.len()))
+}
+
+fn waiting(options: &Options<'_>) -> Waiting {
+    if options.has("busy-poll") { Waiting::Spinning } else { Waiting::Asleep }
 }
 
 /// What a client is to do.

@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::thread;
 
-use super::{Block, Client, System};
+use super::{Block, Client, System, Waiting};
 use crate::ends::Ends;
 
 /// A client, with its server on a thread that serves until the process ends.
@@ -21,11 +21,11 @@ impl InProcess {
         thread::spawn(move || {
             let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
             system
-                .serve(any, |address| listening.send(address).expect("it is awaited"))
+                .serve(any, Waiting::Asleep, |address| listening.send(address).expect("it is awaited"))
                 .expect("a server on the loopback");
         });
         let server = listens.recv().expect("it listens");
-        Self(system.connect(server).expect("the server answers"))
+        Self(system.connect(server, Waiting::Asleep).expect("the server answers"))
     }
 }
 

@@ -48,6 +48,15 @@ pub enum System {
     Tonic,
 }
 
+/// How an end waits for what arrives. Only plain UDP has a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// As the system does by itself.
+    Asleep,
+    /// It looks again and again.
+    Spinning,
+}
+
 /// The client's end of a conversation.
 pub trait Client {
     /// Makes calls that carry `len` octets each way, at most `in_flight` at a time, until the block ends and all are answered, and
@@ -87,9 +96,9 @@ impl System {
     ///
     /// # Errors
     /// If the address cannot be had, or the socket fails.
-    pub fn serve(self, address: SocketAddr, on_listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    pub fn serve(self, address: SocketAddr, waiting: Waiting, on_listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
         match self {
-            Self::Udp => udp::serve(address, on_listening),
+            Self::Udp => udp::serve(address, waiting, on_listening),
             Self::Tcp => tcp::serve(address, on_listening),
             Self::Enet => enet::serve(address, on_listening),
             Self::Kcp => kcp::serve(address, on_listening),
@@ -103,9 +112,9 @@ impl System {
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn connect(self, server: SocketAddr) -> io::Result<Box<dyn Client>> {
+    pub fn connect(self, server: SocketAddr, waiting: Waiting) -> io::Result<Box<dyn Client>> {
         Ok(match self {
-            Self::Udp => Box::new(udp::Conversation::open(server)?),
+            Self::Udp => Box::new(udp::Conversation::open(server, waiting)?),
             Self::Tcp => Box::new(tcp::Conversation::open(server)?),
             Self::Enet => Box::new(enet::Conversation::open(server)?),
             Self::Kcp => Box::new(kcp::Conversation::open(server)?),

@@ -1,5 +1,6 @@
 //! Plain UDP: a datagram a call and one a reply, each sent and received by a system call of its own.
 
+use core::hint;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use socket2::SockRef;
 
-use super::{Block, Client, SOCKET_BUFFER_LEN};
+use super::{Block, Client, SOCKET_BUFFER_LEN, Waiting};
 
 /// Opens a socket with buffers for all calls that may be open.
 pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -24,8 +25,9 @@ pub(super) fn any() -> SocketAddr {
 }
 
 /// Sends each datagram back.
-pub(super) fn serve(address: SocketAddr, on_listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn serve(address: SocketAddr, waiting: Waiting, on_listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let socket = bind(address)?;
+    socket.set_nonblocking(waiting == Waiting::Spinning)?;
     on_listening(socket.local_addr()?);
     let mut datagram = vec![0; DATAGRAM_LEN_MAX];
     loop {
@@ -39,16 +41,30 @@ pub(super) fn serve(address: SocketAddr, on_listening: impl FnOnce(SocketAddr)) 
 /// A socket of one server.
 pub(super) struct Conversation {
     socket: UdpSocket,
+    waiting: Waiting,
     /// Number of the next call.
     next: u64,
 }
 
 impl Conversation {
-    pub(super) fn open(server: SocketAddr) -> io::Result<Self> {
+    pub(super) fn open(server: SocketAddr, waiting: Waiting) -> io::Result<Self> {
         let socket = bind(any())?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, next: 0 })
+        socket.set_nonblocking(waiting == Waiting::Spinning)?;
+        Ok(Self { socket, waiting, next: 0 })
+    }
+
+    /// Receives a datagram; [`WouldBlock`](io::ErrorKind::WouldBlock) if none comes within some patience.
+    fn recv(&self, datagram: &mut [u8]) -> io::Result<usize> {
+        let look_count = if self.waiting == Waiting::Spinning { PATIENT_LOOK_COUNT } else { 1 };
+        for _ in 1..look_count {
+            match self.socket.recv(datagram) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => hint::spin_loop(),
+                received => return received,
+            }
+        }
+        self.socket.recv(datagram)
     }
 
     fn send(&self, datagram: &mut [u8], call: u64) -> io::Result<()> {
@@ -69,7 +85,7 @@ impl Client for Conversation {
             open_count += usize::from(self.begin(place, &mut open, &mut request, &mut block)?);
         }
         while open_count > 0 {
-            match self.socket.recv(&mut reply) {
+            match self.recv(&mut reply) {
                 Ok(_) => {
                     let number = u64::from_le_bytes(*reply.first_chunk().expect("the buffer is longer"));
                     let place = number % in_flight as u64;
@@ -123,3 +139,5 @@ const NUMBER_LEN: usize = 8;
 const DATAGRAM_LEN_MAX: usize = 65_536;
 /// How long a reply is awaited before its call is sent again.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// As long about, in looks: none of them takes the time of a look at the clock besides.
+const PATIENT_LOOK_COUNT: u32 = 500_000;

@@ -17,6 +17,7 @@
 //!
 //! - with `--blocks COUNT` the client takes so many GO, each answered by a DONE;
 //! - with `--end-with input` the server ends when its standard input does;
+//! - `--busy-poll MICROSECONDS`, which the server takes too, has an end look at its socket for so long before it sleeps;
 //! - `--rung NAME`, given to both ends, configures them as one rung of the ladder;
 //! - `--work send` is bulk in which each message is acknowledged before the next one is sent;
 //! - `--work load --size OCTETS --rate NUMBER` is an open loop: so many calls a second, whose times count from when they
@@ -239,6 +240,11 @@ impl<'a> Options<'a> {
             return Err(usage("the work has no end: give --secs, --calls or --bytes"));
         }
         Ok(options)
+    }
+
+    /// Returns how long to look at the socket before sleeping, if that is said.
+    pub(super) fn busy_poll(&self) -> Result<Option<Duration>, Failure> {
+        Ok(self.optional("busy-poll")?.map(Duration::from_micros))
     }
 
     /// Ends the process when its standard input ends, if `--end-with input` asks for that.

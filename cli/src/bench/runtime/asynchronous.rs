@@ -7,18 +7,17 @@ use core::{fmt, iter};
 use std::io::{stdin, stdout};
 use std::time::Instant;
 
-use posthaste_smol::{CallError, Client, Config, Incoming, Options, Request, Server, wire};
-use posthaste_udp::TryOffload;
+use posthaste_smol::{CallError, Client, Incoming, Options, Request, Server, wire};
 use smol::{LocalExecutor, Timer, future};
 
-use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, Setting, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
-pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> {
-    let server = Server::bind_insecure(address, options(config))
+pub(super) fn serve(address: SocketAddr, setting: Setting) -> Result<(), Failure> {
+    let server = Server::bind_insecure(address, setting)
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot listen on {address}: {error}")))?;
     convention::announce_ready(&mut stdout())?;
     let service = Service::default();
@@ -43,8 +42,8 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 }
 
 /// Works as the options say.
-pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = connect(client_options.addr, client_options.program.unwrap_or(PROGRAM), config)?;
+pub(super) fn run_client(client_options: &ClientOptions, setting: Setting) -> Result<(), Failure> {
+    let client = connect(client_options.addr, client_options.program.unwrap_or(PROGRAM), setting)?;
     let datagram_count = || {
         let counters = client.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
@@ -70,20 +69,18 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, program: u32, config: Config) -> Result<Client, Failure> {
-    let client = Client::connect_insecure(server, options(config))
+pub(super) fn connect(server: SocketAddr, program: u32, setting: Setting) -> Result<Client, Failure> {
+    let client = Client::connect_insecure(server, setting)
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     smol::block_on(client.call(Request::new(program, VERSION, ECHO, &[])))
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     Ok(client)
 }
 
-fn options(config: Config) -> Options {
-    let mut options = Options::from(config);
-    if !super::joins_datagrams() {
-        options.socket.gso = TryOffload::Never;
+impl From<Setting> for Options {
+    fn from(Setting { config, socket }: Setting) -> Self {
+        Self { socket, ..config.into() }
     }
-    options
 }
 
 /// Keeps `inflight` calls open.

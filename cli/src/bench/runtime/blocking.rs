@@ -11,19 +11,18 @@ use std::time::Instant;
 
 use posthaste_std::wire::Description;
 use posthaste_std::{
-    Answer, CallError, Client, Config, Execution, Handler, Incoming, Options, Pending, Request, SendError, Server, wire,
+    Answer, CallError, Client, Execution, Handler, Incoming, Options, Pending, Request, SendError, Server, wire,
 };
-use posthaste_udp::TryOffload;
 
-use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, Setting, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
-pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> {
+pub(super) fn serve(address: SocketAddr, setting: Setting) -> Result<(), Failure> {
     let taken = Arc::new(Taken::default());
-    let server = Server::serve_insecure(address, options(config), Answering(Arc::clone(&taken)))
+    let server = Server::serve_insecure(address, setting, Answering(Arc::clone(&taken)))
         .map_err(|error| Failure::local(format_args!("cannot listen on {address}"), &error))?;
     convention::announce_ready(&mut stdout())?;
     while let Ok((_, message)) = server.receive_bytes(None) {
@@ -33,9 +32,9 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 }
 
 /// Works as the options say.
-pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Result<(), Failure> {
+pub(super) fn run_client(client_options: &ClientOptions, setting: Setting) -> Result<(), Failure> {
     let program = client_options.program.unwrap_or(PROGRAM);
-    let client = connect(client_options.addr, program, config)?;
+    let client = connect(client_options.addr, program, setting)?;
     let datagram_count = || {
         let counters = client.socket_counters();
         Some(counters.sent_count + counters.received_count)
@@ -59,19 +58,17 @@ pub(super) fn run_client(client_options: &ClientOptions, config: Config) -> Resu
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, program: u32, config: Config) -> Result<Client, Failure> {
-    let client = Client::connect_insecure(server, options(config))
+pub(super) fn connect(server: SocketAddr, program: u32, setting: Setting) -> Result<Client, Failure> {
+    let client = Client::connect_insecure(server, setting)
         .map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     client.call(program, VERSION, ECHO, &[]).map_err(|error| Failure::new(Code::Connect, format_args!("{error}")))?;
     Ok(client)
 }
 
-fn options(config: Config) -> Options {
-    let mut options = Options::from(config);
-    if !super::joins_datagrams() {
-        options.socket.gso = TryOffload::Never;
+impl From<Setting> for Options {
+    fn from(Setting { config, socket }: Setting) -> Self {
+        Self { socket, ..config.into() }
     }
-    options
 }
 
 /// Keeps `inflight` calls open.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use clap::Args;
 use posthaste_core::Config;
 use posthaste_core::endpoint::{Body, Delivery, Message, Request};
+use posthaste_udp::{BusyPoll, Options as SocketOptions, TryOffload};
 
 pub(super) use self::rung::Rung;
 use super::convention::{self, ClientOptions, Latency, Limit, Options};
@@ -133,7 +134,8 @@ impl<'a> Sending<'a> {
 pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
     let options = Options::parse(&args.options)?;
     options.end_with_input();
-    let (address, mut config) = (options.addr()?, config(&options)?);
+    let (address, mut setting) = (options.addr()?, Setting::of(&options)?);
+    let config = &mut setting.config;
     config.peer_count_max = PEER_COUNT_MAX;
     config.session_count_per_address_max = PEER_COUNT_MAX;
     config.used_ticket_count_max = PEER_COUNT_MAX;
@@ -143,9 +145,9 @@ pub(crate) fn serve(args: &PeerArgs) -> Result<(), Failure> {
         config.own_body_len_min = usize::MAX;
     }
     match runtime {
-        Runtime::Std => blocking::serve(address, config),
-        Runtime::Mio => readiness::serve(address, config),
-        Runtime::Smol => asynchronous::serve(address, config),
+        Runtime::Std => blocking::serve(address, setting),
+        Runtime::Mio => readiness::serve(address, setting),
+        Runtime::Smol => asynchronous::serve(address, setting),
     }
 }
 
@@ -155,36 +157,56 @@ pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     if let Some(count) = options.idle_count()? {
         return hold_peers(count, options.addr()?, runtime(&options)?);
     }
-    let config = config(&options)?;
+    let setting = Setting::of(&options)?;
     match runtime(&options)? {
-        Runtime::Std => blocking::run_client(&options.client()?, config),
-        Runtime::Mio => readiness::run_client(&options.client()?, config),
-        Runtime::Smol => asynchronous::run_client(&options.client()?, config),
+        Runtime::Std => blocking::run_client(&options.client()?, setting),
+        Runtime::Mio => readiness::run_client(&options.client()?, setting),
+        Runtime::Smol => asynchronous::run_client(&options.client()?, setting),
     }
 }
 
 /// Holds idle peers, each with a socket and an endpoint of its own.
 fn hold_peers(count: NonZeroUsize, server: SocketAddr, runtime: Runtime) -> Result<(), Failure> {
     // What many clients in one process need each is little, and nobody is there to acknowledge later.
-    let mut config = Config::bare();
-    config.initial_rtt = Config::lan().initial_rtt;
-    config.ack_delay_max = Duration::ZERO;
+    let mut setting = Setting { config: Config::bare(), socket: SocketOptions::default() };
+    setting.config.initial_rtt = Config::lan().initial_rtt;
+    setting.config.ack_delay_max = Duration::ZERO;
     let (lines, mut out) = (stdin().lock(), stdout());
     match runtime {
         Runtime::Std => {
-            convention::hold_peers(count, lines, &mut out, || blocking::connect(server, PROGRAM, config.clone()))
+            convention::hold_peers(count, lines, &mut out, || blocking::connect(server, PROGRAM, setting.clone()))
         }
         Runtime::Mio => {
-            convention::hold_peers(count, lines, &mut out, || readiness::connect(server, PROGRAM, config.clone()))
+            convention::hold_peers(count, lines, &mut out, || readiness::connect(server, PROGRAM, setting.clone()))
         }
         Runtime::Smol => {
-            convention::hold_peers(count, lines, &mut out, || asynchronous::connect(server, PROGRAM, config.clone()))
+            convention::hold_peers(count, lines, &mut out, || asynchronous::connect(server, PROGRAM, setting.clone()))
         }
     }
 }
 
 fn runtime(options: &Options<'_>) -> Result<Runtime, Failure> {
     Ok(options.choice("runtime")?.unwrap_or(Runtime::Std))
+}
+
+/// What an end is opened with.
+#[derive(Clone)]
+struct Setting {
+    config: Config,
+    socket: SocketOptions,
+}
+
+impl Setting {
+    fn of(options: &Options<'_>) -> Result<Self, Failure> {
+        let mut socket = SocketOptions::default();
+        if !joins_datagrams() {
+            socket.gso = TryOffload::Never;
+        }
+        if let Some(time) = options.busy_poll()? {
+            socket.busy_poll = BusyPoll::UpTo(time);
+        }
+        Ok(Self { config: config(options)?, socket })
+    }
 }
 
 /// Returns what a user would set for this address, or what makes a rung of the ladder.

@@ -9,19 +9,16 @@ use std::time::Instant;
 
 use mio::{Events, Interest, Poll, Token};
 use posthaste_core::config::Accept;
-use posthaste_mio::{
-    Answer, Config, Endpoint, Event, IncomingCallId, Outcome, PeerId, Request, SendError, SocketOptions, wire,
-};
-use posthaste_udp::TryOffload;
+use posthaste_mio::{Answer, Endpoint, Event, IncomingCallId, Outcome, PeerId, Request, SendError, wire};
 
-use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, VERSION};
+use super::{COUNT, Calling, ECHO, LENGTH, PROGRAM, Sending, Setting, VERSION};
 use crate::bench::convention::{self, ClientOptions, Latency, Limit, Work};
 use crate::bench::load::{self, OPEN_COUNT_MAX, Schedule};
 use crate::failure::{Code, Failure};
 
 /// Answers calls and takes messages until it is killed.
-pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> {
-    let mut turns = Turns::new(address, config)
+pub(super) fn serve(address: SocketAddr, setting: Setting) -> Result<(), Failure> {
+    let mut turns = Turns::new(address, setting)
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot listen on {address}: {error}")))?;
     convention::announce_ready(&mut stdout())?;
     let mut service = Service::default();
@@ -35,8 +32,8 @@ pub(super) fn serve(address: SocketAddr, config: Config) -> Result<(), Failure> 
 }
 
 /// Works as the options say.
-pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), Failure> {
-    let client = RefCell::new(connect(options.addr, options.program.unwrap_or(PROGRAM), config)?);
+pub(super) fn run_client(options: &ClientOptions, setting: Setting) -> Result<(), Failure> {
+    let client = RefCell::new(connect(options.addr, options.program.unwrap_or(PROGRAM), setting)?);
     let datagram_count = || {
         let counters = *client.borrow().turns.endpoint.counters();
         Some(counters.datagrams_sent + counters.datagrams_received)
@@ -64,10 +61,10 @@ pub(super) fn run_client(options: &ClientOptions, config: Config) -> Result<(), 
 }
 
 /// Opens a conversation, by a first call.
-pub(super) fn connect(server: SocketAddr, program: u32, mut config: Config) -> Result<Caller, Failure> {
-    config.accept = Accept::Nobody;
+pub(super) fn connect(server: SocketAddr, program: u32, mut setting: Setting) -> Result<Caller, Failure> {
+    setting.config.accept = Accept::Nobody;
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let mut turns = Turns::new(SocketAddr::new(any, 0), config)
+    let mut turns = Turns::new(SocketAddr::new(any, 0), setting)
         .map_err(|error| Failure::new(Code::Local, format_args!("cannot open a socket: {error}")))?;
     let peer = turns.endpoint.peer(server).map_err(|error| refused(&error))?;
     let mut caller = Caller { turns, peer, begun_at: Vec::new(), open_count: 0, is_flushed: false };
@@ -85,12 +82,8 @@ struct Turns {
 }
 
 impl Turns {
-    fn new(address: SocketAddr, config: Config) -> Result<Self, posthaste_mio::BindError> {
-        let mut options = SocketOptions::default();
-        if !super::joins_datagrams() {
-            options.gso = TryOffload::Never;
-        }
-        let mut endpoint = Endpoint::bind_insecure(address, config, &options)?;
+    fn new(address: SocketAddr, Setting { config, socket }: Setting) -> Result<Self, posthaste_mio::BindError> {
+        let mut endpoint = Endpoint::bind_insecure(address, config, &socket)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut endpoint, Token(0), Interest::READABLE)?;
         Ok(Self { endpoint, poll, ready: Events::with_capacity(4) })
