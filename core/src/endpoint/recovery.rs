@@ -20,31 +20,32 @@ use crate::time::Instant;
 use crate::wire::{Ack, Alias, CloseCode, ResetReason};
 
 /// Ranges of one ACK, lowest first.
-struct AckedRanges {
-    ranges: [(u64, u64); RANGE_COUNT_MAX],
-    count: usize,
-}
+struct AckedRanges<'a>(&'a [(u64, u64)]);
 
 /// The most ranges of one ACK: the first and 31 more (protocol §6.2.2).
 const RANGE_COUNT_MAX: usize = 32;
 
-impl AckedRanges {
-    fn new(ranges: impl Iterator<Item = RangeInclusive<u64>>) -> Self {
-        let mut list = Self { ranges: [(0, 0); RANGE_COUNT_MAX], count: 0 };
-        for (place, range) in list.ranges.iter_mut().zip(ranges) {
+impl<'a> AckedRanges<'a> {
+    /// Puts the ranges into `room`, in order.
+    fn new(ranges: impl Iterator<Item = RangeInclusive<u64>>, room: &'a mut [(u64, u64)]) -> Self {
+        let mut count = 0;
+        for (place, range) in room.iter_mut().zip(ranges) {
             *place = (*range.start(), *range.end());
-            list.count += 1;
+            count += 1;
         }
-        list.ranges[..list.count].reverse();
-        list
+        let ranges = &mut room[..count];
+        ranges.reverse();
+        Self(ranges)
     }
 
-    /// Says whether a number is among them; numbers are asked for in growing order, and `at` remembers the place.
-    fn contains(&self, number: u64, at: &mut usize) -> bool {
-        while *at < self.count && self.ranges[*at].1 < number {
-            *at += 1;
+    /// Says whether a number is among them; numbers are asked for in growing order, and what lies below is forgotten.
+    fn contains(&mut self, number: u64) -> bool {
+        while let Some(((_, high), above)) = self.0.split_first()
+            && *high < number
+        {
+            self.0 = above;
         }
-        *at < self.count && self.ranges[*at].0 <= number
+        self.0.first().is_some_and(|(low, _)| *low <= number)
     }
 }
 
@@ -52,9 +53,11 @@ impl Scope<'_, '_> {
     /// Takes an ACK. The work is bounded by our own list of what is in flight, never by the numbers that the peer wrote.
     pub(super) fn on_ack(&mut self, ack: &Ack<'_>, generation: Generation) -> Result<(), Fault> {
         let conversation = &mut self.peer.conversation;
-        let acked = AckedRanges::new(ack.ranges());
+        // Most have one range: room for more is not even cleared then.
+        let room: &mut [_] = if ack.has_one_range() { &mut [(0, 0); 1] } else { &mut [(0, 0); RANGE_COUNT_MAX] };
+        let mut acked = AckedRanges::new(ack.ranges(), room);
         let is_false = ack.largest >= conversation.next_number
-            || acked.ranges[..acked.count].iter().any(|(low, high)| conversation.was_skipped(*low, *high));
+            || acked.0.iter().any(|(low, high)| conversation.was_skipped(*low, *high));
         if is_false {
             return Err(Fault::Violation(CloseCode::Acknowledgement));
         }
@@ -68,14 +71,14 @@ impl Scope<'_, '_> {
         let mut is_eliciting = false;
         let mut marked_count = 0;
         let mut batch = Batch::default();
-        let (mut at, mut place) = (0, self.peer.conversation.sent.front());
+        let mut place = self.peer.conversation.sent.front();
         while let Some(index) = place {
             place = self.peer.conversation.sent.next(&self.memory.datagrams, index);
             let datagram = self.memory.datagrams.at(index).sound()?;
             if datagram.number > ack.largest {
                 break;
             }
-            if !acked.contains(datagram.number, &mut at) {
+            if !acked.contains(datagram.number) {
                 continue;
             }
             if datagram.fate == Fate::InFlight {

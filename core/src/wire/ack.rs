@@ -82,6 +82,13 @@ impl<'a> Ack<'a> {
         Ranges { next: Some(self.largest.saturating_sub(self.first)..=self.largest), pairs: Reader::new(self.pairs) }
     }
 
+    /// Says whether [`Self::ranges`] are but one.
+    #[inline]
+    #[must_use]
+    pub const fn has_one_range(&self) -> bool {
+        self.count == 0
+    }
+
     #[inline]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let largest = reader.varint()?;
