@@ -202,5 +202,5 @@ const fn least(a: usize, b: usize) -> usize {
 const RANGE_COUNT_MAX: usize = 4096;
 /// Sizes of blocks that may wait to be used again: 64 to 1024 octets.
 const WAITING_SIZE_COUNT: usize = 16;
-/// Blocks of one size that may wait: as many as the calls of a burst.
-const WAITING_BURST: usize = 512;
+/// Blocks of one size that may wait: as many as the calls that one peer may have under way by default.
+const WAITING_BURST: usize = 1024;
