@@ -58,7 +58,7 @@
 //! # What a turn costs
 //!
 //! A datagram in and one out are two system calls (receive, send) beside the `poll` of the loop. Where several calls are under way,
-//! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 50 µs at a time ([`BusyPoll`]). Nothing is
+//! [`Endpoint::next_timeout`] keeps the loop awake for as long as that pays, at most 150 µs at a time ([`BusyPoll`]). Nothing is
 //! allocated after `bind`, but with the feature `bytes` memory for long messages that arrive.
 //!
 //! On Linux and Android the endpoint has a timer of its own, which is registered with its socket: `Poll` tells of it as of a datagram,

@@ -34,7 +34,7 @@
 //! future is there.
 //!
 //! What sleeps is the thread of the executor, in the reactor that it shares with all other tasks. Where several calls are under
-//! way, the future that drives asks to be polled again instead, at most for 50 µs at a time and for as long as that pays
+//! way, the future that drives asks to be polled again instead, at most for 150 µs at a time and for as long as that pays
 //! ([`BusyPoll`]): tasks beside it have their turn in between.
 //!
 //! # Allocations

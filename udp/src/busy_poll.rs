@@ -14,7 +14,7 @@ use posthaste_core::Instant;
 pub enum BusyPoll {
     /// Not at all.
     Never,
-    /// Up to 50 µs at a time, where several messages or calls are under way and what is waited for comes as soon as that: both sides
+    /// Up to 150 µs at a time, where several messages or calls are under way and what is waited for comes as soon as that: both sides
     /// stay awake then.
     ///
     /// What has not come by then is waited for asleep. Then some waits are slept through before the next try: 1, 2, 4 and so on up to
@@ -77,9 +77,10 @@ impl BusyPoller {
     }
 }
 
-/// Our choice: about what a sleep costs both sides together where waking a core takes long (measured on a virtual machine: 60 µs).
-/// To look for as long as a sleep costs makes a wait cost twice the least at most, whenever it ends.
-const PROMPT_TIME_MAX: Duration = Duration::from_micros(50);
+/// Our choice: about what a sleep costs where waking a core takes long (measured on a virtual machine: 60 µs), and what it costs the
+/// other side, which mostly waits for this one then and sleeps, too. To look for as long as a sleep costs makes a wait cost twice the
+/// least at most, whenever it ends. And half of 512 calls, for which the other half waits, are not answered much sooner.
+const PROMPT_TIME_MAX: Duration = Duration::from_micros(150);
 
 /// Our choice: then looks in vain take less than a microsecond of a wait.
 const REST_COUNT_MAX: u32 = 256;
@@ -88,8 +89,8 @@ const REST_COUNT_MAX: u32 = 256;
 mod tests {
     use super::*;
 
-    const SHORT: Duration = Duration::from_micros(49);
-    const LONG: Duration = Duration::from_micros(51);
+    const SHORT: Duration = PROMPT_TIME_MAX.saturating_sub(Duration::from_micros(1));
+    const LONG: Duration = PROMPT_TIME_MAX.saturating_add(Duration::from_micros(1));
 
     /// Waits for so long, and returns whether it looked.
     fn wait(poller: &mut BusyPoller, now: &mut Instant, time: Duration, has_several: bool) -> bool {
