@@ -7,7 +7,7 @@ mod pair;
 use core::time::Duration;
 
 use pair::{Fate, Pair, answer, echo};
-use posthaste_core::endpoint::{Answer, Event, Request};
+use posthaste_core::endpoint::{Answer, Event, ReplyError, Request};
 use posthaste_core::{IncomingCallId, NotExecuted, Outcome, PeerId, StaleId, Unknown};
 
 #[test]
@@ -132,6 +132,25 @@ fn one_that_is_cancelled_before_it_is_sent_was_never_executed() {
     assert_eq!(pair.client.take_outcome(), Some(Outcome::NotExecuted(NotExecuted::NeverSent)));
     assert_eq!(pair.server.take_call(), None);
     assert_nothing_is_held(&mut pair);
+}
+
+#[test]
+fn a_handler_whose_caller_is_gone_is_told_and_can_answer_no_more() {
+    let (mut pair, peer) = warm();
+    pair.call(peer, Request::new(1, 1, 7, b"runs"));
+    let running = begin(&mut pair);
+    pair.call(peer, Request::new(1, 1, 7, b"waits"));
+    pair.run(Duration::from_millis(200));
+    let waiting = pair.server.take_call().expect("it has arrived");
+    pair.client.endpoint.close(pair.now, peer, 0).unwrap();
+    pair.run(Duration::from_secs(1));
+    assert!(pair.server.heard(|event| *event == Event::CallCancelled { call: running }));
+    assert!(!pair.server.heard(|event| *event == Event::CallCancelled { call: waiting }));
+    for call in [running, waiting] {
+        assert_eq!(pair.server.endpoint.incoming_call(call).err(), Some(StaleId));
+        assert_eq!(pair.server.endpoint.reply(pair.now, call, Answer::Ok, b"too late", &[]), Err(ReplyError::Stale));
+    }
+    assert_eq!(pair.server.endpoint.usage().exchanges, 0);
 }
 
 #[test]

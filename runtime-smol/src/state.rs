@@ -247,7 +247,6 @@ impl State {
                 Event::SessionLost { peer } | Event::Closed { peer } => {
                     self.flushed(peer, Err(()));
                     self.wake_streams();
-                    self.wake_those_who_answer_nobody();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => self.tell_progress(call, progress),
                 // The others are for those who ask for them.
@@ -453,13 +452,6 @@ impl State {
         }
         if let Some(handler) = self.awaiting_cancel.remove(&call) {
             self.waiters.wake(handler);
-        }
-    }
-
-    /// Wakes handlers whose callers are gone: no event tells which those are.
-    fn wake_those_who_answer_nobody(&mut self) {
-        for handler in self.awaiting_cancel.extract_if(|call, _| self.endpoint.incoming_call(*call).is_err()) {
-            self.waiters.wake(handler.1);
         }
     }
 

@@ -149,9 +149,9 @@ impl Service {
         }
     }
 
-    /// Tells each handler that runs for a call of which `is_cancelled` is true that nobody waits for its answer any more.
-    pub(crate) fn cancel(&self, is_cancelled: impl Fn(IncomingCallId) -> bool) {
-        for (_, cancelled) in self.running.iter().filter(|(running, _)| running.is_some_and(&is_cancelled)) {
+    /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
+    pub(crate) fn cancel(&self, call: IncomingCallId) {
+        for (_, cancelled) in self.running.iter().filter(|(running, _)| *running == Some(call)) {
             cancelled.store(true, Ordering::Relaxed);
         }
     }

@@ -321,7 +321,7 @@ impl State {
                 Event::CallReceived { call } => self.receive_call(now, call),
                 Event::CallCancelled { call } => {
                     if let Some(service) = &self.service {
-                        service.cancel(|running| running == call);
+                        service.cancel(call);
                     }
                 }
                 Event::MessageReceived { peer, message, channel } => {
@@ -350,7 +350,6 @@ impl State {
                     self.news_of(peer).flushed_count += 1;
                     self.waiters.wake(Interest::Peer(peer));
                     self.waiters.wake_streams();
-                    self.cancel_for_nobody();
                 }
                 Event::Closed { peer } => {
                     let news = self.news_of(peer);
@@ -359,7 +358,6 @@ impl State {
                     self.waiters.wake(Interest::Peer(peer));
                     self.waiters.wake(Interest::Room);
                     self.waiters.wake_streams();
-                    self.cancel_for_nobody();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => {
                     self.calls.tell_progress(call, progress);
@@ -368,13 +366,6 @@ impl State {
                 // Nothing waits for these, and of what the core will tell one day nothing can be waiting.
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { progress: None, .. } | _ => {}
             }
-        }
-    }
-
-    /// Tells handlers whose callers are gone: no event tells which those are.
-    fn cancel_for_nobody(&self) {
-        if let Some(service) = &self.service {
-            service.cancel(|running| self.endpoint.incoming_call(running).is_err());
         }
     }
 

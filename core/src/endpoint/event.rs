@@ -92,7 +92,7 @@ pub enum Event {
         /// The call.
         call: IncomingCallId,
     },
-    /// The caller wants no answer any more; the handler may stop.
+    /// The caller wants no answer any more, or is gone: then the call cannot be answered either. The handler may stop.
     CallCancelled {
         /// The call.
         call: IncomingCallId,

@@ -332,7 +332,7 @@ impl Scope<'_, '_> {
     pub(super) fn end_session(&mut self, why: Unknown) -> Result<(), Broken> {
         self.lose_all()?;
         while let Some(index) = self.peer.session.theirs.front() {
-            self.discard(index)?;
+            self.discard_theirs(index)?;
         }
         let mut seq = 0;
         let mut place = self.peer.session.ours.front();

@@ -333,6 +333,15 @@ impl Scope<'_, '_> {
 
     /// Removes an exchange without flows from all lists and tables.
     pub(super) fn remove_exchange(&mut self, index: u32) -> Result<(), Broken> {
+        self.unlist(index)?;
+        self.memory.remove_exchange(index)?;
+        self.check_flushed();
+        self.admit_waiting()
+    }
+
+    /// Removes an exchange from the lists of its peer.
+    #[inline(always)]
+    fn unlist(&mut self, index: u32) -> Result<(), Broken> {
         let exchange = self.memory.exchanges.at(index).sound()?;
         let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
         let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
@@ -357,13 +366,26 @@ impl Scope<'_, '_> {
             };
             list.remove(&mut self.memory.exchanges, index);
         }
-        self.memory.remove_exchange(index)?;
-        self.check_flushed();
-        self.admit_waiting()
+        Ok(())
     }
 
-    /// Ends an exchange at once on this side alone: the session, or the unnumbered message, is gone.
-    pub(super) fn discard(&mut self, index: u32) -> Result<(), Broken> {
+    /// Ends an exchange of the peer whose session is gone. Whoever runs its handler is told that nobody waits for the answer.
+    pub(super) fn discard_theirs(&mut self, index: u32) -> Result<(), Broken> {
+        let is_running = self.exchange(index)?.stage == Stage::Running;
+        self.remove_flows(index)?;
+        if !is_running {
+            return self.remove_exchange(index);
+        }
+        self.unlist(index)?;
+        let exchange = self.exchange(index)?;
+        // What else there was to tell is of flows that are gone.
+        (exchange.stage, exchange.news) = (Stage::Over, 0);
+        self.tell(index, News::CANCELLED)?;
+        self.memory.orphan(index)
+    }
+
+    /// Removes the flows of an exchange at once, on this side alone.
+    fn remove_flows(&mut self, index: u32) -> Result<(), Broken> {
         for lane in Lane::ALL {
             let exchange = self.exchange(index)?;
             if exchange.is_outgoing(lane) {
@@ -372,7 +394,7 @@ impl Scope<'_, '_> {
                 self.remove_incoming(index, lane)?;
             }
         }
-        self.remove_exchange(index)
+        Ok(())
     }
 
     /// Tells the application when everything up to its flush was acknowledged.
