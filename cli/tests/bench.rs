@@ -159,20 +159,29 @@ fn baseline_peers_obey_the_bench_convention() {
         ("tcp", "--work bulk --msg 1000 --bytes 1000001", "DONE bytes=1000001 secs="),
     ] {
         let address = free_address();
-        let mut server = Peer::start(&format!("server {transport} --addr {address}"));
-        assert_eq!(server.line(), "READY");
-        let mut client = Peer::start(&format!("client {transport} --addr {address} {work} --warm 0.001 --runtime std"));
-        assert_eq!(client.line(), "WARM");
-        writeln!(client.0.stdin.take().unwrap(), "GO").unwrap();
-        let line = client.line();
-        assert!(line.starts_with(done), "{line}");
-        assert!(client.0.wait().unwrap().success());
+        let ends = ["server", "client"].map(|role| format!("baseline-peer {role} {transport} --addr {address}"));
+        assert_work_is_done(&ends[0], &format!("{} {work} --warm 0.001 --runtime std", ends[1]), done);
+    }
+}
+
+#[test]
+fn ends_that_look_at_their_sockets_for_as_long_as_they_are_told_obey_it_too() {
+    for runtime in ["std", "mio", "smol"] {
+        for micros in [0, 100_000] {
+            let options = format!("--addr {} --runtime {runtime} --busy-poll {micros}", free_address());
+            let work = "--work echo --size 32 --inflight 2 --calls 100";
+            assert_work_is_done(
+                &format!("server {options}"),
+                &format!("client {options} {work}"),
+                "DONE calls=100 secs=",
+            );
+        }
     }
 }
 
 #[test]
 fn a_server_ends_with_its_input_if_it_is_told_to() {
-    let mut server = Peer::start(&format!("server udp --addr {} --end-with input", free_address()));
+    let mut server = Peer::start(&format!("baseline-peer server udp --addr {} --end-with input", free_address()));
     assert_eq!(server.line(), "READY");
     drop(server.0.stdin.take());
     assert!(server.0.wait().unwrap().success());
@@ -213,7 +222,7 @@ struct Peer(Child, BufReader<std::process::ChildStdout>);
 
 impl Peer {
     fn start(args: &str) -> Self {
-        Self::spawn(&mut command(&format!("bench baseline-peer {args}")))
+        Self::spawn(&mut command(&format!("bench {args}")))
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -234,6 +243,18 @@ impl Drop for Peer {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Has a client work, and checks what it says when it is done.
+fn assert_work_is_done(server: &str, client: &str, done: &str) {
+    let mut server = Peer::start(server);
+    assert_eq!(server.line(), "READY");
+    let mut client = Peer::start(client);
+    assert_eq!(client.line(), "WARM");
+    writeln!(client.0.stdin.take().unwrap(), "GO").unwrap();
+    let line = client.line();
+    assert!(line.starts_with(done), "{line}");
+    assert!(client.0.wait().unwrap().success());
 }
 
 /// Measures and returns what was left in a file of this name.

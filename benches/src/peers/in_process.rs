@@ -17,15 +17,19 @@ impl InProcess {
     /// If that does not work.
     #[must_use]
     pub fn start(system: System) -> Self {
+        Self::start_waiting(system, Waiting::Asleep)
+    }
+
+    fn start_waiting(system: System, waiting: Waiting) -> Self {
         let (listening, listens) = mpsc::channel();
         thread::spawn(move || {
             let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
             system
-                .serve(any, Waiting::Asleep, |address| listening.send(address).expect("it is awaited"))
+                .serve(any, waiting, |address| listening.send(address).expect("it is awaited"))
                 .expect("a server on the loopback");
         });
         let server = listens.recv().expect("it listens");
-        Self(system.connect(server, Waiting::Asleep).expect("the server answers"))
+        Self(system.connect(server, waiting).expect("the server answers"))
     }
 }
 
@@ -53,6 +57,15 @@ mod tests {
                 let len = ends.0.bulk(1 << 20, Block::new(None, Some(4 << 20))).expect(name);
                 assert_eq!(len, 4 << 20, "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn plain_udp_answers_calls_without_a_sleep() {
+        let mut ends = InProcess::start_waiting(System::Udp, Waiting::Spinning);
+        for in_flight in [1, 8] {
+            let block = ends.0.echo(32, in_flight, Block::new(None, Some(100))).expect("the server answers");
+            assert_eq!(block.begun_count(), 100);
         }
     }
 }

@@ -516,6 +516,17 @@ mod tests {
     }
 
     #[test]
+    fn how_long_to_look_is_said_in_microseconds() {
+        let busy_poll = |args: &[&str]| {
+            let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            Options::parse(&args).unwrap().busy_poll()
+        };
+        assert_eq!(busy_poll(&[]).unwrap(), None);
+        assert_eq!(busy_poll(&["--busy-poll", "150"]).unwrap(), Some(Duration::from_micros(150)));
+        assert!(busy_poll(&["--busy-poll", "1.5"]).is_err());
+    }
+
+    #[test]
     fn options_that_make_no_sense_are_wrong_usage() {
         for (args, reason) in [
             ("", "--work is missing"),
