@@ -3,9 +3,11 @@
 //! After draft-ietf-ccwg-bbr-06, whose sections are named here; what the draft calls BBR.x or C.x is a field x where its name fits
 //! this crate. Gains are in hundredths, and a bound that is not set is [`UNBOUNDED`] or [`Rate::MAX`].
 
+mod aggregation;
 mod state;
 mod undo;
 
+use aggregation::Aggregation;
 use state::{Feedback, State};
 use undo::Undo;
 
@@ -47,10 +49,7 @@ pub(super) struct Bbr {
     random: u32,
     /// What had been delivered when the round of the last losses began (§5.5.10.2).
     loss_round_start: u32,
-    /// Octets acknowledged beyond what was expected: of this interval, and the most of the last rounds (§5.5.9).
-    extra_acked_since: Instant,
-    extra_acked_delivered: u32,
-    extra_acked: [u32; 2],
+    aggregation: Aggregation,
     /// How `inflight_longterm` grows while the path is probed (§5.3.3.5).
     probe_up_acked: u32,
     probe_up_acked_per_datagram: u32,
@@ -65,7 +64,6 @@ pub(super) struct Bbr {
     probe_up_rounds: u8,
     rounds_since_probe_up: u8,
     drain_rounds: u8,
-    extra_acked_rounds: u8,
     state: State,
     feedback: Feedback,
     is_loss_round_start: bool,
@@ -106,9 +104,7 @@ impl Bbr {
             probe_wait: Ticks::default(),
             random: 1,
             loss_round_start: 0,
-            extra_acked_since: Instant::ORIGIN,
-            extra_acked_delivered: 0,
-            extra_acked: [0; 2],
+            aggregation: Aggregation::NONE,
             probe_up_acked: 0,
             probe_up_acked_per_datagram: UNBOUNDED,
             prior_window: 0,
@@ -119,7 +115,6 @@ impl Bbr {
             probe_up_rounds: 0,
             rounds_since_probe_up: 0,
             drain_rounds: 0,
-            extra_acked_rounds: 0,
             state: State::Startup,
             feedback: Feedback::None,
             is_loss_round_start: false,
@@ -170,7 +165,7 @@ impl Bbr {
         }
         self.note_bandwidth(&sample);
         self.adapt_to_losses();
-        self.note_aggregation(now, &sample);
+        self.aggregation.note(now, &sample, self.bw(), self.window, self.is_full_bw_reached);
         self.note_full_pipe(&sample);
         self.end_startup(&sample);
         self.end_drain(now, in_flight);
@@ -284,27 +279,6 @@ impl Bbr {
             self.bw_shortterm = self.bw_latest.max(bw.percent(BETA));
             self.inflight_shortterm = self.inflight_latest.max(scaled(inflight, BETA));
         }
-    }
-
-    /// §5.5.9.
-    fn note_aggregation(&mut self, now: Instant, sample: &Sample) {
-        let mut expected = saturated(self.bw().octets(Ticks::between(self.extra_acked_since, now)));
-        if self.extra_acked_delivered <= expected {
-            self.extra_acked_delivered = 0;
-            self.extra_acked_since = now;
-            expected = 0;
-        }
-        self.extra_acked_delivered = self.extra_acked_delivered.saturating_add(sample.newly_acked);
-        let extra = self.extra_acked_delivered.saturating_sub(expected).min(self.window);
-        if sample.is_round_start {
-            self.extra_acked_rounds = self.extra_acked_rounds.saturating_add(1);
-            // Two halves of a window of ten rounds, or of one round in the start.
-            if self.extra_acked_rounds >= if self.is_full_bw_reached { EXTRA_ACKED_ROUNDS / 2 } else { 1 } {
-                self.extra_acked = [0, self.extra_acked[0]];
-                self.extra_acked_rounds = 0;
-            }
-        }
-        self.extra_acked[0] = self.extra_acked[0].max(extra);
     }
 
     /// §5.3.1.2.
@@ -576,7 +550,7 @@ impl Bbr {
     /// §5.4.1: the rate at which the path delivers, and not a probe of more, is what fills an empty pipe.
     fn restart_from_idle(&mut self, now: Instant) {
         self.is_restarting = true;
-        self.extra_acked_since = now;
+        self.aggregation.restart(now);
         if self.state.is_probing_bandwidth() {
             self.pacing_rate = self.paced(100);
         } else if self.state == State::ProbeRtt {
@@ -643,8 +617,7 @@ impl Bbr {
     /// §5.6.4.6, §5.6.4.7.
     fn set_window(&mut self, newly_acked: u32) {
         let inflight_max = self.with_budget(
-            self.bdp_multiple(self.bw(), self.state.window_gain())
-                .saturating_add(self.extra_acked[0].max(self.extra_acked[1])),
+            self.bdp_multiple(self.bw(), self.state.window_gain()).saturating_add(self.aggregation.extra()),
         );
         let grown = self.window.saturating_add(newly_acked);
         if self.is_full_bw_reached {
@@ -780,7 +753,6 @@ const FULL_BW_GROWTH: u64 = 125;
 const FULL_BW_ROUNDS: u8 = 3;
 const STARTUP_LOST_RUNS: u8 = 6;
 const DRAIN_ROUNDS_MAX: u8 = 3;
-const EXTRA_ACKED_ROUNDS: u8 = 10;
 const PROBE_UP_ROUNDS_MAX: u8 = 30;
 const RENO_ROUNDS_MAX: u32 = 63;
 const QUANTUM_MAX: u32 = 65_536;
