@@ -18,7 +18,7 @@ pub struct Estimates {
     mtu: PathMtu,
 }
 
-/// State of one path: a remote address and port, and the local address that datagrams to it come from.
+/// State of one path: a remote address and port, and the local address that a server's datagrams to it come from.
 ///
 /// One controller, one round-trip estimate and one pacer serve all conversations on the path (RFC 8085 §3.1), so that
 /// opening more conversations gives no larger share of the link.
@@ -27,7 +27,7 @@ pub struct Estimates {
 pub struct Path {
     /// Where datagrams go.
     pub remote: SocketAddr,
-    /// Where they come from, if the adapter told.
+    /// Where those of a server come from, if the adapter told: where it was asked.
     pub local: Option<IpAddr>,
     /// Whether a datagram was sent that a larger path MTU would have let be longer.
     pub is_filled: bool,

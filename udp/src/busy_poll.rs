@@ -18,7 +18,7 @@ pub enum BusyPoll {
     /// stay awake then.
     ///
     /// What has not come by then is waited for asleep. Then some waits are slept through before the next try: 1, 2, 4 and so on up to
-    /// 256, until looking succeeds again.
+    /// 256, until looking succeeds again. Whoever has several calls under way, and gets a reply every 100 µs, keeps its core busy.
     WhilePrompt,
     /// So long each time, whatever is under way: for a thread that has a core to spare.
     UpTo(Duration),
