@@ -122,9 +122,10 @@ impl LossDetector {
         ack_delay_max: Duration,
         interval_max: Duration,
     ) -> Instant {
-        let first = rtt.probe_timeout(ack_delay_max);
+        let first = rtt.probe_timeout_nanos(ack_delay_max);
         let doubled = first.saturating_mul(1 << self.timeout_count.min(BACK_OFF_EXPONENT_MAX));
-        last_sent_at.saturating_add(doubled.min(interval_max.max(first)).min(PROBE_INTERVAL_MAX))
+        let interval = doubled.min(nanos(interval_max).max(first)).min(nanos(PROBE_INTERVAL_MAX));
+        last_sent_at.saturating_add_nanos(interval)
     }
 
     /// Returns how many datagrams to send when the probe deadline passes.

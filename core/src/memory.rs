@@ -314,7 +314,10 @@ impl Memory<'_> {
     #[must_use]
     pub fn first_deadline(&self) -> Option<(Instant, u32)> {
         let timed = self.timed.front().and_then(|index| Some((self.exchanges.at(index)?.deadline?, index)));
-        [timed, self.call_deadlines.first()].into_iter().flatten().min()
+        match (timed, self.call_deadlines.first()) {
+            (Some(timed), Some(other)) => Some(timed.min(other)),
+            (timed, other) => timed.or(other),
+        }
     }
 
     /// Cuts an exchange off from its peer, whose session is gone: only the application still holds something of it.

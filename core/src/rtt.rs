@@ -100,8 +100,17 @@ impl Rtt {
     /// Returns the time without an acknowledgement after which a probe is due, before any back-off (RFC 9002 §6.2.1).
     #[must_use]
     pub fn probe_timeout(&self, ack_delay_max: Duration) -> Duration {
-        let margin = (4 * self.variation).max(nanos(GRANULARITY));
-        Duration::from_nanos(self.smoothed + margin).saturating_add(ack_delay_max)
+        Duration::from_nanos(self.probe_timeout_undelayed()).saturating_add(ack_delay_max)
+    }
+
+    /// As [`Rtt::probe_timeout`], in nanoseconds: for deadlines that are computed after each datagram.
+    pub(crate) fn probe_timeout_nanos(&self, ack_delay_max: Duration) -> u64 {
+        self.probe_timeout_undelayed().saturating_add(nanos(ack_delay_max))
+    }
+
+    /// Returns the probe timeout for a peer that acknowledges at once, in nanoseconds.
+    fn probe_timeout_undelayed(&self) -> u64 {
+        self.smoothed + (4 * self.variation).max(nanos(GRANULARITY))
     }
 }
 

@@ -40,7 +40,12 @@ impl Instant {
     /// Returns the instant `duration` later.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        self.saturating_add_nanos(nanos(duration))
+    }
+
+    /// Returns the instant so many nanoseconds later.
+    pub(crate) const fn saturating_add_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 
     /// Returns the instant `duration` earlier, at the earliest the origin.
@@ -48,6 +53,14 @@ impl Instant {
     pub const fn saturating_sub(self, duration: Duration) -> Self {
         Self::from_nanos(self.as_nanos().saturating_sub(nanos(duration)))
     }
+}
+
+/// Returns the earliest of some instants, of which any may be absent; `None` if all are.
+#[must_use]
+pub fn earliest<const N: usize>(instants: [Option<Instant>; N]) -> Option<Instant> {
+    // One less than it is kept as, an absent one is later than all others.
+    let nanos = instants.into_iter().fold(u64::MAX, |least, at| at.map_or(u64::MAX, Instant::as_nanos).min(least));
+    (nanos < u64::MAX).then(|| Instant::from_nanos(nanos))
 }
 
 impl Default for Instant {
@@ -73,6 +86,16 @@ mod tests {
         for nanos in [0, 1, u64::MAX - 1] {
             assert_eq!(Instant::from_nanos(nanos).as_nanos(), nanos);
         }
+    }
+
+    #[test]
+    fn the_earliest_is_that_of_those_that_are_there() {
+        let at = |nanos| Some(Instant::from_nanos(nanos));
+        assert_eq!(earliest([]), None);
+        assert_eq!(earliest([None, None]), None);
+        assert_eq!(earliest([None, at(7), at(3), None, at(5)]), at(3));
+        assert_eq!(earliest([at(0), None]), Some(Instant::ORIGIN));
+        assert_eq!(earliest([None, at(u64::MAX - 1)]), at(u64::MAX - 1));
     }
 
     #[test]

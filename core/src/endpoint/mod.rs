@@ -53,7 +53,7 @@ use crate::routes::Routes;
 use crate::rtt::Rtt;
 use crate::siphash::{self, siphash_1_3};
 use crate::storage::{Arena, Deadlines, Index, Key, Links, List, NumberHash, RangePool, Slots};
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use crate::token::{TokenKeys, UsedTickets};
 use crate::wire::{CloseCode, ConversationId, Parameters, SessionOutcome, Side};
 use scope::Scope;
@@ -348,7 +348,7 @@ impl<'s> Endpoint<'s> {
         let calls = self.memory.first_deadline().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
         let rate = self.rate_deadline().filter(|at| *at > self.now && self.has_turn());
-        [peers, calls, rate].into_iter().flatten().min()
+        earliest([peers, calls, rate])
     }
 
     /// Returns what was counted since the start.

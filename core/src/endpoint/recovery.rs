@@ -253,6 +253,9 @@ impl Scope<'_, '_> {
         let now = self.now;
         self.peer.conversation.loss_at = None;
         let Some(largest) = self.peer.conversation.largest_acked else { return Ok(()) };
+        if self.peer.conversation.sent.is_empty() {
+            return Ok(());
+        }
         let mut lost: Option<Lost> = None;
         let mut persistent = PersistentCongestion::new(&self.path.rtt, self.peer.parameters.ack_delay_max);
         let mut is_persistent = false;

@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
 use crate::outcome::Unknown;
 use crate::peer::{self, Closing, Code, Resume, Stage};
-use crate::time::Instant;
+use crate::time::{Instant, earliest, nanos};
 use crate::wire::{
     CloseCode, Epoch, Frame, NotExecuted, ResetReason, Role, Side, Writer,
     frame::{self, Closer},
@@ -192,7 +192,7 @@ impl Scope<'_, '_> {
                     let is_client = self.peer.side == Side::Client;
                     since.saturating_add(if is_client { self.config.resume_after } else { self.config.silence_timeout })
                 });
-                [
+                earliest([
                     self.loss_deadline(),
                     // What asks for a session takes the acknowledgement along, and goes when window and pacer let it.
                     self.peer.conversation.ack.deadline().filter(|_| !self.is_asking()),
@@ -203,20 +203,15 @@ impl Scope<'_, '_> {
                     self.handshake_deadline(),
                     self.moving_deadline(),
                     silence,
-                ]
-                .into_iter()
-                .flatten()
-                .min()
+                ])
             }
         }
     }
 
     fn pacing_deadline(&self) -> Option<Instant> {
+        let until = self.pacing_until().filter(|at| *at > self.now)?;
         // While the window is full, an ack is what to wait for.
-        if !self.has_work() || !self.path.has_room() {
-            return None;
-        }
-        self.pacing_until().filter(|at| *at > self.now)
+        (self.has_work() && self.path.has_room()).then_some(until)
     }
 
     /// Returns when to ask what became of the open calls (protocol §7.6).
@@ -225,14 +220,14 @@ impl Scope<'_, '_> {
             return None;
         }
         let last = self.peer.received_at.max(self.peer.asked_at);
-        Some(last.saturating_add(self.ask_interval()))
+        Some(last.saturating_add_nanos(self.ask_interval()))
     }
 
-    /// Grows from four probe timeouts, at least 1 s, to 10 s.
-    fn ask_interval(&self) -> Duration {
-        let base = self.path.rtt.probe_timeout(self.peer.parameters.ack_delay_max).saturating_mul(4);
-        let base = base.max(Duration::from_secs(1));
-        base.saturating_mul(1 << self.peer.ask_count.min(4)).min(ASK_INTERVAL_MAX).max(Duration::from_secs(1))
+    /// Grows from four probe timeouts, at least 1 s, to 10 s; in nanoseconds.
+    fn ask_interval(&self) -> u64 {
+        let base = self.path.rtt.probe_timeout_nanos(self.peer.parameters.ack_delay_max).saturating_mul(4);
+        let grown = base.max(nanos(ASK_INTERVAL_MIN)).saturating_mul(1 << self.peer.ask_count.min(4));
+        grown.min(nanos(ASK_INTERVAL_MAX))
     }
 
     fn on_timeout(&mut self) -> Result<(), Fault> {
@@ -351,6 +346,7 @@ impl Scope<'_, '_> {
     }
 }
 
+const ASK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const ASK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// Calls asked about at a time.
 const ASK_COUNT_MAX: u32 = 8;
