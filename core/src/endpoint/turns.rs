@@ -4,6 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use super::Endpoint;
+use super::scope::Scope;
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Sound};
 use crate::path::Path;
@@ -77,7 +78,11 @@ impl Endpoint<'_> {
         self.feed_starved();
         while let Some(index) = self.next_turn() {
             match self.transmit(index, out) {
-                Ok(Some(transmit)) => {
+                Ok(Some((transmit, More::No))) => {
+                    self.leave_turns(index);
+                    return Some(transmit);
+                }
+                Ok(Some((transmit, More::Perhaps))) => {
                     // To the back: peers take turns.
                     self.ready.remove(&mut self.peers, index);
                     self.ready.push_back(&mut self.peers, index);
@@ -177,25 +182,10 @@ impl Endpoint<'_> {
     }
 
     pub(super) fn wants_to_send(&mut self, index: u32) -> bool {
-        let now = self.now;
-        let Ok(scope) = self.scope(index) else { return false };
-        match scope.peer.stage {
-            Stage::Securing => scope.is_handshake_due(),
-            Stage::Opening(_) if scope.peer.handshake.is_some() => scope.is_handshake_due(),
-            Stage::Opening(opening) => opening.next_at <= now,
-            Stage::Open => {
-                scope.peer.notices != 0
-                    || scope.is_handshake_due()
-                    || scope.has_aside()
-                    || scope.has_work()
-                    || scope.peer.conversation.ack.is_due(now)
-            }
-            Stage::Closing(closing) => closing.is_due,
-            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
-        }
+        self.scope(index).is_ok_and(|scope| scope.wants_to_send())
     }
 
-    fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<Transmit>, Broken> {
+    fn transmit(&mut self, index: u32, out: &mut [u8]) -> Result<Option<(Transmit, More)>, Broken> {
         let peer = self.peers.at(index).sound()?;
         let is_worn_out = peer.conversation.keys.as_ref().is_some_and(|keys| keys.is_worn_out(self.now));
         if is_worn_out && matches!(peer.stage, Stage::Open | Stage::Closing(_)) {
@@ -214,7 +204,8 @@ impl Endpoint<'_> {
             Stage::Open if scope.is_handshake_due() => scope.build_handshake(out)?.map(|len| (len, Ecn::NotEct)),
             Stage::Open if scope.has_aside() => {
                 if let Some(aside) = scope.build_aside(out)? {
-                    return Ok(Some(Transmit { to: aside.to, from: aside.from, ecn: Ecn::NotEct, len: aside.len }));
+                    let transmit = Transmit { to: aside.to, from: aside.from, ecn: Ecn::NotEct, len: aside.len };
+                    return Ok(Some((transmit, More::Perhaps)));
                 }
                 scope.build_data(out)?.map(|built| (built.len, built.ecn))
             }
@@ -232,7 +223,35 @@ impl Endpoint<'_> {
             // The one that it came from so far may be gone.
             Side::Client => None,
         };
-        Ok(Some(Transmit { to: scope.path.remote, from, ecn, len }))
+        // Beside what fills its datagram, a probe for a longer one may go.
+        let more = if scope.path.is_filled || scope.wants_to_send() { More::Perhaps } else { More::No };
+        Ok(Some((Transmit { to: scope.path.remote, from, ecn, len }, more)))
+    }
+}
+
+/// Whether a peer that has just sent has more to send.
+enum More {
+    No,
+    Perhaps,
+}
+
+impl Scope<'_, '_> {
+    /// Says whether there is something to send, though there may be no room for it.
+    fn wants_to_send(&self) -> bool {
+        match self.peer.stage {
+            Stage::Securing => self.is_handshake_due(),
+            Stage::Opening(_) if self.peer.handshake.is_some() => self.is_handshake_due(),
+            Stage::Opening(opening) => opening.next_at <= self.now,
+            Stage::Open => {
+                self.peer.notices != 0
+                    || self.is_handshake_due()
+                    || self.has_aside()
+                    || self.has_work()
+                    || self.peer.conversation.ack.is_due(self.now)
+            }
+            Stage::Closing(closing) => closing.is_due,
+            Stage::Idle | Stage::Suspended | Stage::Draining { .. } => false,
+        }
     }
 }
 
