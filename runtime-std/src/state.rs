@@ -228,6 +228,10 @@ impl State {
     /// Returns the deadline if nobody would act then, or soon after.
     pub(crate) fn unwatched_deadline(&mut self) -> Option<Instant> {
         let lately = self.now.saturating_add(ABSENCE_TIME);
+        if self.helper.covers(lately) {
+            // By then it looks anyway, whatever there will be.
+            return None;
+        }
         earlier(self.deadline(), self.quiet_at)
             .filter(|at| !self.driver.covers(*at) && !self.helper.covers(lately.max(*at)))
     }

@@ -96,9 +96,10 @@ impl RecvBatch {
     /// What is for another socket of the same port goes there.
     pub fn next_datagram(&mut self) -> Option<Datagram<'_>> {
         let (meta, place) = loop {
-            let (meta, place) = self.next_place()?;
+            let (index, place) = self.next_place()?;
+            let meta = &self.metas[index];
             let is_elsewhere =
-                self.member.as_ref().is_some_and(|member| member.pass_on(meta, &self.buffers[place.clone()]));
+                self.member.as_ref().is_some_and(|member| member.pass_on(*meta, &self.buffers[place.clone()]));
             if !is_elsewhere {
                 break (meta, place);
             }
@@ -116,13 +117,14 @@ impl RecvBatch {
         })
     }
 
-    /// Goes on to the next datagram, and returns where it lies.
-    fn next_place(&mut self) -> Option<(RecvMeta, Range<usize>)> {
+    /// Goes on to the next datagram, and returns which buffer it is in and where it lies.
+    fn next_place(&mut self) -> Option<(usize, Range<usize>)> {
         if self.buffer_index == self.filled_count {
             return None;
         }
-        let meta = self.metas[self.buffer_index];
-        let buffer = self.buffer_index * BUFFER_LEN;
+        let index = self.buffer_index;
+        let meta = &self.metas[index];
+        let buffer = index * BUFFER_LEN;
         let start = self.offset;
         let end = meta.len.min(start + meta.stride);
         self.offset = end;
@@ -130,7 +132,7 @@ impl RecvBatch {
             self.buffer_index += 1;
             self.offset = 0;
         }
-        Some((meta, buffer + start..buffer + end))
+        Some((index, buffer + start..buffer + end))
     }
 
     /// Takes what other sockets of the port have passed on, and returns the count of datagrams.
