@@ -2,7 +2,6 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZero;
-use core::time::Duration;
 
 use crate::conversation::Conversation;
 use crate::exchange::{Briefly, Exchange};
@@ -10,7 +9,7 @@ use crate::outgoing::{Outgoing, Queued};
 use crate::sent::InLost;
 use crate::session::Session;
 use crate::storage::{Block, Linked, Links, List};
-use crate::time::Instant;
+use crate::time::{Instant, NANOS_PER_MILLI};
 use crate::wire::{CloseCode, Parameters, SessionOutcome, Side};
 
 /// State of one peer.
@@ -370,8 +369,10 @@ impl Peer {
     /// later than what it answered last: at three quarters it still lives.
     #[must_use]
     pub fn may_be_forgotten(&self, now: Instant) -> bool {
-        let lease = Duration::from_millis(u64::from(self.lease_millis) / 4 * 3);
-        self.side == Side::Client && self.answered_at > Instant::ORIGIN && now > self.answered_at.saturating_add(lease)
+        let lease = u64::from(self.lease_millis) * (NANOS_PER_MILLI / 4 * 3);
+        self.side == Side::Client
+            && self.answered_at > Instant::ORIGIN
+            && now > self.answered_at.saturating_add_nanos(lease)
     }
 
     /// Returns the queue that a flow is in, or belongs into.

@@ -70,6 +70,8 @@ impl Default for Instant {
     }
 }
 
+pub(crate) const NANOS_PER_MILLI: u64 = 1_000_000;
+
 /// Returns a duration in whole nanoseconds, at most `u64::MAX`.
 #[must_use]
 pub const fn nanos(duration: Duration) -> u64 {

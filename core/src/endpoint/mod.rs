@@ -431,7 +431,7 @@ impl<'s> Endpoint<'s> {
 
     fn set_places_of(&mut self, index: u32) {
         let Some(peer) = self.peers.at(index) else { return };
-        let (has_turn, path) = (peer.has_turn(), peer.path);
+        let path = peer.path;
         let has_news = peer.news != 0 && !peer.eventful.is_linked();
         let is_hungry = peer.is_starved && !peer.starved.is_linked();
         if has_news {
@@ -440,9 +440,7 @@ impl<'s> Endpoint<'s> {
         if is_hungry {
             self.starved.push_back(&mut self.peers, index);
         }
-        if !has_turn {
-            self.give_turn(index);
-        }
+        self.give_turn(index);
         self.wake_path(path);
     }
 

@@ -13,7 +13,14 @@ use crate::token::resume_proof;
 use crate::wire::{CallState, Frame, Role, Seq, Writer};
 
 impl Scope<'_, '_> {
+    /// Writes what is to be announced to the peer, as far as there is room.
+    #[inline(always)]
     pub(super) fn write_peer_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        if self.peer.notices == 0 { Ok(()) } else { self.write_wanted_notices(record, writer) }
+    }
+
+    #[inline(never)]
+    fn write_wanted_notices(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<(), Broken> {
         let mut wanted = self.peer.notices;
         if self.peer.is_undecided {
             wanted &= peer::Notices::OF_NO_SESSION;

@@ -11,6 +11,7 @@ use crate::outgoing::{Kind, Outgoing};
 use crate::peer;
 use crate::sent::{Content, InDatagram, InFlow, Last, SentFrame};
 use crate::storage::List;
+use crate::time::NANOS_PER_MILLI;
 use crate::wire::{
     self, Bare, Data, Extent, Flow, Form, Frame, Metadata, MetadataWriter, NoRoom, Opening, Procedure, Role, Seq,
     Status, Writer,
@@ -439,7 +440,6 @@ pub(super) struct Run {
     pub(super) last: Last,
 }
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
 /// A piece of a flow shorter than this goes into the next datagram, unless the flow ends with it.
 pub(super) const FRAGMENT_LEN_MIN: usize = 64;
 /// The longest head of a data frame without metadata: type, seq, offset, total, a procedure in full, length.

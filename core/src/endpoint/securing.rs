@@ -335,10 +335,14 @@ impl Scope<'_, '_> {
     }
 
     /// Says whether a datagram of the handshake is to be sent at once.
+    #[inline(always)]
     pub(super) fn is_handshake_due(&self) -> bool {
-        let Some(handshake) = self.peer.handshake.and_then(|index| self.memory.handshakes.at(index)) else {
-            return false;
-        };
+        self.peer.handshake.is_some_and(|index| self.has_handshake_octets(index))
+    }
+
+    #[cold]
+    fn has_handshake_octets(&self, index: u32) -> bool {
+        let Some(handshake) = self.memory.handshakes.at(index) else { return false };
         [Epoch::Hello, Epoch::Handshake]
             .into_iter()
             .any(|epoch| handshake.is_due(epoch) && self.crypto.is_ready(self.route, epoch))

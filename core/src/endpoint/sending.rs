@@ -9,6 +9,7 @@ use crate::outgoing::{self, Kind, Outgoing};
 use crate::peer::{PRIORITY_COUNT, Stage};
 use crate::session::ChannelUse;
 use crate::storage::{Block, Key};
+use crate::time::{NANOS_PER_MILLI, nanos};
 use crate::wire::varint::VARINT_MAX;
 use crate::wire::{Description, Options, Role, Semantics};
 
@@ -118,7 +119,7 @@ impl Scope<'_, '_> {
         if matches!(request.streams, Streams::Downward | Streams::Both) {
             options = options.with_downward();
         }
-        let timeout_millis = u32::try_from(self.config.call_timeout.as_millis()).unwrap_or(u32::MAX);
+        let timeout_millis = u32::try_from(nanos(self.config.call_timeout) / NANOS_PER_MILLI).unwrap_or(u32::MAX);
         let Request { program, version, procedure, .. } = *request;
         let procedure = Description { program, version, procedure, timeout_millis, options };
         if let Some(key) = self.call_briefly(request, &procedure)? {

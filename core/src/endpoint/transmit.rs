@@ -250,9 +250,10 @@ impl Scope<'_, '_> {
             let notices = self.peer.notices & peer::Notices::OF_NO_SESSION;
             return notices != 0 || self.peer.conversation.probes_due > 0;
         }
-        !self.peer.lost.is_empty()
+        !self.peer.briefs.is_empty()
+            || !self.peer.lost.is_empty()
             || !self.peer.lost_flows.is_empty()
-            || (0..peer::PRIORITY_COUNT).any(|priority| self.has_fresh(priority))
+            || self.peer.queues.iter().chain(&self.peer.begun).any(|queue| !queue.is_empty())
             || !self.peer.noticed.is_empty()
             || self.peer.notices & !peer::Notices::ANSWER != 0
             || self.peer.conversation.probes_due > 0

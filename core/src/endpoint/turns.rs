@@ -38,7 +38,12 @@ impl Endpoint<'_> {
         assert!(out.len() >= self.config.datagram_len_max, "the buffer holds the longest datagram");
         self.advance(now);
         self.note_under_way();
-        let out = &mut out[..self.config.datagram_len_max];
+        // Asked once more after each input and command than there is something.
+        if self.has_transmit() { self.next_transmit(&mut out[..self.config.datagram_len_max]) } else { None }
+    }
+
+    #[inline(never)]
+    fn next_transmit(&mut self, out: &mut [u8]) -> Option<Transmit> {
         if self.rate_deadline().is_some_and(|at| at > self.now) {
             return None;
         }
@@ -63,7 +68,7 @@ impl Endpoint<'_> {
     #[must_use]
     pub fn has_transmit(&mut self) -> bool {
         self.set_places();
-        self.has_turn() || !self.answers.is_empty()
+        self.has_turn() || !self.answers.is_empty() || !self.starved.is_empty()
     }
 
     /// Says whether it is the turn of some peer.
@@ -73,7 +78,6 @@ impl Endpoint<'_> {
 
     /// Builds the next datagram of the peer whose turn it is.
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
-        self.set_places();
         // Whatever it was that has made room, this is where it can be told.
         self.feed_starved();
         while let Some(index) = self.next_turn() {
