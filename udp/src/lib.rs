@@ -56,10 +56,10 @@ mod clock;
 mod endpoint;
 mod error;
 mod group;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod look;
 mod outcomes;
 mod recv;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod recv_one;
 mod report;
 mod send;
 mod socket;

@@ -18,9 +18,9 @@ use crate::address::{Family, canonical};
 use crate::busy_poll::{BusyPoll, BusyPoller};
 use crate::error::may_refuse_segmentation;
 use crate::group::{self, Member};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use crate::look;
 use crate::recv::RecvBatch;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::recv_one::{Sleep, recv_one};
 use crate::report::{Buffer, Counters, OffReason, Offload, Report, Tally};
 use crate::send::SendBatch;
 use crate::wait::{self, Interrupt, Wake};
@@ -394,7 +394,7 @@ impl Socket {
     /// Receives without a sleep, though the socket is one that sleeps.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn look(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        batch.fill(1, &self.tally, |buffers, metas| look::look(&self.io, buffers, metas))
+        self.fill_one(batch, Sleep::No)
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -406,12 +406,23 @@ impl Socket {
     }
 
     fn fill(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        let buffer_count = match self.waiting {
+        match self.waiting {
             // `recvmmsg` on a blocking socket sleeps until every buffer is filled, and looks for one more than there is on another.
-            Waiting::InRecv => 1,
-            Waiting::InPoll => RecvBatch::BUFFER_COUNT_MAX,
-        };
-        batch.fill(buffer_count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Waiting::InRecv => self.fill_one(batch, Sleep::AsTold),
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            Waiting::InRecv => self.fill_many(batch, 1),
+            Waiting::InPoll => self.fill_many(batch, RecvBatch::BUFFER_COUNT_MAX),
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn fill_one(&self, batch: &mut RecvBatch, sleep: Sleep) -> io::Result<usize> {
+        batch.fill(1, &self.tally, |buffers, metas| recv_one(&self.io, sleep, buffers, metas))
+    }
+
+    fn fill_many(&self, batch: &mut RecvBatch, count: usize) -> io::Result<usize> {
+        batch.fill(count, &self.tally, |buffers, metas| self.recv_state.recv((&self.io).into(), buffers, metas))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Receives without a sleep from a socket that sleeps when it is received from.
+//! Receives from a socket that sleeps when it is received from: with a sleep or without one.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::io::{self, IoSliceMut};
@@ -7,22 +7,34 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg};
 use quinn_udp::{EcnCodepoint, RecvMeta};
 
-/// Fills the first of `buffers` with what waits, and says in the first of `metas` what it is; returns 1.
+/// Fills the first of `buffers` with what arrives, and says in the first of `metas` what it is; returns 1.
 ///
-/// `quinn_udp` receives as the socket was told, and no other.
+/// `quinn_udp` always sleeps on such a socket, and makes ready for many buffers.
 ///
 /// # Errors
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing waits, and whatever else the operating system says.
-pub(crate) fn look(socket: &impl AsRawFd, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> io::Result<usize> {
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing came, and whatever else the operating system says.
+pub(crate) fn recv_one(
+    socket: &impl AsRawFd,
+    sleep: Sleep,
+    buffers: &mut [IoSliceMut<'_>],
+    metas: &mut [RecvMeta],
+) -> io::Result<usize> {
+    let flags = match sleep {
+        Sleep::AsTold => MsgFlags::empty(),
+        Sleep::No => MsgFlags::MSG_DONTWAIT,
+    };
     let mut control = Control([0; CONTROL_LEN]);
-    let received = recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut buffers[..1],
-        Some(&mut control.0),
-        MsgFlags::MSG_DONTWAIT,
-    )?;
+    let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut buffers[..1], Some(&mut control.0), flags)?;
     metas[0] = meta(&received).ok_or(io::ErrorKind::InvalidData)?;
     Ok(1)
+}
+
+/// Whether to wait for what does not wait yet.
+#[derive(Clone, Copy)]
+pub(crate) enum Sleep {
+    /// For as long as the socket was told.
+    AsTold,
+    No,
 }
 
 /// Returns what is told of a datagram; `None` if it comes from no IP address.
