@@ -67,7 +67,7 @@ impl<'s> Endpoint<'s> {
     }
 
     fn on_hello_repeated(&mut self, index: u32, number: u64, frames: &[u8]) -> Result<(), Rejected> {
-        if self.crypto.get().is_protected() {
+        if self.keyring.is_protected() {
             return self.on_secured_frames(index, Epoch::Hello, frames);
         }
         let applied = self.apply_hello(index, number, frames);
@@ -102,7 +102,7 @@ impl<'s> Endpoint<'s> {
         number: u64,
         frames: &[u8],
     ) -> Result<(), Rejected> {
-        if self.crypto.get().is_protected() {
+        if self.keyring.is_protected() {
             return self.accept_protected(arrival, remote, session, frames);
         }
         let parameters = Frames::new(frames).find_map(|frame| match frame {
@@ -226,9 +226,9 @@ impl<'s> Endpoint<'s> {
     }
 
     /// Says whether two conversations are with the same one: a secret that was stolen opens nothing for another identity.
-    fn is_same_identity(&mut self, a: u32, b: u32) -> bool {
-        let (Some(a), Some(b)) = (self.routes.of(a), self.routes.of(b)) else { return false };
-        let crypto = self.crypto.get();
+    fn is_same_identity(&self, a: u32, b: u32) -> bool {
+        let (Ok(a), Ok(b)) = (self.keyring.route_of(a), self.keyring.route_of(b)) else { return false };
+        let crypto = self.keyring.crypto();
         crypto.peer_identity(a) == crypto.peer_identity(b)
     }
 
@@ -245,7 +245,7 @@ impl<'s> Endpoint<'s> {
         self.rejoin(session, remote, local)?;
         let [peer, other] = self.peers.both_mut([session, conversation]).sound()?;
         peer.swap_conversations(other);
-        self.routes.swap(session, conversation);
+        self.keyring.routes.swap(session, conversation);
         self.remove_peer(conversation)?;
         let mut scope = self.scope(session)?;
         scope.peer.stage = Stage::Open;

@@ -147,7 +147,7 @@ impl Endpoint<'_> {
     /// Finds the peer whose conversation an id names: two indices and a compare.
     pub(super) fn find_conversation(&self, id: ConversationId) -> Option<u32> {
         let ConversationId([socket, a, b, c, ..]) = id;
-        let index = self.routes.to(u32::from_be_bytes([0, a, b, c]))?;
+        let index = self.keyring.routes.to(u32::from_be_bytes([0, a, b, c]))?;
         let peer = self.peers.at(index)?;
         (socket == self.config.socket && peer.conversation.local == id).then_some(index)
     }
@@ -159,7 +159,7 @@ impl Endpoint<'_> {
         };
         let mut scope = self.scope(index).map_err(internal)?;
         // In plain mode an id proves nothing, and a conversation never moves (protocol §4.13).
-        if scope.path.remote != arrival.from && !scope.crypto.is_protected() {
+        if scope.path.remote != arrival.from && !scope.keyring.is_protected() {
             return Err(Rejected::Unknown);
         }
         match scope.peer.stage {
@@ -229,21 +229,15 @@ impl Endpoint<'_> {
     ) -> Result<(), Rejected> {
         let index = self.find_conversation(to).ok_or(Rejected::Unknown)?;
         let scope = self.scope(index).map_err(internal)?;
-        if scope.path.remote != arrival.from || !scope.crypto.is_protected() {
+        if scope.path.remote != arrival.from || !scope.keyring.is_protected() {
             return Err(Rejected::Unknown);
         }
         let sender = scope.peer.side.other();
-        let field = unmask_header(scope.crypto, scope.route, Epoch::Handshake, datagram, 1 + 4 + 16 + 1)?;
+        let (crypto, route) = scope.keyring.of(index).map_err(internal)?;
+        let field = unmask_header(crypto, route, Epoch::Handshake, datagram, 1 + 4 + 16 + 1)?;
         let (number, len) = (field.number.expand(None), datagram.len());
-        let opened = open_datagram(
-            scope.crypto,
-            scope.route,
-            Epoch::Handshake,
-            Generation::Current,
-            number,
-            datagram,
-            field.frames_offset,
-        );
+        let opened =
+            open_datagram(crypto, route, Epoch::Handshake, Generation::Current, number, datagram, field.frames_offset);
         let frames = opened.map_err(|_| Rejected::NotAuthentic)?;
         let carrier = Carrier { epoch: Epoch::Handshake, sender, datagram_len: len };
         if let Err(violation) = check(frames, carrier) {
@@ -278,7 +272,7 @@ impl Endpoint<'_> {
         .map_err(|_| Rejected::NotAuthentic)?;
         let carrier = Carrier { epoch: Epoch::Hello, sender: Side::Server, datagram_len: len };
         check(frames, carrier).map_err(|_| Rejected::Malformed(Malformed::UnknownFrame))?;
-        if self.crypto.get().is_protected() {
+        if self.keyring.is_protected() {
             let scope = self.scope(index).map_err(internal)?;
             let known = scope.peer.conversation.remote;
             let is_ours = scope.path.remote == arrival.from && scope.peer.side == Side::Client;
@@ -336,8 +330,8 @@ impl Scope<'_, '_> {
     /// Returns which session a client asks for, on a conversation of which that is still open.
     fn on_data_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<Option<Asked>, Rejected> {
         let now = self.now;
-        let field: NumberField =
-            unmask_header(self.crypto, self.route, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
+        let (crypto, route) = self.keyring.of(self.index).map_err(internal)?;
+        let field: NumberField = unmask_header(crypto, route, Epoch::Data, datagram, ShortHeader::NUMBER_OFFSET)?;
         let window = self.peer.conversation.ack.window();
         let number = field.number.expand(window.largest());
         if number > seq::NUMBER_MAX || !window.is_fresh(number) {
@@ -346,8 +340,7 @@ impl Scope<'_, '_> {
         let keys = self.peer.conversation.keys.as_ref();
         let generation = keys.map_or(Generation::Current, |keys| keys.generation(now, field.phase, number));
         let len = datagram.len();
-        let opened =
-            open_datagram(self.crypto, self.route, Epoch::Data, generation, number, datagram, field.frames_offset);
+        let opened = open_datagram(crypto, route, Epoch::Data, generation, number, datagram, field.frames_offset);
         let Ok(frames) = opened else {
             return match self.peer.conversation.keys.as_mut().map(KeyPhase::on_failed_open) {
                 None | Some(Ok(())) => Err(Rejected::NotAuthentic),
@@ -359,7 +352,7 @@ impl Scope<'_, '_> {
             keys.on_opened(now, pto, generation, number).map_err(|_| Rejected::Violation(CloseCode::Crypto))?;
         }
         if generation == Generation::Next {
-            self.update_keys();
+            self.update_keys().map_err(internal)?;
         }
         self.confirm_handshake().map_err(internal)?;
         let sender = self.peer.side.other();
@@ -482,7 +475,7 @@ impl Scope<'_, '_> {
             // An id lives until it is retired, which we never do, and a move needs no other one: what is lost by keeping to the
             // first is that an observer can link the two paths (protocol §6.8.2). We give none, so none of ours is retired.
             Frame::NewId { .. } | Frame::RetireId { .. } => Ok(()),
-            Frame::Resume { .. } if self.crypto.is_protected() => {
+            Frame::Resume { .. } if self.keyring.is_protected() => {
                 if !self.peer.is_undecided && self.peer.outcome == SessionOutcome::Opened {
                     // Something else came first, and another session has begun.
                     self.peer.outcome = SessionOutcome::Unknown;
@@ -490,8 +483,8 @@ impl Scope<'_, '_> {
                 }
                 Ok(())
             }
-            Frame::Handshake { .. } | Frame::HandshakeAck { .. } if self.crypto.is_protected() => Ok(()),
-            Frame::Session(ref session) if self.crypto.is_protected() => Ok(self.on_session(session)?),
+            Frame::Handshake { .. } | Frame::HandshakeAck { .. } if self.keyring.is_protected() => Ok(()),
+            Frame::Session(ref session) if self.keyring.is_protected() => Ok(self.on_session(session)?),
             Frame::Handshake { .. }
             | Frame::HandshakeAck { .. }
             | Frame::Session(_)

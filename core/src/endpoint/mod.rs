@@ -6,6 +6,7 @@ mod calls;
 mod commands;
 mod event;
 mod input;
+mod keyring;
 mod moving;
 mod notices;
 mod opening;
@@ -56,6 +57,7 @@ use crate::storage::{Arena, Deadlines, Index, Key, Links, List, NumberHash, Rang
 use crate::time::{Instant, earliest};
 use crate::token::{TokenKeys, UsedTickets};
 use crate::wire::{CloseCode, ConversationId, Parameters, SessionOutcome, Side};
+use keyring::{Holder, Keyring};
 use scope::Scope;
 
 /// Protocol state of one UDP socket: its peers, its calls, its deadlines.
@@ -68,13 +70,12 @@ pub struct Endpoint<'s> {
     now: Instant,
     incarnation: u64,
     random: Random,
-    crypto: Keyring<'s>,
+    keyring: Keyring<'s>,
     tokens: TokenKeys,
     used_tickets: UsedTickets<'s>,
     memory: Memory<'s>,
     peers: Slots<'s, Peer>,
     paths: Slots<'s, Path>,
-    routes: Routes<'s>,
     /// The peer that was asked for last: a client mostly has one.
     recent: Option<Key>,
     by_address: Index<'s>,
@@ -101,25 +102,6 @@ pub struct Endpoint<'s> {
     /// The most exchanges of late; see [`Endpoint::slice_count`].
     under_way_lately: u32,
     is_draining: bool,
-}
-
-/// Who holds the handshakes and keys.
-enum Keyring<'s> {
-    Plain(Plain),
-    Lent(&'s mut dyn Crypto),
-    #[cfg(feature = "alloc")]
-    Owned(alloc::boxed::Box<dyn Crypto>),
-}
-
-impl Keyring<'_> {
-    fn get(&mut self) -> &mut dyn Crypto {
-        match self {
-            Self::Plain(plain) => plain,
-            Self::Lent(crypto) => *crypto,
-            #[cfg(feature = "alloc")]
-            Self::Owned(crypto) => &mut **crypto,
-        }
-    }
 }
 
 /// Whom to talk to.
@@ -170,7 +152,7 @@ impl<'s> Endpoint<'s> {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        Self::with_keyring(config, storage, Keyring::Plain(Plain), seed, now)
+        Self::with_holder(config, storage, Holder::Plain(Plain), seed, now)
     }
 
     /// Makes an endpoint whose handshakes and keys a caller's [`Crypto`] holds.
@@ -184,7 +166,7 @@ impl<'s> Endpoint<'s> {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        Self::with_keyring(config, storage, Keyring::Lent(crypto), seed, now)
+        Self::with_holder(config, storage, Holder::Lent(crypto), seed, now)
     }
 
     /// Makes an endpoint that owns its [`Crypto`].
@@ -199,13 +181,13 @@ impl<'s> Endpoint<'s> {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        Self::with_keyring(config, storage, Keyring::Owned(crypto), seed, now)
+        Self::with_holder(config, storage, Holder::Owned(crypto), seed, now)
     }
 
-    fn with_keyring(
+    fn with_holder(
         config: Config,
         storage: Storage<'s>,
-        crypto: Keyring<'s>,
+        holder: Holder<'s>,
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, ConfigError> {
@@ -246,7 +228,7 @@ impl<'s> Endpoint<'s> {
             now,
             incarnation,
             random,
-            crypto,
+            keyring: Keyring::new(holder, Routes::new(storage.routes)),
             used_tickets: UsedTickets::new(
                 storage.used_tickets,
                 storage.used_ticket_buckets,
@@ -258,7 +240,6 @@ impl<'s> Endpoint<'s> {
             sweep: timers::Sweep::new(now, config.lease, peers.capacity()),
             peers,
             paths: Slots::new(storage.paths),
-            routes: Routes::new(storage.routes),
             recent: None,
             by_address: Index::new(storage.path_buckets, storage.path_links),
             hash_key,
@@ -384,13 +365,12 @@ impl<'s> Endpoint<'s> {
         Ok(Scope {
             now: self.now,
             index,
-            route: self.routes.of(index).sound()?,
             config: &self.config,
             peer,
             path,
             memory: &mut self.memory,
             random: &mut self.random,
-            crypto: self.crypto.get(),
+            keyring: &mut self.keyring,
             counters: &mut self.counters,
         })
     }
@@ -623,7 +603,7 @@ impl<'s> Endpoint<'s> {
     }
 
     fn draw_id(&mut self, index: u32) -> ConversationId {
-        let route = self.routes.of(index).unwrap_or(index);
+        let route = self.keyring.route_of(index).unwrap_or(index);
         draw_id(self.config.socket, route, &mut self.random)
     }
 
@@ -636,7 +616,8 @@ impl<'s> Endpoint<'s> {
         for block in [scope.peer.identity.take(), scope.peer.ticket.take()].into_iter().flatten() {
             scope.memory.arena.free(block);
         }
-        scope.crypto.forget(scope.route);
+        let (crypto, route) = scope.keyring.of(index)?;
+        crypto.forget(route);
         let peer = self.peers.at(index).sound()?;
         let (is_eventful, is_starved) = (peer.eventful.is_linked(), peer.starved.is_linked());
         self.leave_turns(index);

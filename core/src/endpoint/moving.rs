@@ -130,7 +130,7 @@ impl Scope<'_, '_> {
 
     /// Builds a datagram with one frame, padded to `len`. It is not entered into the books: the challenge has a timer of its own.
     fn build_path_frame(&mut self, frame: Frame<'_>, len: usize, out: &mut [u8]) -> Result<usize, Broken> {
-        let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
+        let tag_len = crypto::tag_len(self.keyring.crypto(), Epoch::Data);
         let mut writer = Writer::new(&mut out[..len - tag_len]);
         let number = self.begin_datagram(&mut writer).sound()?;
         frame.encode(&mut writer).map_err(|_| Broken)?;

@@ -49,7 +49,7 @@ impl Scope<'_, '_> {
             carried: None,
             resume,
         });
-        if self.crypto.is_protected() && self.start_handshake().is_err() {
+        if self.keyring.is_protected() && self.start_handshake().is_err() {
             return Err(Broken);
         }
         if resume == Resume::No {
@@ -120,7 +120,8 @@ impl Scope<'_, '_> {
             Frame::Padding { len: padding }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let number_offset = header.number_offset();
-        seal_datagram(self.crypto, self.route, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
+        let (crypto, route) = self.keyring.of(self.index)?;
+        seal_datagram(crypto, route, Epoch::Hello, number, &mut out[..HELLO_LEN_MIN], number_offset)
             .map_err(|_| Broken)?;
         // Three times the round trip that is assumed, before the first sample (protocol §4.10).
         let timeout = self.path.rtt.probe_timeout(Duration::ZERO).saturating_mul(1 << opening.hello_count.min(16));
@@ -536,7 +537,8 @@ impl Scope<'_, '_> {
         Frame::Session(self.granted_session()).encode(&mut writer).map_err(|_| Broken)?;
         let len = writer.len() + CHECKSUM_LEN;
         let out = out.get_mut(..len).ok_or(Broken)?;
-        seal_datagram(self.crypto, self.route, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
+        let (crypto, route) = self.keyring.of(self.index)?;
+        seal_datagram(crypto, route, Epoch::Hello, 0, out, header.number_offset()).map_err(|_| Broken)?;
         self.peer.notices &= !Notices::ANSWER;
         Ok(len)
     }

@@ -1,8 +1,8 @@
 //! One peer at work: the parts of the endpoint that concern it, and the life of its exchanges.
 
-use super::Counters;
+use super::keyring::Keyring;
+use super::{Counters, draw_id};
 use crate::config::Config;
-use crate::crypto::Crypto;
 use crate::exchange::{Exchange, News, Notices, Party, Stage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Memory, Sound};
@@ -14,19 +14,18 @@ use crate::random::Random;
 use crate::session::{Channel, ChannelUse};
 use crate::storage::Key;
 use crate::time::Instant;
-use crate::wire::{CloseCode, ResetReason, Role};
+use crate::wire::{CloseCode, ConversationId, ResetReason, Role};
 
 /// What the work on one peer may touch.
 pub(super) struct Scope<'a, 's> {
     pub(super) now: Instant,
     pub(super) index: u32,
-    pub(super) route: u32,
     pub(super) config: &'a Config,
     pub(super) peer: &'a mut Peer,
     pub(super) path: &'a mut Path,
     pub(super) memory: &'a mut Memory<'s>,
     pub(super) random: &'a mut Random,
-    pub(super) crypto: &'a mut dyn Crypto,
+    pub(super) keyring: &'a mut Keyring<'s>,
     pub(super) counters: &'a mut Counters,
 }
 
@@ -49,6 +48,11 @@ impl Scope<'_, '_> {
     #[inline(always)]
     pub(super) fn exchange(&mut self, index: u32) -> Result<&mut Exchange, Broken> {
         self.memory.exchanges.at_mut(index).sound()
+    }
+
+    /// Draws an id for another conversation with the peer.
+    pub(super) fn draw_id(&mut self) -> Result<ConversationId, Broken> {
+        Ok(draw_id(self.config.socket, self.keyring.route_of(self.index)?, self.random))
     }
 
     /// Turns away what the peer begins, and asks it to begin nothing for a while (protocol §7.8).

@@ -24,7 +24,8 @@ impl Scope<'_, '_> {
         self.announced().encode(&mut writer).map_err(|NoRoom| Broken)?;
         let len = writer.len();
         let identity = self.peer.identity.map_or(&[][..], |block| self.memory.arena.bytes(block));
-        self.crypto.start(self.route, self.peer.side, &items[..len], identity).map_err(alert)?;
+        let (crypto, route) = self.keyring.of(self.index)?;
+        crypto.start(route, self.peer.side, &items[..len], identity).map_err(alert)?;
         let next_at = self.now.saturating_add(self.path.rtt.probe_timeout(Duration::ZERO));
         let key = self.memory.handshakes.insert(Handshake::new(self.now, next_at)).ok_or(Fault::NoRoom)?;
         self.peer.handshake = Some(key.index());
@@ -48,8 +49,9 @@ impl Scope<'_, '_> {
     /// Takes everything from the crypto that it has to say.
     fn pump_handshake(&mut self) -> Result<(), Fault> {
         let Some(index) = self.peer.handshake else { return Ok(()) };
+        let (crypto, route) = self.keyring.of(self.index)?;
         let mut octets = [0; PIECE_LEN];
-        while let Some((epoch, len)) = self.crypto.write_handshake(self.route, &mut octets).map_err(alert)? {
+        while let Some((epoch, len)) = crypto.write_handshake(route, &mut octets).map_err(alert)? {
             let handshake = self.memory.handshakes.at_mut(index).sound()?;
             let lane = handshake.lane_mut(epoch);
             if lane.out.is_none() {
@@ -90,7 +92,8 @@ impl Scope<'_, '_> {
         let body = lane.incoming.body.sound()?;
         if to > from {
             let octets = &self.memory.arena.bytes(body)[from as usize..to as usize];
-            self.crypto.read_handshake(self.route, epoch, octets).map_err(alert)?;
+            let (crypto, route) = self.keyring.of(self.index)?;
+            crypto.read_handshake(route, epoch, octets).map_err(alert)?;
             self.pump_handshake()?;
             self.restart_handshake_timer()?;
         }
@@ -129,12 +132,13 @@ impl Scope<'_, '_> {
     /// Opens the data epoch once the peer has proven who it is.
     fn check_secured(&mut self) -> Result<(), Fault> {
         let is_waiting = matches!(self.peer.stage, Stage::Opening(_) | Stage::Securing);
-        if !is_waiting || !self.crypto.is_ready(self.route, Epoch::Data) {
+        let (crypto, route) = self.keyring.of(self.index)?;
+        if !is_waiting || !crypto.is_ready(route, Epoch::Data) {
             return Ok(());
         }
-        let items = self.crypto.peer_parameters(self.route).ok_or(Fault::Violation(CloseCode::Parameters))?;
+        let items = crypto.peer_parameters(route).ok_or(Fault::Violation(CloseCode::Parameters))?;
         let parameters = Parameters::decode(items).map_err(|_| Fault::Violation(CloseCode::Parameters))?;
-        self.peer.conversation.keys = Some(KeyPhase::new(self.crypto.limits(self.route)));
+        self.peer.conversation.keys = Some(KeyPhase::new(crypto.limits(route)));
         if self.peer.side == Side::Server {
             self.peer.is_undecided = true;
             self.peer.notices |= Notices::SESSION;
@@ -191,7 +195,7 @@ impl Scope<'_, '_> {
         let Some(index) = self.peer.handshake else { return Ok(None) };
         for epoch in [Epoch::Hello, Epoch::Handshake] {
             let is_due = self.memory.handshakes.at(index).sound()?.is_due(epoch);
-            if is_due && self.crypto.is_ready(self.route, epoch) {
+            if is_due && self.is_epoch_ready(epoch) {
                 return self.build_epoch(index, epoch, out).map(Some);
             }
         }
@@ -221,8 +225,8 @@ impl Scope<'_, '_> {
             Frame::Padding { len: writer.room() }.encode(&mut writer).map_err(|_| Broken)?;
         }
         let len = writer.len() + tag_len;
-        seal_datagram(self.crypto, self.route, epoch, number, &mut out[..len], header.number_offset())
-            .map_err(|_| Broken)?;
+        let (crypto, route) = self.keyring.of(self.index)?;
+        seal_datagram(crypto, route, epoch, number, &mut out[..len], header.number_offset()).map_err(|_| Broken)?;
         let now = self.now;
         if let Stage::Opening(opening) = &mut self.peer.stage
             && is_client_hello
@@ -343,9 +347,12 @@ impl Scope<'_, '_> {
     #[cold]
     fn has_handshake_octets(&self, index: u32) -> bool {
         let Some(handshake) = self.memory.handshakes.at(index) else { return false };
-        [Epoch::Hello, Epoch::Handshake]
-            .into_iter()
-            .any(|epoch| handshake.is_due(epoch) && self.crypto.is_ready(self.route, epoch))
+        [Epoch::Hello, Epoch::Handshake].into_iter().any(|epoch| handshake.is_due(epoch) && self.is_epoch_ready(epoch))
+    }
+
+    /// Says whether datagrams of an epoch can be sealed.
+    fn is_epoch_ready(&self, epoch: Epoch) -> bool {
+        self.keyring.route_of(self.index).is_ok_and(|route| self.keyring.crypto().is_ready(route, epoch))
     }
 }
 

@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::input::{Arrival, Rejected};
 use super::scope::Scope;
-use super::{Endpoint, Transmit, draw_id};
+use super::{Endpoint, Transmit};
 use crate::ecn::Ecn;
 use crate::memory::{Broken, Purpose};
 use crate::outcome::Unknown;
@@ -80,7 +80,7 @@ impl Endpoint<'_> {
             // Only servers send resets, so this answers nothing that we sent as one.
             return Err(Rejected::Unknown);
         }
-        if !is_proven && self.crypto.get().is_protected() {
+        if !is_proven && self.keyring.is_protected() {
             return Err(Rejected::NotAuthentic);
         }
         // The server has restarted or forgotten us; what it still knows shows when the session is resumed.
@@ -116,7 +116,7 @@ impl Scope<'_, '_> {
         if let Some(handshake) = self.peer.handshake.and_then(|index| self.memory.handshakes.at_mut(index)) {
             if handshake.lane(Epoch::Hello).incoming.prefix > 0 {
                 // Whoever asks for a token has forgotten the hello that it answered, or sees us elsewhere.
-                let local = draw_id(self.config.socket, self.route, self.random);
+                let local = self.draw_id()?;
                 return self.open(local, opening.resume);
             }
             handshake.rewind();

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::Endpoint;
 use super::scope::{Fault, Scope};
-use super::{Endpoint, draw_id};
 use crate::exchange::{Brief, News, Notices, Party, Stage as ExchangeStage};
 use crate::lane::Lane;
 use crate::memory::{Broken, Sound};
@@ -84,7 +84,7 @@ impl Endpoint<'_> {
     pub(super) fn lose_contact(&mut self, index: u32) {
         self.with(index, |scope| {
             if scope.peer.side == Side::Client {
-                let id = draw_id(scope.config.socket, scope.route, scope.random);
+                let id = scope.draw_id()?;
                 return scope.open(id, Resume::Yes);
             }
             // Of a conversation that nobody has used yet there is nothing to come back to.
@@ -328,7 +328,7 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         self.peer.stage = Stage::Closing(Closing { is_due: false, ..closing });
-        let tag_len = crate::crypto::tag_len(self.crypto, Epoch::Data);
+        let tag_len = crate::crypto::tag_len(self.keyring.crypto(), Epoch::Data);
         let limit = out.len().min(crate::config::DATAGRAM_LEN_MIN);
         let mut writer = Writer::new(&mut out[..limit - tag_len]);
         let number = self.begin_datagram(&mut writer).sound()?;

@@ -70,7 +70,7 @@ impl Scope<'_, '_> {
         if !has_work && (!is_ack_due || self.is_asking()) {
             return Ok(None);
         }
-        let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
+        let tag_len = crypto::tag_len(self.keyring.crypto(), Epoch::Data);
         // A pure acknowledgement is not held back by the window (RFC 9002 §7).
         let limit = if has_work { allowance } else { self.datagram_len_max(out.len()) };
         // What the window has left is not worth a piece of a message; what a probe has is.
@@ -114,17 +114,19 @@ impl Scope<'_, '_> {
         if let Some(keys) = &mut self.peer.conversation.keys
             && keys.begin_seal(self.now, number).map_err(|_| Broken)? == KeyUpdate::Due
         {
-            self.update_keys();
+            self.update_keys()?;
             // The header was written with the phase before.
             datagram[0] ^= KEY_PHASE_BIT;
         }
-        seal_datagram(self.crypto, self.route, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET)
-            .map_err(|_| Broken)
+        let (crypto, route) = self.keyring.of(self.index)?;
+        seal_datagram(crypto, route, Epoch::Data, number, datagram, ShortHeader::NUMBER_OFFSET).map_err(|_| Broken)
     }
 
-    pub(super) fn update_keys(&mut self) {
-        self.crypto.update(self.route);
+    pub(super) fn update_keys(&mut self) -> Result<(), Broken> {
+        let (crypto, route) = self.keyring.of(self.index)?;
+        crypto.update(route);
         self.counters.key_updates += 1;
+        Ok(())
     }
 
     /// Enters an ack-eliciting datagram into the books, and returns the mark that it goes out with.
@@ -184,7 +186,7 @@ impl Scope<'_, '_> {
             return Ok(None);
         }
         let Some(len) = self.path.mtu.poll_probe(now).filter(|len| *len <= out.len()) else { return Ok(None) };
-        let tag_len = crypto::tag_len(self.crypto, Epoch::Data);
+        let tag_len = crypto::tag_len(self.keyring.crypto(), Epoch::Data);
         let Some(record) = self.memory.datagrams.insert(new_record(self.peer.conversation.next_number, now)) else {
             return Ok(None);
         };
