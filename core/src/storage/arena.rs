@@ -64,8 +64,8 @@ pub struct Block(Pair);
 pub struct Places {
     order: u32,
     count: u32,
-    /// The order of a vacant block that holds all of them.
-    whole_order: u32,
+    /// How a vacant block that holds all of them is written in the tree.
+    vacancy_of_all: u8,
 }
 
 impl Places {
@@ -79,18 +79,23 @@ impl Places {
     #[must_use]
     pub const fn new(len: usize, count: u32) -> Self {
         let order = len.div_ceil(UNIT_LEN).next_power_of_two().ilog2();
-        Self { order, count, whole_order: order + order_of(count) }
+        Self { order, count, vacancy_of_all: vacancy(order + order_of(count)) }
     }
 }
 
 /// Freed blocks that the tree still counts as used: a stack for each size up to `WAITING_SIZE_MAX`.
 struct Waiting<'s> {
-    /// The stacks, all of the same height, one after the other.
+    /// Their starts, one stack after the other.
     starts: Store<'s, u32>,
-    /// How many blocks are on each stack.
-    counts: [usize; WAITING_SIZE_MAX],
-    /// How many blocks of one size may wait.
-    height: usize,
+    stacks: [Stack; WAITING_SIZE_MAX],
+}
+
+/// Places of starts that wait, from `bottom` up to `top`; there is room up to `end`.
+#[derive(Clone, Copy, Default)]
+struct Stack {
+    bottom: usize,
+    top: usize,
+    end: usize,
 }
 
 impl Block {
@@ -154,11 +159,7 @@ impl<'s> Arena<'s> {
             used_unit_count: 0,
             region,
             vacancies: tree,
-            waiting: Waiting {
-                height: waiting.len() / WAITING_SIZE_MAX,
-                starts: waiting,
-                counts: [0; WAITING_SIZE_MAX],
-            },
+            waiting: Waiting::new(waiting),
         };
         let first_unit = 1 << arena.height;
         arena.vacancies[first_unit..first_unit + unit_count].fill(1);
@@ -198,7 +199,7 @@ impl<'s> Arena<'s> {
             return Some(block);
         }
         // Mostly a block of this size waits, and one vacant block holds all that is to be left.
-        if self.vacancies[1] >= vacancy(spare.whole_order)
+        if self.vacancies[1] >= spare.vacancy_of_all
             && let Some(start) = self.waiting.pop(count)
         {
             self.used_unit_count += count;
@@ -280,7 +281,7 @@ impl<'s> Arena<'s> {
     /// Returns `start`, or puts the `count` units that were taken there back if too little is left beside them.
     fn leaving(&mut self, spare: Places, count: u32, start: u32) -> Option<u32> {
         // Mostly all of it is in one vacant block.
-        let is_left = self.vacancies[1] >= vacancy(spare.whole_order)
+        let is_left = self.vacancies[1] >= spare.vacancy_of_all
             || self.count_vacant(1, self.height, spare.order, spare.count) >= spare.count;
         if !is_left {
             self.mark(start, count, Use::Vacant);
@@ -400,30 +401,38 @@ impl Use {
     }
 }
 
-impl Waiting<'_> {
+impl<'s> Waiting<'s> {
+    /// Makes empty stacks that share `starts` evenly.
+    fn new(starts: Store<'s, u32>) -> Self {
+        let height = starts.len() / WAITING_SIZE_MAX;
+        let mut stacks = [Stack::default(); WAITING_SIZE_MAX];
+        for (stack, size_index) in stacks.iter_mut().zip(0..) {
+            let bottom = size_index * height;
+            *stack = Stack { bottom, top: bottom, end: bottom + height };
+        }
+        Self { starts, stacks }
+    }
+
     /// Adds a block of `count` units, unless its stack is full or there is none for its size.
     fn push(&mut self, count: u32, start: u32) -> bool {
-        let size_index = count as usize - 1;
-        let Some(waiting_count) = self.counts.get_mut(size_index).filter(|count| **count < self.height) else {
+        let Some(stack) = self.stacks.get_mut(count as usize - 1).filter(|stack| stack.top < stack.end) else {
             return false;
         };
-        self.starts[size_index * self.height + *waiting_count] = start;
-        *waiting_count += 1;
+        self.starts[stack.top] = start;
+        stack.top += 1;
         true
     }
 
     /// Takes the block of `count` units that was freed last: its octets are the likeliest to be in the cache.
     fn pop(&mut self, count: u32) -> Option<u32> {
-        let size_index = count as usize - 1;
-        let waiting_count = self.counts.get_mut(size_index)?;
-        *waiting_count = waiting_count.checked_sub(1)?;
-        self.starts.get(size_index * self.height + *waiting_count).copied()
+        let stack = self.stacks.get_mut(count as usize - 1).filter(|stack| stack.top > stack.bottom)?;
+        stack.top -= 1;
+        self.starts.get(stack.top).copied()
     }
 
     fn contains(&self, count: u32, start: u32) -> bool {
-        let size_index = count as usize - 1;
-        let stack = self.starts.iter().skip(size_index * self.height);
-        self.counts.get(size_index).is_some_and(|count| stack.take(*count).any(|waiting| *waiting == start))
+        let stack = self.stacks.get(count as usize - 1);
+        stack.is_some_and(|stack| self.starts[stack.bottom..stack.top].contains(&start))
     }
 }
 
