@@ -223,8 +223,7 @@ impl Memory<'_> {
         stage: Stage,
         now: Instant,
     ) -> Option<Key> {
-        let key = self.exchanges.insert(Exchange::BLANK)?;
-        let exchange = self.exchanges.at_mut(key.index())?;
+        let (key, exchange) = self.exchanges.insert_entry(Exchange::BLANK)?;
         (exchange.peer, exchange.begun_by, exchange.seq) = (peer, begun_by, seq);
         exchange.enter(stage, now);
         // Once more, since they are looked at next: a part of what has just been copied as a whole would have to be waited for.
@@ -295,8 +294,9 @@ impl Memory<'_> {
 
     /// Lets a call of ours be given up no more.
     pub fn clear_deadline(&mut self, index: u32) -> Result<(), Broken> {
-        if self.exchanges.at(index).sound()?.timed.is_linked() {
-            self.timed.remove(&mut self.exchanges, index);
+        let timed = core::mem::take(&mut self.exchanges.at_mut(index).sound()?.timed);
+        if timed.is_linked() {
+            self.timed.close_gap(&mut self.exchanges, timed);
         } else {
             self.call_deadlines.clear(index);
         }

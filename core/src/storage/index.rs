@@ -34,6 +34,7 @@ impl<'s> Index<'s> {
     ///
     /// # Panics
     /// If `index` is not below the capacity.
+    #[inline(always)]
     pub fn insert(&mut self, hash: u64, index: u32) {
         let next = &mut self.nexts[index as usize];
         debug_assert!(*next == DETACHED, "element {index} is already in the index");

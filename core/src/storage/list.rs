@@ -75,7 +75,10 @@ impl<L> List<L> {
     /// Appends the element in slot `index`, which must be on no list of this marker.
     #[inline(always)]
     pub fn push_back<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32) {
-        self.link(slots, index, Links { previous: self.tail, next: NONE });
+        if self.place(slots, index, Links { previous: self.tail, next: NONE }) {
+            self.set_next(slots, self.tail, index);
+            self.tail = index;
+        }
     }
 
     /// Prepends the element in slot `index`, which must be on no list of this marker.
@@ -143,11 +146,18 @@ impl<L> List<L> {
             debug_assert!(false, "slot {index} is vacant or on no list");
             return;
         };
-        let Links { previous, next } = core::mem::take(element.links_mut());
-        debug_assert!(previous != NONE || self.head == index, "slot {index} is on another list");
-        debug_assert!(next != NONE || self.tail == index, "slot {index} is on another list");
-        self.set_next(slots, previous, next);
-        self.set_previous(slots, next, previous);
+        let links = core::mem::take(element.links_mut());
+        debug_assert!(links.previous != NONE || self.head == index, "slot {index} is on another list");
+        debug_assert!(links.next != NONE || self.tail == index, "slot {index} is on another list");
+        self.close_gap(slots, links);
+    }
+
+    /// As [`remove`](Self::remove), for who has the element at hand: it has taken the links out of it, and gives them here.
+    #[inline(always)]
+    pub fn close_gap<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, taken: Links) {
+        debug_assert!(taken.is_linked(), "an element that is on no list leaves no gap");
+        self.set_next(slots, taken.previous, taken.next);
+        self.set_previous(slots, taken.next, taken.previous);
     }
 
     /// Returns the index of the first element.
@@ -185,16 +195,23 @@ impl<L> List<L> {
         self.head == NONE
     }
 
-    #[inline(always)]
     fn link<T: Linked<L>>(&mut self, slots: &mut Slots<'_, T>, index: u32, links: Links) {
+        if self.place(slots, index, links) {
+            self.set_next(slots, links.previous, index);
+            self.set_previous(slots, links.next, index);
+        }
+    }
+
+    /// Tells an element its neighbours, which are still to learn of it; says whether it was on no list.
+    #[inline(always)]
+    fn place<T: Linked<L>>(&self, slots: &mut Slots<'_, T>, index: u32, links: Links) -> bool {
         // Refused in release builds too: linking it twice would tie a loop into another list.
         let Some(element) = slots.at_mut(index).filter(|element| !element.links().is_linked()) else {
             debug_assert!(false, "slot {index} is vacant or already on a list");
-            return;
+            return false;
         };
         *element.links_mut() = links;
-        self.set_next(slots, links.previous, index);
-        self.set_previous(slots, links.next, index);
+        true
     }
 
     /// Makes `next` follow an element, or head the list if there is none.

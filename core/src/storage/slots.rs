@@ -90,14 +90,23 @@ impl<'s, T> Slots<'s, T> {
 
     /// Puts `value` into a vacant slot; `None` (and `value` is dropped) if there is none.
     pub fn insert(&mut self, value: T) -> Option<Key> {
-        let key = self.vacancy()?;
-        let slot = &mut self.slots[key.index() as usize];
-        if let Content::Vacant { next } = slot.content {
-            self.vacant_head = next;
+        self.insert_entry(value).map(|(key, _)| key)
+    }
+
+    /// As [`insert`](Self::insert), and returns the element beside its key.
+    #[inline(always)]
+    pub fn insert_entry(&mut self, value: T) -> Option<(Key, &mut T)> {
+        if self.len >= self.capacity() {
+            return None;
         }
-        slot.content = Content::Occupied(value);
+        let index = self.vacant_head;
+        let Slot { generation, content } = self.slots.get_mut(index as usize)?;
+        if let Content::Vacant { next } = content {
+            self.vacant_head = *next;
+        }
+        *content = Content::Occupied(value);
         self.len += 1;
-        Some(key)
+        Some((Key::new(index, *generation), content.value_mut()?))
     }
 
     /// Keeps a slot for an element to come, which from here on counts as one; says whether there was one.
