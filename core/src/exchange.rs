@@ -1,7 +1,5 @@
 //! Exchanges: messages and calls, each with its flows, from acceptance to retirement.
 
-use core::time::Duration;
-
 use crate::lane::Lane;
 use crate::outcome::{Outcome, Unknown};
 use crate::storage::{Block, Key, Linked, Links};
@@ -33,8 +31,8 @@ pub struct Exchange {
     pub role: Option<Role>,
     /// Which procedure it calls; `None` for a message.
     pub procedure: Option<Description>,
-    /// How long the caller waits: from the beginning, or from the last progress of a stream of the call.
-    pub timeout: Option<Duration>,
+    /// How many nanoseconds the caller waits: from the beginning, or from the last progress of a stream of the call.
+    pub timeout: Option<u64>,
     /// When the caller gives up.
     pub deadline: Option<Instant>,
     /// What our call came to, once it is over or unknown.
@@ -87,7 +85,7 @@ pub enum Brief {
     Queued,
     /// A datagram in flight carries it.
     Carried,
-    /// It was acknowledged, or released: nothing is held.
+    /// It was acknowledged, or released: nothing is held, and no flow has a record.
     Settled,
 }
 
@@ -238,7 +236,11 @@ impl Exchange {
     /// Says whether nothing is held of any of its flows.
     #[must_use]
     pub fn has_no_flow(&self) -> bool {
-        matches!(self.brief, Brief::No | Brief::Settled) && self.flows == [None; 4]
+        match self.brief {
+            Brief::No => self.flows == [None; 4],
+            Brief::Settled => true,
+            Brief::Arrived | Brief::Queued | Brief::Carried => false,
+        }
     }
 
     /// Returns on which lane a brief call moves: a request until it has arrived, and then its reply.
@@ -291,10 +293,10 @@ impl Exchange {
         self.stage == Stage::Open && self.outcome != Self::UNANSWERED
     }
 
-    /// Lets its caller wait for so long from here on.
-    pub fn set_timeout(&mut self, now: Instant, timeout: Option<Duration>) {
+    /// Lets its caller wait for so many nanoseconds from here on.
+    pub fn set_timeout(&mut self, now: Instant, timeout: Option<u64>) {
         self.timeout = timeout;
-        self.deadline = timeout.map(|timeout| now.saturating_add(timeout));
+        self.deadline = timeout.map(|timeout| now.saturating_add_nanos(timeout));
     }
 
     /// Enters a stage.

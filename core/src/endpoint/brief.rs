@@ -20,6 +20,7 @@ use crate::own_body::OwnBody;
 use crate::peer;
 use crate::sent::InDatagram;
 use crate::storage::{Block, Key, List};
+use crate::time::nanos;
 use crate::wire::{Alias, Bare, Description, Options, Procedure, Role, Semantics, Seq, Writer};
 
 impl Scope<'_, '_> {
@@ -53,7 +54,7 @@ impl Scope<'_, '_> {
             self.memory.outgoing.unreserve();
             return Ok(None);
         };
-        let (now, timeout) = (self.now, self.config.call_timeout);
+        let (now, timeout) = (self.now, nanos(self.config.call_timeout));
         let exchange = self.exchange(key.index())?;
         exchange.procedure = Some(*procedure);
         (exchange.brief, exchange.body, exchange.len) = (Brief::Queued, body, len as u32);
@@ -113,6 +114,9 @@ impl Scope<'_, '_> {
     }
 
     /// Writes brief requests and replies, in order, until one may not be sent.
+    ///
+    /// Not inlined: the loop keeps its registers.
+    #[inline(never)]
     pub(super) fn write_briefs(&mut self, record: u32, writer: &mut Writer<'_>) -> Result<Added, Broken> {
         let mut place = self.peer.briefs.front();
         // They take none of it.

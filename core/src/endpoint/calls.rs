@@ -11,6 +11,7 @@ use crate::lane::Lane;
 use crate::memory::{Broken, Purpose, Sound};
 use crate::outcome::{NotExecuted, Outcome, Unknown};
 use crate::outgoing::{Body, Kind, Outgoing};
+use crate::time::{NANOS_PER_MILLI, nanos};
 use crate::wire::{self, Description, Metadata, Options, ResetReason, Role, Semantics, Status, Writer};
 
 impl Scope<'_, '_> {
@@ -383,7 +384,7 @@ impl Scope<'_, '_> {
     pub(super) fn set_timeout(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Broken> {
         let now = self.now;
         let exchange = self.exchange(index)?;
-        exchange.set_timeout(now, timeout);
+        exchange.set_timeout(now, timeout.map(nanos));
         self.memory.set_deadline(index)
     }
 }
@@ -391,14 +392,14 @@ impl Scope<'_, '_> {
 /// The priority of replies: that of what this side begins without choosing another.
 pub(super) const REPLY_PRIORITY: u8 = 1;
 
-/// Returns how long a call of the peer has: what is left of its deadline in microseconds if the request says so, and else what its
-/// procedure's description says. No timeout is told as 0.
-pub(super) fn callee_timeout(procedure: &Description, left: Option<u64>) -> Option<Duration> {
+/// Returns how many nanoseconds a call of the peer has: what is left of its deadline in microseconds if the request says so, and else
+/// what its procedure's description says. No timeout is told as 0.
+pub(super) fn callee_timeout(procedure: &Description, left: Option<u64>) -> Option<u64> {
     let nanos = match left {
         Some(micros) => micros.saturating_mul(1000),
-        None => u64::from(procedure.timeout_millis) * 1_000_000,
+        None => u64::from(procedure.timeout_millis) * NANOS_PER_MILLI,
     };
-    (nanos > 0).then(|| Duration::from_nanos(nanos.min(DEADLINE_MAX_NANOS)))
+    if nanos > 0 { Some(nanos.min(DEADLINE_MAX_NANOS)) } else { None }
 }
 
 /// A deadline further off than an hour is read as an hour from here.

@@ -365,32 +365,7 @@ impl Scope<'_, '_> {
             self.on_elsewhere(arrival, is_newest, len);
         }
         let asked = self.hear_asked(number, frames);
-        let mut has_room = true;
-        let mut reader = Reader::new(frames);
-        while !reader.is_empty() {
-            let taken = match Bare::decode(&mut reader)? {
-                Some(_) if self.peer.is_undecided => return Err(Rejected::NoRoom),
-                Some(bare) => self.on_bare(bare),
-                None => {
-                    // Looked at where it was decoded: a frame is long to move.
-                    let decoded = Frame::decode(&mut reader);
-                    let frame = decoded.as_ref().map_err(|malformed| *malformed)?;
-                    if self.peer.is_undecided && is_of_session(frame) {
-                        return Err(Rejected::NoRoom);
-                    }
-                    self.on_frame(&arrival, frame, generation)
-                }
-            };
-            match taken {
-                Ok(()) => {}
-                // What stands behind it may be the end of something that has room, and perhaps always comes behind it.
-                Err(Fault::NoRoom) => has_room = false,
-                Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
-            }
-        }
-        if !has_room {
-            return Err(Rejected::NoRoom);
-        }
+        self.take_frames(frames, &arrival, generation)?;
         let eliciting = if !summary.is_ack_eliciting {
             AckEliciting::No
         } else if len + FULL_SLACK >= self.path.mtu.current() {
@@ -403,6 +378,39 @@ impl Scope<'_, '_> {
         let is_waiting = self.peer.conversation.eliciting_count > 0 || self.is_asking();
         self.peer.awaiting_since = is_waiting.then_some(now);
         Ok(asked)
+    }
+
+    /// Takes the frames of a datagram, one after the other.
+    ///
+    /// Not inlined, and neither is what the rare ones do: the loop keeps its registers.
+    #[inline(never)]
+    fn take_frames(&mut self, frames: &[u8], arrival: &Arrival, generation: Generation) -> Result<(), Rejected> {
+        let mut has_room = true;
+        let mut reader = Reader::new(frames);
+        while !reader.is_empty() {
+            let taken = match Bare::decode(&mut reader)? {
+                Some(_) if self.peer.is_undecided => return Err(Rejected::NoRoom),
+                Some(bare) => self.on_bare(bare),
+                None => {
+                    let mut ahead = reader;
+                    // Looked at where it was decoded: a frame is long to move.
+                    let decoded = Frame::decode(&mut ahead);
+                    let frame = decoded.as_ref().map_err(|malformed| *malformed)?;
+                    if self.peer.is_undecided && is_of_session(frame) {
+                        return Err(Rejected::NoRoom);
+                    }
+                    reader = ahead;
+                    self.on_frame(arrival, frame, generation)
+                }
+            };
+            match taken {
+                Ok(()) => {}
+                // What stands behind it may be the end of something that has room, and perhaps always comes behind it.
+                Err(Fault::NoRoom) => has_room = false,
+                Err(Fault::Violation(code)) => return Err(Rejected::Violation(code)),
+            }
+        }
+        if has_room { Ok(()) } else { Err(Rejected::NoRoom) }
     }
 
     /// Looks in the first datagram of a client, on a protected conversation, whether it asks for the session that it had.
@@ -423,6 +431,7 @@ impl Scope<'_, '_> {
         asked
     }
 
+    #[inline(never)]
     fn on_frame(&mut self, arrival: &Arrival, frame: &Frame<'_>, generation: Generation) -> Result<(), Fault> {
         match *frame {
             Frame::Padding { .. } | Frame::Ping | Frame::Private { .. } => Ok(()),

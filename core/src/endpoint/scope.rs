@@ -68,6 +68,7 @@ impl Scope<'_, '_> {
     }
 
     /// Adds an exchange of the peer at its first stage; `None` if the pool is full.
+    #[inline(always)]
     pub(super) fn add_theirs(&mut self, seq: Option<u64>, stage: Stage) -> Option<u32> {
         let index = self.memory.add_exchange(self.index, Party::Them, seq, stage, self.now)?.index();
         self.peer.session.theirs.push_back(&mut self.memory.exchanges, index);
@@ -76,9 +77,11 @@ impl Scope<'_, '_> {
     }
 
     /// Begins an exchange of ours; `None` if the pool is full.
+    #[inline(always)]
     pub(super) fn begin(&mut self) -> Result<Option<Key>, Broken> {
+        let capacity = self.memory.exchanges.capacity();
         // A quarter stays free for what the peers begin.
-        if self.memory.exchanges.len() >= self.memory.exchanges.capacity().div_ceil(4) * 3 {
+        if self.memory.exchanges.len() >= capacity - capacity / 4 {
             return Ok(None);
         }
         self.admit_next()?;
@@ -346,9 +349,10 @@ impl Scope<'_, '_> {
     /// Removes an exchange from the lists of its peer.
     #[inline(always)]
     fn unlist(&mut self, index: u32) -> Result<(), Broken> {
-        let exchange = self.memory.exchanges.at(index).sound()?;
-        let (begun_by, is_numbered) = (exchange.begun_by, exchange.seq.is_some());
-        let (is_noticed, is_listed) = (exchange.noticed.is_linked(), exchange.by_seq.is_linked());
+        let exchange = self.memory.exchanges.at_mut(index).sound()?;
+        let (begun_by, is_numbered, is_noticed) =
+            (exchange.begun_by, exchange.seq.is_some(), exchange.noticed.is_linked());
+        let by_seq = core::mem::take(&mut exchange.by_seq);
         if exchange.held.is_linked()
             && let Some((channel, _)) = exchange.channel
             && let Some(channel) = self.memory.channels.get_mut(channel)
@@ -358,7 +362,7 @@ impl Scope<'_, '_> {
         if is_noticed {
             self.peer.noticed.remove(&mut self.memory.exchanges, index);
         }
-        if is_listed {
+        if by_seq.is_linked() {
             let session = &mut self.peer.session;
             let list = match begun_by {
                 Party::Us if is_numbered => &mut session.ours,
@@ -368,7 +372,7 @@ impl Scope<'_, '_> {
                     &mut session.theirs
                 }
             };
-            list.remove(&mut self.memory.exchanges, index);
+            list.close_gap(&mut self.memory.exchanges, by_seq);
         }
         Ok(())
     }

@@ -112,8 +112,7 @@ impl Scope<'_, '_> {
         if request.reply == Reply::Never {
             options = options.with_one_way();
         }
-        let has_upward = matches!(request.streams, Streams::Upward | Streams::Both);
-        if has_upward {
+        if matches!(request.streams, Streams::Upward | Streams::Both) {
             options = options.with_upward();
         }
         if matches!(request.streams, Streams::Downward | Streams::Both) {
@@ -122,9 +121,20 @@ impl Scope<'_, '_> {
         let timeout_millis = u32::try_from(nanos(self.config.call_timeout) / NANOS_PER_MILLI).unwrap_or(u32::MAX);
         let Request { program, version, procedure, .. } = *request;
         let procedure = Description { program, version, procedure, timeout_millis, options };
-        if let Some(key) = self.call_briefly(request, &procedure)? {
-            return Ok(Ok(key));
+        match self.call_briefly(request, &procedure)? {
+            Some(key) => Ok(Ok(key)),
+            None => self.call_by_flows(request, procedure),
         }
+    }
+
+    /// Begins a call that is not brief, or of which there is no telling yet.
+    #[inline(never)]
+    fn call_by_flows(
+        &mut self,
+        request: &mut Request<'_>,
+        procedure: Description,
+    ) -> Result<Result<Key, SendError>, Broken> {
+        let has_upward = procedure.options.has_upward();
         let needed = 1 + u32::from(has_upward);
         if self.memory.outgoing.capacity() - self.memory.outgoing.len() < needed {
             return Ok(Err(SendError::Full));

@@ -14,6 +14,7 @@ const OUTGOING: [Lane; 2] = [Lane::Forward, Lane::Upward];
 
 impl Scope<'_, '_> {
     /// Lets in the next exchange that we begin, if the window has room; says whether it has.
+    #[inline(always)]
     pub(super) fn admit_next(&mut self) -> Result<bool, Broken> {
         if self.peer.session.next_seq >= self.peer.session.admitted {
             self.admit()?;
@@ -49,6 +50,7 @@ impl Scope<'_, '_> {
         self.admit()
     }
 
+    #[inline(never)]
     fn admit(&mut self) -> Result<(), Broken> {
         let window = u64::from(self.peer.parameters.exchange_window);
         let old = self.peer.session.admitted;
