@@ -61,11 +61,11 @@ impl<H: Handler> Handler for Inline<H> {
 /// A call of a peer, for as long as its handler runs.
 pub struct Incoming<'a> {
     node: &'a Arc<Node>,
-    id: IncomingCallId,
+    pub(crate) id: IncomingCallId,
     peer: PeerId,
     procedure: Description,
     deadline: Option<Instant>,
-    desk: &'a Desk,
+    pub(crate) desk: &'a mut Desk,
     #[cfg(feature = "rpc")]
     execution: Execution,
     /// In a box, because few calls have any.
@@ -74,7 +74,7 @@ pub struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     /// Begins a call on the thread that receives, or on a worker, and copies what came with it to where its handler will run, or
-    /// takes it.
+    /// takes it; the desk is taken for it, too.
     ///
     /// `None` if it is over already; or, on the thread that receives, for somebody else, who is told.
     #[inline]
@@ -82,7 +82,7 @@ impl<'a> Incoming<'a> {
         node: &'a Arc<Node>,
         state: &mut State,
         call: IncomingCallId,
-        desk: &'a mut Desk,
+        desk: &mut Option<&'a mut Desk>,
         execution: Execution,
     ) -> Option<Self> {
         let State { endpoint, service: Some(service), now, .. } = state else { return None };
@@ -98,6 +98,7 @@ impl<'a> Incoming<'a> {
                 }
             }
         }
+        let desk = desk.take()?;
         #[cfg(feature = "bytes")]
         let known = if known.arguments.len() < endpoint.config().own_body_len_min {
             known
@@ -108,7 +109,10 @@ impl<'a> Incoming<'a> {
         desk.lay_out(known.arguments, known.metadata);
         let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
         let (upward, downward) = (known.upward, known.downward);
-        endpoint.begin(*now, call).ok()?;
+        if endpoint.begin(*now, call).is_err() {
+            service.end(desk);
+            return None;
+        }
         service.begin(call, desk);
         let has_streams = upward.is_some() || downward.is_some();
         let streams = has_streams.then(|| Box::new(Beside::new(node, peer, upward, downward)));

@@ -8,7 +8,6 @@ use std::io;
 use std::panic::catch_unwind;
 use std::thread;
 
-use posthaste_core::IncomingCallId;
 use posthaste_core::endpoint::Answer;
 
 use crate::handler::{Handler, Incoming};
@@ -64,6 +63,7 @@ impl<'t> Serving<'t> {
         let is_group = node.socket.interrupt().is_some();
         // A socket that is waited for in the receive call fills no more than one buffer.
         let mut wheel = Wheel::new(if is_group { RECV_BUFFER_COUNT } else { 1 }, &node.socket);
+        let mut row = Vec::with_capacity(ROW_LEN);
         let mut state = node.lock();
         let mut deadline = None;
         while !state.is_closed {
@@ -72,7 +72,7 @@ impl<'t> Serving<'t> {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 state.endpoint.handle_timeout(now);
             }
-            self.answer_arrived(&mut state);
+            self.answer_arrived(&mut state, &mut row);
             let now = state.now;
             state.settle(now, &node.socket);
             deadline = state.deadline();
@@ -85,13 +85,13 @@ impl<'t> Serving<'t> {
             if received.is_err() {
                 state.close();
             }
-            state = self.take_in(state, &mut wheel);
+            state = self.take_in(state, &mut wheel, &mut row);
         }
     }
 
     /// Hands what was received to the endpoint and answers its calls, and what has come since, while there is nothing to answer:
     /// datagrams of one message, taken in together, share an acknowledgement.
-    fn take_in(self, mut state: Locked<'t>, wheel: &mut Wheel) -> Locked<'t> {
+    fn take_in(self, mut state: Locked<'t>, wheel: &mut Wheel, row: &mut Vec<Desk>) -> Locked<'t> {
         let node = self.node;
         let now = node.read_clock(&mut state);
         let mut datagram_count = 0;
@@ -101,7 +101,7 @@ impl<'t> Serving<'t> {
                 state.handle_datagram(now, datagram);
                 datagram_count += 1;
                 has_event |= state.endpoint.has_event();
-                self.answer_arrived(&mut state);
+                self.answer_arrived(&mut state, row);
             }
             // Where nothing would be sent, the next sleep looks as well.
             let is_over = has_event || datagram_count >= TURN_DATAGRAM_COUNT_MAX || !state.endpoint.has_transmit();
@@ -120,8 +120,11 @@ impl<'t> Serving<'t> {
             if let Some(call) = service.next_pooled() {
                 let mut desk = service.take_desk();
                 node.read_clock(&mut state);
-                self.answer(&mut state, call, &mut desk, Execution::Pool);
-                give_back(&mut state, desk);
+                let begun = Incoming::begin(node, &mut state, call, &mut Some(&mut desk), Execution::Pool);
+                self.answer(&mut state, &mut [begun.map(Begun::new)], Execution::Pool);
+                if let Some(service) = &mut state.service {
+                    service.give_back(desk);
+                }
                 let now = state.now;
                 state.settle(now, &node.socket);
                 node.watch(&mut state);
@@ -137,16 +140,11 @@ impl<'t> Serving<'t> {
     }
 
     /// Runs the handlers of the calls that arrived, or has a worker do so.
-    fn answer_arrived(self, state: &mut Locked<'t>) {
+    fn answer_arrived(self, state: &mut Locked<'t>, row: &mut Vec<Desk>) {
         let now = state.now;
         state.hear(now);
-        let Some(mut desk) =
-            state.service.as_mut().filter(|service| service.arrived_count() > 0).map(Service::take_desk)
-        else {
-            return;
-        };
-        while let Some(call) = state.service.as_mut().and_then(Service::next_arrived) {
-            self.answer(state, call, &mut desk, Execution::Inline);
+        while state.service.as_ref().is_some_and(|service| service.arrived_count() > 0) {
+            self.answer_row(state, row);
             let following_count = state.service.as_ref().map_or(0, Service::arrived_count);
             if state.is_slice_full(following_count) {
                 // The caller has work while the rest is done here.
@@ -154,41 +152,92 @@ impl<'t> Serving<'t> {
                 state.settle(now, &self.node.socket);
             }
         }
-        give_back(state, desk);
     }
 
-    /// Runs the handler of a call at a desk, without the lock, and gives its reply to the endpoint, unless it is over or for a worker.
-    fn answer(self, state: &mut Locked<'t>, call: IncomingCallId, desk: &mut Desk, execution: Execution) {
-        let mut reply = mem::take(&mut desk.reply);
-        if let Some(mut incoming) = Incoming::begin(self.node, state, call, desk, execution) {
-            reply.clear();
-            let answer = state.unlocked(|| {
-                // A handler that left its own state broken meets it again; ours is not touched by it.
-                let answer = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&incoming, &mut reply)));
-                incoming.end_streams();
-                answer.unwrap_or(Answer::HandlerFailed)
-            });
-            self.node.catch_up(state, execution);
-            let has_streams = incoming.has_streams();
-            // Stale if the handler has answered by itself.
-            state.reply(call, answer, desk.take_body(&reply));
-            if has_streams {
-                state.waiters.wake_streams();
-            }
+    /// Begins some of the calls that arrived at desks of a row, and answers them: the lock is given back and taken again once for
+    /// all of them.
+    fn answer_row(self, state: &mut Locked<'t>, row: &mut Vec<Desk>) {
+        let Some(service) = &mut state.service else { return };
+        while row.len() < service.arrived_count().min(ROW_LEN) {
+            row.push(service.take_desk());
         }
-        desk.reply = reply;
+        let mut begun = [const { None }; ROW_LEN];
+        let mut places = begun.iter_mut();
+        let mut desks = row.iter_mut();
+        let mut desk = desks.next();
+        while desk.is_some()
+            && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
+        {
+            let incoming = Incoming::begin(self.node, state, call, &mut desk, Execution::Inline);
+            if let Some(incoming) = incoming
+                && let Some(place) = places.next()
+            {
+                *place = Some(Begun::new(incoming));
+            }
+            desk = desk.or_else(|| desks.next());
+        }
+        self.answer(state, &mut begun, Execution::Inline);
+        for desk in row.iter_mut().skip(1) {
+            desk.shrink();
+        }
+    }
+
+    /// Runs the handlers of calls that were begun, without the lock, and gives their replies to the endpoint.
+    fn answer(self, state: &mut Locked<'t>, begun: &mut [Option<Begun<'_>>], execution: Execution) {
+        if begun.iter().all(Option::is_none) {
+            return;
+        }
+        state.unlocked(|| {
+            for call in begun.iter_mut().flatten() {
+                call.run(self.handler);
+            }
+        });
+        self.node.catch_up(state, execution);
+        for call in begun.iter_mut().flatten() {
+            call.end(state);
+        }
+    }
+}
+
+/// A call from its begin to its answer.
+struct Begun<'d> {
+    incoming: Incoming<'d>,
+    /// What the handler writes: of the desk, which it only looks at.
+    reply: Vec<u8>,
+    answer: Answer,
+}
+
+impl<'d> Begun<'d> {
+    fn new(incoming: Incoming<'d>) -> Self {
+        let mut reply = mem::take(&mut incoming.desk.reply);
+        reply.clear();
+        Self { incoming, reply, answer: Answer::HandlerFailed }
+    }
+
+    fn run(&mut self, handler: &dyn Handler) {
+        // A handler that left its own state broken meets it again; ours is not touched by it.
+        let answer = catch_unwind(AssertUnwindSafe(|| handler.handle(&self.incoming, &mut self.reply)));
+        self.incoming.end_streams();
+        self.answer = answer.unwrap_or(Answer::HandlerFailed);
+    }
+
+    /// Gives the reply to the endpoint, unless the call is over.
+    fn end(&mut self, state: &mut State) {
+        let desk = &mut *self.incoming.desk;
+        // Stale if the handler has answered by itself.
+        state.reply(self.incoming.id, self.answer, desk.take_body(&self.reply));
+        desk.reply = mem::take(&mut self.reply);
         if let Some(service) = &mut state.service {
             service.end(desk);
         }
+        if self.incoming.has_streams() {
+            state.waiters.wake_streams();
+        }
     }
 }
 
-fn give_back(state: &mut State, desk: Desk) {
-    if let Some(service) = &mut state.service {
-        service.give_back(desk);
-    }
-}
-
+/// Handlers of how many calls run before the first is answered; our choice: the lock costs little each then.
+const ROW_LEN: usize = 8;
 /// Buffers of one receive where a server has several sockets, and many peers; our choice.
 const RECV_BUFFER_COUNT: usize = 8;
 

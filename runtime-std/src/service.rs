@@ -17,8 +17,8 @@ use posthaste_core::wire::{Description, NotExecuted};
 pub enum Execution {
     /// One of the workers, when one is free. If too many calls wait already, the call is refused as busy.
     Pool,
-    /// The thread that receives, at once. Nothing else is received meanwhile, and a handler that waits for a peer would wait for
-    /// ever: it panics.
+    /// The thread that receives, at once: handlers of calls that arrived together run one after the other, and their replies leave
+    /// together. Nothing else is received meanwhile, and a handler that waits for a peer would wait for ever: it panics.
     Inline,
     /// Nobody: the caller is told why.
     Refuse(NotExecuted),
@@ -197,6 +197,15 @@ impl Desk {
         self.cancelled.store(false, Ordering::Relaxed);
     }
 
+    /// Gives back what a long call made its buffers grow to.
+    pub(crate) fn shrink(&mut self) {
+        for buffer in [&mut self.arguments, &mut self.reply] {
+            if buffer.capacity() > KEPT_LEN_MAX {
+                *buffer = Vec::new();
+            }
+        }
+    }
+
     pub(crate) fn arguments(&self) -> &[u8] {
         #[cfg(feature = "bytes")]
         if let Some(taken) = &self.taken {
@@ -224,6 +233,9 @@ impl Desk {
         Body::Copied(reply)
     }
 }
+
+/// How long a buffer may be that a desk keeps although calls seldom come to it; our choice.
+const KEPT_LEN_MAX: usize = 1 << 16;
 
 /// Calls of one datagram that are answered without an allocation; our choice: as many as most often share one.
 const ARRIVED_COUNT: usize = 256;

@@ -8,7 +8,8 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use posthaste_std::{
-    Answer, CallError, Client, Config, Incoming, Inline, NotExecuted, Request, SendError, Server, wire,
+    Answer, CallError, Client, Config, Execution, Handler, Incoming, Inline, NotExecuted, Request, SendError, Server,
+    Unknown, wire,
 };
 
 /// Answers with the arguments; procedure 8 with them as an error; 9 is unknown.
@@ -34,6 +35,57 @@ fn pair() -> (Client, Server) {
 /// Arguments that tell which call it is, of a length that no other has.
 fn arguments(index: usize) -> Vec<u8> {
     index.to_be_bytes().into_iter().cycle().take(8 + index % 3000).collect()
+}
+
+/// Answers on the thread that receives: procedure 1 with the arguments, 2 with many times as much, 3 not at all. Procedure 4 is for a
+/// worker, and 5 for nobody.
+struct Mixed;
+
+impl Handler for Mixed {
+    fn execution(&self, procedure: &wire::Description) -> Execution {
+        match procedure.procedure {
+            4 => Execution::Pool,
+            5 => Execution::Refuse(wire::NotExecuted::NoSuchProcedure),
+            _ => Execution::Inline,
+        }
+    }
+
+    fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+        assert!(reply.is_empty());
+        match call.procedure().procedure {
+            2 => reply.extend(call.arguments().iter().cycle().take(100_000)),
+            3 => panic!("the handler's own mistake"),
+            _ => reply.extend_from_slice(call.arguments()),
+        }
+        Answer::Ok
+    }
+}
+
+#[test]
+fn calls_that_arrive_together_end_each_in_its_own_way() {
+    let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), Mixed).unwrap();
+    let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+    // The conversation is open, and knows the procedures.
+    for procedure in [1, 2, 4] {
+        client.call(1, 1, procedure, b"first").unwrap();
+    }
+    for _ in 0..20 {
+        let arguments: Vec<Vec<u8>> = (0..50).map(arguments).collect();
+        let procedures = (0..50).map(|index| [1, 1, 5, 1, 3, 4, 1, 1, 2, 1, 1][index % 11]);
+        let requests: Vec<Request<'_>> =
+            procedures.zip(&arguments).map(|(procedure, arguments)| Request::new(1, 1, procedure, arguments)).collect();
+        let mut calls = client.pipeline();
+        assert_eq!(calls.start_all(&requests).unwrap(), 50);
+        for (request, arguments) in requests.iter().zip(&arguments) {
+            match (request.procedure, calls.wait().unwrap()) {
+                (1 | 4, Ok(reply)) => assert_eq!(reply, arguments),
+                (2, Ok(reply)) => assert!(reply.len() == 100_000 && reply.starts_with(arguments)),
+                (3, Err(CallError::Unknown(unresolved))) => assert_eq!(unresolved.why(), Unknown::HandlerFailed),
+                (5, Err(CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::NoSuchProcedure)))) => {}
+                (procedure, outcome) => panic!("procedure {procedure} ended as {outcome:?}"),
+            }
+        }
+    }
 }
 
 #[test]
