@@ -162,19 +162,14 @@ impl<'t> Serving<'t> {
             row.push(service.take_desk());
         }
         let mut begun = [const { None }; ROW_LEN];
-        let mut places = begun.iter_mut();
-        let mut desks = row.iter_mut();
-        let mut desk = desks.next();
-        while desk.is_some()
-            && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
-        {
-            let incoming = Incoming::begin(self.node, state, call, &mut desk, Execution::Inline);
-            if let Some(incoming) = incoming
-                && let Some(place) = places.next()
+        for (place, desk) in begun.iter_mut().zip(row.iter_mut()) {
+            let mut desk = Some(desk);
+            while desk.is_some()
+                && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
             {
-                *place = Some(Begun::new(incoming));
+                let incoming = Incoming::begin(self.node, state, call, &mut desk, Execution::Inline);
+                *place = incoming.map(Begun::new);
             }
-            desk = desk.or_else(|| desks.next());
         }
         self.answer(state, &mut begun, Execution::Inline);
         for desk in row.iter_mut().skip(1) {
