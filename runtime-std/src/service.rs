@@ -17,8 +17,9 @@ use posthaste_core::wire::{Description, NotExecuted};
 pub enum Execution {
     /// One of the workers, when one is free. If too many calls wait already, the call is refused as busy.
     Pool,
-    /// The thread that receives, at once: handlers of calls that arrived together run one after the other, and their replies leave
-    /// together. Nothing else is received meanwhile, and a handler that waits for a peer would wait for ever: it panics.
+    /// The thread that receives, at once: up to eight calls that arrived together begin together, their handlers run one after the
+    /// other, and then all are answered. Nothing else is received meanwhile, and a handler that waits for a peer would wait for
+    /// ever: it panics.
     Inline,
     /// Nobody: the caller is told why.
     Refuse(NotExecuted),
