@@ -160,6 +160,12 @@ impl Memory<'_> {
         Some(self.admitted)
     }
 
+    /// Says whether so little is left that peers are granted no more for now.
+    #[must_use]
+    pub const fn is_tight(&self) -> bool {
+        self.arena.used() > self.arena.capacity() / 4 * 3
+    }
+
     /// Gives back a block of something that arrived.
     pub fn free_arrived(&mut self, block: Block) {
         if self.admitted == Some(block) {

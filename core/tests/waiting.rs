@@ -86,6 +86,44 @@ fn a_probe_that_ends_a_message_tells_so_before_it_is_sent() {
     assert_eq!(victim.poll_event(), None);
 }
 
+/// Who waits for memory is no reason to ask for a datagram, or whoever leaves the next command to that would wait for ever.
+#[test]
+fn who_waits_for_memory_has_something_to_hear_only_when_there_is_some() {
+    let mut config = Config::lan();
+    (config.payload_memory, config.message_len_max, config.credit) = (1 << 16, 1200, 4096);
+    let mut victim = server(config);
+    let mut peers: Vec<Forger> = (1..=13).map(|host| open(&mut victim, host).0).collect();
+    let now = run_until_idle(&mut victim);
+    for forger in &mut peers {
+        for seq in 0..4 {
+            let flow = Flow::Message { seq: Seq(seq) };
+            let message = Data { flow, form: Form::Entire, extent: Extent::Counted, data: &[7; 1000] };
+            forger.say(&mut victim, now, &[Frame::Data(message)]).unwrap();
+        }
+    }
+    let mut held: Vec<_> = core::iter::from_fn(|| victim.poll_event())
+        .filter_map(|event| if let Event::MessageReceived { message, .. } = event { Some(message) } else { None })
+        .collect();
+    assert_eq!(held.len(), 13 * 4, "more than three quarters of the memory");
+    let last = peers.len() - 1;
+    let heard = |forger: &mut Forger, victim: &mut Endpoint<'_>| {
+        let datagrams = forger.drain(victim, now);
+        let frames = datagrams.iter().filter_map(|datagram| forger.read(datagram)).flat_map(|(_, frames)| frames);
+        frames.map(Result::unwrap).any(|frame| matches!(frame, Frame::Credit { .. }))
+    };
+
+    victim.release(now, held.pop().unwrap()).unwrap();
+    assert!(!heard(&mut peers[last], &mut victim), "there is no credit for anybody");
+    assert!(!victim.has_transmit());
+
+    for message in held.drain(..4) {
+        victim.release(now, message).unwrap();
+    }
+    assert!(victim.has_transmit());
+    assert!(heard(&mut peers[last], &mut victim), "what the others leave is for all");
+    assert!(!victim.has_transmit());
+}
+
 /// Two conversations share a path, and what the one has in flight fills the window of both. It may be that the peer has no room for
 /// it before it hears what the other one has to say.
 #[test]

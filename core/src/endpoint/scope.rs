@@ -227,8 +227,7 @@ impl Scope<'_, '_> {
             session.granted_by_us.saturating_sub(session.charged_by_them) < self.config.message_len_max as u64;
         // Under pressure nothing is granted anew, except where a reply may wait for it: what was granted is honoured, and whoever
         // holds nothing here may send one message.
-        let arena = &self.memory.arena;
-        self.peer.is_starved = arena.used() > arena.capacity() / 4 * 3;
+        self.peer.is_starved = self.memory.is_tight();
         if self.peer.is_starved && (!is_short || session.returned < session.charged_by_them) {
             return;
         }

@@ -68,7 +68,7 @@ impl Endpoint<'_> {
     #[must_use]
     pub fn has_transmit(&mut self) -> bool {
         self.set_places();
-        self.has_turn() || !self.answers.is_empty() || !self.starved.is_empty()
+        self.has_turn() || !self.answers.is_empty() || (!self.starved.is_empty() && !self.memory.is_tight())
     }
 
     /// Says whether it is the turn of some peer.
