@@ -238,7 +238,10 @@ impl Exchange {
     pub fn has_no_flow(&self) -> bool {
         match self.brief {
             Brief::No => self.flows == [None; 4],
-            Brief::Settled => true,
+            Brief::Settled => {
+                debug_assert!(self.flows == [None; 4], "a call is spelled out before a flow of it gets a record");
+                true
+            }
             Brief::Arrived | Brief::Queued | Brief::Carried => false,
         }
     }
