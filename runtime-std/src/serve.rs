@@ -158,11 +158,13 @@ impl<'t> Serving<'t> {
     /// all of them.
     fn answer_row(self, state: &mut Locked<'t>, row: &mut Vec<Desk>) {
         let Some(service) = &mut state.service else { return };
-        while row.len() < service.arrived_count().min(ROW_LEN) {
+        let count = service.arrived_count().min(ROW_LEN);
+        while row.len() < count {
             row.push(service.take_desk());
         }
+        let desks = &mut row[..count];
         let mut begun = [const { None }; ROW_LEN];
-        for (place, desk) in begun.iter_mut().zip(row.iter_mut()) {
+        for (place, desk) in begun.iter_mut().zip(desks.iter_mut()) {
             let mut desk = Some(desk);
             while desk.is_some()
                 && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
@@ -172,7 +174,7 @@ impl<'t> Serving<'t> {
             }
         }
         self.answer(state, &mut begun, Execution::Inline);
-        for desk in row.iter_mut().skip(1) {
+        for desk in desks.iter_mut().skip(1) {
             desk.shrink();
         }
     }

@@ -58,9 +58,7 @@ impl Socket {
     pub fn send_all(&self, now: Instant, endpoint: &mut Endpoint<'_>, batch: &mut SendBatch) -> io::Result<()> {
         let mut is_all = false;
         loop {
-            if !batch.is_empty() {
-                self.send(batch)?;
-            }
+            self.send(batch)?;
             if is_all {
                 return Ok(());
             }

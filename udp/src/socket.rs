@@ -237,6 +237,9 @@ impl Socket {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the send buffer is full: what was not sent stays in the batch.
     /// Any other error is the end of the socket.
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         batch.drain(&self.gso_off, &self.tally, |transmit| self.transmit(transmit))
     }
 
