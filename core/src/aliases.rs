@@ -60,9 +60,12 @@ impl Aliases {
     #[must_use]
     #[inline(always)]
     pub fn known(&self, procedure: &Description) -> Option<Alias> {
-        let is_it =
-            |(index, description): &(u16, &Description)| self.known & (1 << index) != 0 && *description == procedure;
-        (0..).zip(&self.descriptions).find(is_it).and_then(|(index, _)| Alias::new(index + 1))
+        for (index, description) in self.descriptions.iter().enumerate() {
+            if self.known & (1 << index) != 0 && description == procedure {
+                return Alias::new(index as u16 + 1);
+            }
+        }
+        None
     }
 
     /// Notes that the peer has received the definition of an alias.

@@ -3,20 +3,17 @@
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time;
 
 use posthaste_core::endpoint::Answer;
 #[cfg(feature = "rpc")]
 use posthaste_core::endpoint::Body;
 use posthaste_core::wire::Description;
-use posthaste_core::{IncomingCallId, Instant, PeerId, StreamId};
 
-use crate::message::Received;
+use crate::desk::{Call, Desk};
 use crate::node::Node;
 use crate::peer::Peer;
-use crate::service::{Desk, Execution};
-use crate::state::State;
+use crate::service::Execution;
 use crate::stream::{StreamReader, StreamWriter};
 
 /// What answers the calls of peers. A closure of the same shape is one, and runs on the workers.
@@ -61,72 +58,14 @@ impl<H: Handler> Handler for Inline<H> {
 /// A call of a peer, for as long as its handler runs.
 pub struct Incoming<'a> {
     node: &'a Arc<Node>,
-    pub(crate) id: IncomingCallId,
-    peer: PeerId,
-    procedure: Description,
-    deadline: Option<Instant>,
-    pub(crate) desk: &'a mut Desk,
-    #[cfg(feature = "rpc")]
-    execution: Execution,
-    /// In a box, because few calls have any.
-    streams: Option<Box<Beside>>,
+    call: &'a Call,
+    desk: &'a Desk,
 }
 
 impl<'a> Incoming<'a> {
-    /// Begins a call on the thread that receives, or on a worker, and copies what came with it to where its handler will run, or
-    /// takes it; the desk is taken for it, too.
-    ///
-    /// `None` if it is over already; or, on the thread that receives, for somebody else, who is told.
-    #[inline]
-    pub(crate) fn begin(
-        node: &'a Arc<Node>,
-        state: &mut State,
-        call: IncomingCallId,
-        desk: &mut Option<&'a mut Desk>,
-        execution: Execution,
-    ) -> Option<Self> {
-        let State { endpoint, service: Some(service), now, .. } = state else { return None };
-        let known = endpoint.incoming_call(call).ok()?;
-        if execution == Execution::Inline {
-            match service.assign(call, &known.procedure) {
-                Execution::Inline => {}
-                Execution::Pool => return None,
-                Execution::Refuse(why) => {
-                    // A call that is over in the meantime needs no refusal.
-                    let _ = endpoint.refuse(*now, call, why);
-                    return None;
-                }
-            }
-        }
-        let desk = desk.take()?;
-        #[cfg(feature = "bytes")]
-        let known = if known.arguments.len() < endpoint.config().own_body_len_min {
-            known
-        } else {
-            desk.taken = Some(endpoint.take_arguments(*now, call).ok()?);
-            endpoint.incoming_call(call).ok()?
-        };
-        desk.lay_out(known.arguments, known.metadata);
-        let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
-        let (upward, downward) = (known.upward, known.downward);
-        if endpoint.begin(*now, call).is_err() {
-            service.end(desk);
-            return None;
-        }
-        service.begin(call, desk);
-        let has_streams = upward.is_some() || downward.is_some();
-        let streams = has_streams.then(|| Box::new(Beside::new(node, peer, upward, downward)));
-        Some(Self {
-            node,
-            id: call,
-            peer,
-            procedure,
-            deadline,
-            desk,
-            #[cfg(feature = "rpc")]
-            execution,
-            streams,
-        })
+    /// Shows a call that was begun at a desk.
+    pub(crate) const fn new(node: &'a Arc<Node>, call: &'a Call, desk: &'a Desk) -> Self {
+        Self { node, call, desk }
     }
 
     /// Returns the arguments.
@@ -155,13 +94,13 @@ impl<'a> Incoming<'a> {
     /// Returns the encoded metadata items that came with the call.
     #[must_use]
     pub const fn metadata(&self) -> &[u8] {
-        self.desk.metadata.as_slice()
+        self.desk.metadata()
     }
 
     /// Returns what is called, and how.
     #[must_use]
     pub const fn procedure(&self) -> &Description {
-        &self.procedure
+        &self.call.procedure
     }
 
     /// Takes the stream from the caller; `None` if the call has none, or it was taken before.
@@ -169,7 +108,7 @@ impl<'a> Incoming<'a> {
     /// It ends with the handler: what is left of it then, the caller is told, is not wanted.
     #[must_use]
     pub fn take_upward(&self) -> Option<StreamReader> {
-        self.streams.as_ref()?.upward.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.call.take_upward()
     }
 
     /// Takes the stream to the caller; `None` if the call has none, or it was taken before.
@@ -177,79 +116,50 @@ impl<'a> Incoming<'a> {
     /// It may be written on after a reply that says "ok". Any other answer gives it up.
     #[must_use]
     pub fn take_downward(&self) -> Option<StreamWriter> {
-        self.streams.as_ref()?.downward.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.call.take_downward()
     }
 
     /// Returns when the caller gives up; each progress of a stream puts it off.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
         // A call that is over keeps the one that it began with.
-        let known = self.node.lock().endpoint.incoming_call(self.id).map(|call| call.deadline);
-        self.node.clock.to_std(known.unwrap_or(self.deadline)?)
+        let known = self.node.lock().endpoint.incoming_call(self.call.id).map(|call| call.deadline);
+        self.node.clock.to_std(known.unwrap_or(self.call.deadline)?)
     }
 
     /// Says whether the caller wants no answer any more, or is gone; what the handler returns is dropped then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.desk.cancelled.load(Ordering::Relaxed)
+        self.desk.cancelled().load(Ordering::Relaxed)
     }
 
     /// Tells the caller how far the handler is, in a number of its own choice.
     pub fn set_progress(&self, progress: u64) {
         // A call that is over needs no progress.
-        let _ = self.node.lock().endpoint.progress(self.id, progress);
+        let _ = self.node.lock().endpoint.progress(self.call.id, progress);
     }
 
     /// Returns the caller, for calls and messages to it.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::known(Arc::clone(self.node), self.peer)
+        Peer::known(Arc::clone(self.node), self.call.peer)
     }
 
     /// Ends the call with octets that may be encoded where the endpoint keeps them. What the handler returns comes too late then.
     #[cfg(feature = "rpc")]
     pub(crate) fn answer(&self, answer: Answer, body: Body<'_>) {
         let mut state = self.node.lock();
-        self.node.catch_up(&mut state, self.execution);
-        state.reply(self.id, answer, body);
-    }
-
-    /// Ends the streams that nobody has taken; without the lock, as all that gives commands.
-    pub(crate) fn end_streams(&mut self) {
-        if let Some(streams) = &mut self.streams {
-            drop(streams.upward.get_mut().unwrap_or_else(PoisonError::into_inner).take());
-            drop(streams.downward.get_mut().unwrap_or_else(PoisonError::into_inner).take());
-        }
-    }
-
-    /// Says whether the call came with streams, whoever has taken them.
-    pub(crate) const fn has_streams(&self) -> bool {
-        self.streams.is_some()
+        self.node.catch_up(&mut state, self.call.execution);
+        state.reply(self.call.id, answer, body);
     }
 }
 
 impl fmt::Debug for Incoming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming")
-            .field("peer", &self.peer)
-            .field("procedure", &self.procedure)
+            .field("peer", &self.call.peer)
+            .field("procedure", &self.call.procedure)
             .field("arguments", &self.arguments().len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The streams beside a call. What nobody has taken is given up when the handler returns.
-struct Beside {
-    upward: Mutex<Option<StreamReader>>,
-    downward: Mutex<Option<StreamWriter>>,
-}
-
-impl Beside {
-    fn new(node: &Arc<Node>, peer: PeerId, upward: Option<StreamId>, downward: Option<StreamId>) -> Self {
-        let source = || Received { peer: Peer::known(Arc::clone(node), peer), channel: None };
-        Self {
-            upward: Mutex::new(upward.map(|stream| StreamReader::new(source(), stream))),
-            downward: Mutex::new(downward.map(|stream| StreamWriter::new(Arc::clone(node), stream))),
-        }
     }
 }

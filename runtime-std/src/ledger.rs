@@ -28,13 +28,23 @@ impl Ledger {
     pub(crate) fn follow(&mut self, call: CallId) {
         let index = call.index();
         if self.entries.len() <= index {
-            self.entries.resize(index + 1, Entry::default());
+            self.grow(index + 1);
         }
         let before = mem::replace(&mut self.entries[index], Entry { call: Some(call), ..Entry::default() });
         if let Entry { call: Some(call), outcome: Some(outcome), .. } = before {
-            self.displaced.insert(call, outcome);
+            self.displace(call, outcome);
         }
         self.open_count += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        self.entries.resize(len, Entry::default());
+    }
+
+    #[cold]
+    fn displace(&mut self, call: CallId, outcome: Outcome) {
+        self.displaced.insert(call, outcome);
     }
 
     /// Keeps the outcome of a call until it is asked for; false if nobody will ask.

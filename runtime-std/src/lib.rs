@@ -55,6 +55,7 @@ extern crate alloc;
 
 mod call;
 mod client;
+mod desk;
 mod error;
 mod handler;
 mod helper;

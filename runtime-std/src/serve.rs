@@ -1,21 +1,18 @@
 //! The threads of a node that answers calls: one receives, and workers run handlers beside it.
 
 use alloc::sync::Arc;
-use core::mem;
 use core::net::SocketAddr;
-use core::panic::AssertUnwindSafe;
+use core::slice;
 use std::io;
-use std::panic::catch_unwind;
 use std::thread;
 
-use posthaste_core::endpoint::Answer;
-
-use crate::handler::{Handler, Incoming};
+use crate::desk::Desk;
+use crate::handler::Handler;
 use crate::locked::Locked;
 use crate::node::{Node, Threads};
 use crate::options::Options;
-use crate::service::{Desk, Execution, Service};
-use crate::state::{State, TURN_DATAGRAM_COUNT_MAX, Watch};
+use crate::service::{Execution, Service};
+use crate::state::{TURN_DATAGRAM_COUNT_MAX, Watch};
 use crate::wheel::{Wait, Wheel};
 
 /// Opens a node that answers calls, and makes them as well.
@@ -120,8 +117,9 @@ impl<'t> Serving<'t> {
             if let Some(call) = service.next_pooled() {
                 let mut desk = service.take_desk();
                 node.read_clock(&mut state);
-                let begun = Incoming::begin(node, &mut state, call, &mut Some(&mut desk), Execution::Pool);
-                self.answer(&mut state, &mut [begun.map(Begun::new)], Execution::Pool);
+                if desk.begin(node, &mut state, call, Execution::Pool) {
+                    self.answer(&mut state, slice::from_mut(&mut desk));
+                }
                 if let Some(service) = &mut state.service {
                     service.give_back(desk);
                 }
@@ -162,73 +160,31 @@ impl<'t> Serving<'t> {
         while row.len() < count {
             row.push(service.take_desk());
         }
-        let desks = &mut row[..count];
-        let mut begun = [const { None }; ROW_LEN];
-        for (place, desk) in begun.iter_mut().zip(desks.iter_mut()) {
-            let mut desk = Some(desk);
-            while desk.is_some()
-                && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
-            {
-                let incoming = Incoming::begin(self.node, state, call, &mut desk, Execution::Inline);
-                *place = incoming.map(Begun::new);
-            }
+        let mut begun_count = 0;
+        while begun_count < count
+            && let Some(call) = state.service.as_mut().and_then(Service::next_arrived)
+        {
+            let begun = row[begun_count].begin(self.node, state, call, Execution::Inline);
+            begun_count += usize::from(begun);
         }
-        self.answer(state, &mut begun, Execution::Inline);
+        let desks = &mut row[..begun_count];
+        if !desks.is_empty() {
+            self.answer(state, desks);
+        }
         for desk in desks.iter_mut().skip(1) {
             desk.shrink();
         }
     }
 
     /// Runs the handlers of calls that were begun, without the lock, and gives their replies to the endpoint.
-    fn answer(self, state: &mut Locked<'t>, begun: &mut [Option<Begun<'_>>], execution: Execution) {
-        if begun.iter().all(Option::is_none) {
-            return;
-        }
+    fn answer(self, state: &mut Locked<'t>, desks: &mut [Desk]) {
         state.unlocked(|| {
-            for call in begun.iter_mut().flatten() {
-                call.run(self.handler);
+            for desk in &mut *desks {
+                desk.run(self.node, self.handler);
             }
         });
-        self.node.catch_up(state, execution);
-        for call in begun.iter_mut().flatten() {
-            call.end(state);
-        }
-    }
-}
-
-/// A call from its begin to its answer.
-struct Begun<'d> {
-    incoming: Incoming<'d>,
-    /// What the handler writes: of the desk, which it only looks at.
-    reply: Vec<u8>,
-    answer: Answer,
-}
-
-impl<'d> Begun<'d> {
-    fn new(incoming: Incoming<'d>) -> Self {
-        let mut reply = mem::take(&mut incoming.desk.reply);
-        reply.clear();
-        Self { incoming, reply, answer: Answer::HandlerFailed }
-    }
-
-    fn run(&mut self, handler: &dyn Handler) {
-        // A handler that left its own state broken meets it again; ours is not touched by it.
-        let answer = catch_unwind(AssertUnwindSafe(|| handler.handle(&self.incoming, &mut self.reply)));
-        self.incoming.end_streams();
-        self.answer = answer.unwrap_or(Answer::HandlerFailed);
-    }
-
-    /// Gives the reply to the endpoint, unless the call is over.
-    fn end(&mut self, state: &mut State) {
-        let desk = &mut *self.incoming.desk;
-        // Stale if the handler has answered by itself.
-        state.reply(self.incoming.id, self.answer, desk.take_body(&self.reply));
-        desk.reply = mem::take(&mut self.reply);
-        if let Some(service) = &mut state.service {
-            service.end(desk);
-        }
-        if self.incoming.has_streams() {
-            state.waiters.wake_streams();
+        for desk in desks {
+            desk.end(self.node, state);
         }
     }
 }
@@ -247,9 +203,9 @@ mod tests {
     use posthaste_core::endpoint::Delivery;
     use posthaste_udp::TryOffload;
 
+    use crate::{Answer, Client, Incoming, Server};
     #[cfg(feature = "bytes")]
     use crate::{CallError, Inline, Request};
-    use crate::{Client, Server};
 
     use super::*;
 

@@ -3,14 +3,12 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
-#[cfg(feature = "bytes")]
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
 use posthaste_core::IncomingCallId;
-use posthaste_core::config::METADATA_LEN_MAX;
-use posthaste_core::endpoint::Body;
 use posthaste_core::wire::{Description, NotExecuted};
+
+use crate::desk::Desk;
 
 /// Who runs a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +37,6 @@ pub(crate) struct Service {
     desks: Vec<Desk>,
     /// Workers that sleep.
     idle: Vec<Thread>,
-}
-
-/// Where a handler runs: buffers that serve one call after the other.
-pub(crate) struct Desk {
-    /// Its place among all desks.
-    index: usize,
-    arguments: Vec<u8>,
-    /// The arguments, if they are too many to be copied.
-    #[cfg(feature = "bytes")]
-    pub(crate) taken: Option<bytes::Bytes>,
-    pub(crate) metadata: Vec<u8>,
-    pub(crate) reply: Vec<u8>,
-    /// What the handler answers with in place of what it writes.
-    #[cfg(feature = "bytes")]
-    shared: Mutex<Option<bytes::Bytes>>,
-    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 impl Service {
@@ -127,7 +109,7 @@ impl Service {
     pub(crate) fn take_desk(&mut self) -> Desk {
         self.desks.pop().unwrap_or_else(|| {
             let desk = Desk::new(self.running.len());
-            self.running.push((None, Arc::clone(&desk.cancelled)));
+            self.running.push((None, Arc::clone(desk.cancelled())));
             desk
         })
     }
@@ -137,17 +119,13 @@ impl Service {
     }
 
     /// Notes that the handler of a call runs at a desk.
-    pub(crate) fn begin(&mut self, call: IncomingCallId, desk: &Desk) {
-        self.running[desk.index].0 = Some(call);
+    pub(crate) fn begin(&mut self, call: IncomingCallId, desk: usize) {
+        self.running[desk].0 = Some(call);
     }
 
     /// Notes that no handler runs at a desk.
-    pub(crate) fn end(&mut self, desk: &mut Desk) {
-        self.running[desk.index].0 = None;
-        #[cfg(feature = "bytes")]
-        {
-            desk.taken = None;
-        }
+    pub(crate) fn end(&mut self, desk: usize) {
+        self.running[desk].0 = None;
     }
 
     /// Tells the handler of a call, if it runs, that nobody waits for its answer any more.
@@ -172,71 +150,6 @@ impl Service {
         self.running.iter().all(|(running, _)| running.is_none()) && self.pool.is_empty() && self.arrived.is_empty()
     }
 }
-
-impl Desk {
-    fn new(index: usize) -> Self {
-        Self {
-            index,
-            arguments: Vec::new(),
-            #[cfg(feature = "bytes")]
-            taken: None,
-            // Calls whose request was held up bring the time that is left to them, and others bring nothing.
-            metadata: Vec::with_capacity(METADATA_LEN_MAX),
-            reply: Vec::new(),
-            #[cfg(feature = "bytes")]
-            shared: Mutex::default(),
-            cancelled: Arc::default(),
-        }
-    }
-
-    /// Copies what came with a call here, but for what was taken.
-    pub(crate) fn lay_out(&mut self, arguments: &[u8], metadata: &[u8]) {
-        self.arguments.clear();
-        self.arguments.extend_from_slice(arguments);
-        self.metadata.clear();
-        self.metadata.extend_from_slice(metadata);
-        self.cancelled.store(false, Ordering::Relaxed);
-    }
-
-    /// Gives back what a long call made its buffers grow to.
-    pub(crate) fn shrink(&mut self) {
-        for buffer in [&mut self.arguments, &mut self.reply] {
-            if buffer.capacity() > KEPT_LEN_MAX {
-                *buffer = Vec::new();
-            }
-        }
-    }
-
-    pub(crate) fn arguments(&self) -> &[u8] {
-        #[cfg(feature = "bytes")]
-        if let Some(taken) = &self.taken {
-            return taken;
-        }
-        &self.arguments
-    }
-
-    #[cfg(feature = "bytes")]
-    pub(crate) fn arguments_bytes(&self) -> bytes::Bytes {
-        self.taken.clone().unwrap_or_else(|| bytes::Bytes::copy_from_slice(&self.arguments))
-    }
-
-    #[cfg(feature = "bytes")]
-    pub(crate) fn share_reply(&self, octets: bytes::Bytes) {
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(octets);
-    }
-
-    /// Returns what a handler has answered with that wrote `reply`.
-    pub(crate) fn take_body<'r>(&mut self, reply: &'r [u8]) -> Body<'r> {
-        #[cfg(feature = "bytes")]
-        if let Some(octets) = self.shared.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            return Body::Shared(octets);
-        }
-        Body::Copied(reply)
-    }
-}
-
-/// How long a buffer may be that a desk keeps although calls seldom come to it; our choice.
-const KEPT_LEN_MAX: usize = 1 << 16;
 
 /// Calls of one datagram that are answered without an allocation; our choice: as many as most often share one.
 const ARRIVED_COUNT: usize = 256;

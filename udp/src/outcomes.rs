@@ -36,12 +36,14 @@ impl OutcomeBatch {
     ///
     /// # Errors
     /// [`StaleId`] if it was released.
+    #[inline]
     pub fn take(&mut self, endpoint: &mut Endpoint<'_>, now: Instant, reply: MessageId) -> Result<(), StaleId> {
         self.octets.extend_from_slice(endpoint.payload(reply)?);
         endpoint.release(now, reply)
     }
 
     /// Adds an outcome.
+    #[inline]
     pub fn push(&mut self, call: CallId, outcome: Outcome) {
         self.entries.push(Entry { call, outcome, octets_end: self.octets.len() });
     }
@@ -65,6 +67,7 @@ impl OutcomeBatch {
     }
 
     /// Tells the next outcome, with what was copied for it.
+    #[inline]
     pub fn next_outcome(&mut self) -> Option<(CallId, Outcome, &[u8])> {
         let begin = self.told_count.checked_sub(1).map_or(0, |last| self.entries[last].octets_end);
         let entry = self.entries.get(self.told_count)?;

@@ -257,6 +257,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// [`StaleId`] if it was released.
+    #[inline]
     pub fn payload(&self, message: MessageId) -> Result<&[u8], StaleId> {
         Ok(match self.find_held(message)? {
             Held::Flow(flow) => self.memory.incoming.at(flow).ok_or(StaleId)?.octets(&self.memory.arena),
@@ -422,7 +423,6 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// As [`Endpoint::reply`].
-    #[inline]
     pub fn reply_body(
         &mut self,
         now: Instant,
@@ -563,6 +563,7 @@ impl Endpoint<'_> {
     }
 
     /// Finds a message that arrived.
+    #[inline]
     fn find_held(&self, message: MessageId) -> Result<Held<'_>, StaleId> {
         match message.holder() {
             Holder::Incoming(key) => self.memory.incoming.get(key).map(|_| Held::Flow(key.index())).ok_or(StaleId),
