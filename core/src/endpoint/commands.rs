@@ -343,7 +343,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// [`StaleId`] if it is over.
-    #[inline]
+    #[inline(always)]
     pub fn incoming_call(&self, call: IncomingCallId) -> Result<IncomingCall<'_>, StaleId> {
         let exchange = self.memory.exchanges.get(call.0).ok_or(StaleId)?;
         let is_open = matches!(exchange.stage, ExchangeStage::Queued | ExchangeStage::Running);
