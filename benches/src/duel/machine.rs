@@ -1,5 +1,6 @@
 //! What the operating system does for a measurement, and tells of it.
 
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::fs;
 use std::io;
@@ -9,20 +10,42 @@ use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unsha
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-/// The cores on which the two ends run.
+use super::link::{self, Link};
+use super::target::Medium;
+
+/// Where the two ends run: each on a core of its own, and the server beyond a link, if there is one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cores {
-    pub(super) client: usize,
-    pub(super) server: usize,
+pub(super) struct Setting<'l> {
+    pub(super) client_core: usize,
+    pub(super) server_core: usize,
+    pub(super) link: Option<&'l Link>,
 }
 
-impl Cores {
-    /// Picks the first and the last that this process may use.
+impl Setting<'_> {
+    /// Picks the first and the last core that this process may use, on the loopback.
     pub(super) fn pick() -> io::Result<Self> {
         let allowed = sched_getaffinity(THIS_THREAD)?;
         let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core) == Ok(true));
-        let client = cores.next().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { client, server: cores.next_back().unwrap_or(client) })
+        let client_core = cores.next().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { client_core, server_core: cores.next_back().unwrap_or(client_core), link: None })
+    }
+
+    /// Returns what lies between the two.
+    pub(super) fn medium(&self) -> Medium {
+        self.link.map_or(Medium::Loopback, |_| Medium::Ethernet)
+    }
+
+    /// Returns the address of the server.
+    pub(super) fn server_ip(&self) -> IpAddr {
+        self.link.map_or(Ipv4Addr::LOCALHOST.into(), |_| Link::FAR_END)
+    }
+
+    /// Does some work in the server's network.
+    pub(super) fn at_server<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self.link {
+            Some(link) => link.beyond(work),
+            None => work(),
+        }
     }
 }
 
@@ -57,8 +80,7 @@ pub(super) fn memory_len(process: &Child) -> io::Result<u64> {
 /// If that is not allowed: it takes the rights of an administrator.
 pub(super) fn enter_own_network() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)?;
-    let status = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("ip cannot set up the loopback")) }
+    link::ip(&["link", "set", "lo", "up"])
 }
 
 /// What went out to the network since it was made.
@@ -91,7 +113,7 @@ impl Traffic {
 }
 
 /// A group has a line of names and one of values.
-fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
+pub(super) fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(group)).map(str::split_whitespace);
     let (names, values) = (lines.next()?, lines.next()?);
     names.zip(values).find(|(found, _)| *found == name)?.1.parse().ok()

@@ -3,6 +3,7 @@
 //! Whatever else the machine does meets all of them alike, because each round has one block of each; a ratio is taken within
 //! a round, and reported as the median over the rounds with its interval.
 
+mod link;
 mod machine;
 mod pair;
 mod stats;
@@ -13,10 +14,11 @@ use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::machine::Cores;
+use self::link::Link;
+use self::machine::Setting;
 use self::pair::{Block, Contestant, Pair, Work, limit};
 pub use self::stats::Estimate;
-use self::target::{Cost, Quantity, RATIOS, RUNTIMES, WORKS};
+use self::target::{Cost, Medium, Quantity, RATIOS, RUNTIMES};
 use crate::options::Options;
 use crate::peers::System;
 
@@ -31,8 +33,14 @@ pub fn run(args: &[String], out: &mut impl Write) -> io::Result<()> {
         Err(error) => eprintln!("in the machine's network, whose counters tell of others, too: {error}"),
     }
     if duel.parts.contains("ratios") {
-        for work in WORKS {
-            duel.compare(work, out)?;
+        duel.compare_all(duel.setting, out)?;
+    }
+    if duel.parts.contains("link") {
+        match Link::make() {
+            Ok(link) => {
+                duel.compare_all(Setting { link: Some(&link), ..duel.setting }, out)?;
+            }
+            Err(error) => eprintln!("no {}: {error}", Medium::Ethernet),
         }
     }
     if duel.parts.contains("costs") {
@@ -45,10 +53,11 @@ pub fn run(args: &[String], out: &mut impl Write) -> io::Result<()> {
 struct Duel {
     ours: Vec<Contestant>,
     others: Vec<Contestant>,
-    cores: Cores,
+    /// On the loopback.
+    setting: Setting<'static>,
     block_count: usize,
     block_secs: String,
-    /// `ratios`, `costs` or both.
+    /// Which of `ratios`, `link` and `costs`.
     parts: String,
 }
 
@@ -69,15 +78,21 @@ impl Duel {
         Ok(Self {
             ours: runtimes.split(',').map(|name| contestant(name, &ours, &["bench"], "--runtime")).collect(),
             others: systems.split(',').map(|name| contestant(name, &peer, &[], "--system")).collect(),
-            cores: Cores::pick()?,
+            setting: Setting::pick()?,
             block_count: options.optional("blocks")?.unwrap_or(31),
             block_secs: text("secs", "0.2")?,
-            parts: text("parts", "ratios,costs")?,
+            parts: text("parts", "ratios,link,costs")?,
         })
     }
 
+    /// Compares all that is done over a medium.
+    fn compare_all(&self, setting: Setting<'_>, out: &mut impl Write) -> io::Result<()> {
+        setting.medium().works().iter().try_for_each(|work| self.compare(*work, setting, out))
+    }
+
     /// Lets all do the same work in turns, and writes what each did and how ours stand beside the others.
-    fn compare(&self, work: Work, out: &mut impl Write) -> io::Result<()> {
+    fn compare(&self, work: Work, setting: Setting<'_>, out: &mut impl Write) -> io::Result<()> {
+        let medium = setting.medium();
         let others = self.others.iter().filter(|other| match work {
             Work::Echo { .. } => true,
             Work::Spinning => other.name == System::Udp.name(),
@@ -87,7 +102,7 @@ impl Duel {
         let contestants: Vec<&Contestant> = self.ours.iter().chain(others).collect();
         let options = [limit("--warm", "0.5"), limit("--secs", &self.block_secs)].concat();
         let start = |contestant: &&Contestant| {
-            Pair::start(contestant, work, self.cores, &options, self.block_count)
+            Pair::start(contestant, work, setting, &options, self.block_count)
                 .map_err(|error| named(contestant, &error))
         };
         let mut pairs = contestants.iter().map(start).collect::<io::Result<Vec<_>>>()?;
@@ -96,13 +111,14 @@ impl Duel {
             for ((pair, blocks), contestant) in pairs.iter_mut().zip(&mut blocks).zip(&contestants) {
                 blocks.push(pair.run_block().map_err(|error| named(contestant, &error))?);
             }
-            eprint!("\r{work}: round {round} of {}", self.block_count);
+            eprint!("\r{work}, {medium}: round {round} of {}", self.block_count);
         }
         eprintln!();
         let results: Vec<(&str, Vec<Block>)> =
             contestants.iter().map(|contestant| contestant.name.as_str()).zip(blocks).collect();
+        write!(out, "\n### {work}, {medium}\n\n")?;
         out.write_all(absolute_table(work, &results).as_bytes())?;
-        out.write_all(ratio_table(work, &results).as_bytes())?;
+        out.write_all(ratio_table(medium, work, &results).as_bytes())?;
         out.flush()
     }
 
@@ -112,7 +128,7 @@ impl Duel {
         for contestant in self.ours.iter().chain(&self.others) {
             let name = &contestant.name;
             let runtime = RUNTIMES.iter().position(|runtime| runtime == name);
-            for cost in Cost::count(contestant, self.cores).map_err(|error| named(contestant, &error))? {
+            for cost in Cost::count(contestant, self.setting).map_err(|error| named(contestant, &error))? {
                 let verdict = runtime.and_then(|index| cost.judge(index));
                 let verdict = verdict.map_or_else(String::new, |(most, met)| format!("≤ {most}{}", mark(met)));
                 writeln!(out, "| {name} | {} | {:.3} | {verdict} |", cost.what, cost.value)?;
@@ -124,11 +140,8 @@ impl Duel {
 
 /// Writes what each did by itself.
 fn absolute_table(work: Work, results: &[(&str, Vec<Block>)]) -> String {
-    let mut table = format!(
-        "\n### {work}\n\n| system | {} | p50 µs | CPU ns per {} |\n|---|--:|--:|--:|\n",
-        unit(work).0,
-        unit(work).1
-    );
+    let (rate_unit, counted, _) = unit(work);
+    let mut table = format!("| system | {rate_unit} | p50 µs | CPU ns per {counted} |\n|---|--:|--:|--:|\n");
     for (name, blocks) in results {
         let of = |quantity: Quantity| quantity.values(blocks).map(Estimate::of);
         let rate = of(Quantity::Rate).map(|rate| format!("{:.1}", Scaled(rate, unit(work).2)));
@@ -141,10 +154,10 @@ fn absolute_table(work: Work, results: &[(&str, Vec<Block>)]) -> String {
 }
 
 /// Writes how ours stand beside the others.
-fn ratio_table(work: Work, results: &[(&str, Vec<Block>)]) -> String {
+fn ratio_table(medium: Medium, work: Work, results: &[(&str, Vec<Block>)]) -> String {
     let mut table = "\n| ours | against | quantity | ratio | to be |\n|---|---|---|--:|--:|\n".to_owned();
     let of = |name: &str| results.iter().find(|(found, _)| *found == name).map(|(_, blocks)| blocks);
-    for ratio in RATIOS.iter().filter(|ratio| ratio.work == work) {
+    for ratio in RATIOS.iter().filter(|ratio| ratio.medium == medium && ratio.work == work) {
         for (index, runtime) in RUNTIMES.iter().enumerate() {
             let (Some(ours), Some(theirs)) = (of(runtime), of(ratio.against.name())) else { continue };
             let (Some(above), Some(below)) = (ratio.quantity.values(ours), ratio.quantity.values(theirs)) else {

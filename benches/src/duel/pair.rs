@@ -1,6 +1,7 @@
 //! A server and a client, two processes that obey the bench convention.
 
 use core::fmt;
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,7 +9,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::machine::{self, Cores, Traffic};
+use super::machine::{self, Setting, Traffic};
 
 /// A system that takes part: how its two programs are called, without what they are to do.
 #[derive(Clone, Debug)]
@@ -66,13 +67,13 @@ impl Pair {
     pub(super) fn start(
         contestant: &Contestant,
         work: Work,
-        cores: Cores,
+        setting: Setting<'_>,
         limit: &[String],
         block_count: usize,
     ) -> io::Result<Self> {
         let blocks = ["--blocks".to_owned(), block_count.to_string()];
         let contestant = &contestant.waiting_for(work);
-        Self::start_with(contestant, cores, &[&work.args()[..], limit, &blocks].concat(), |program| {
+        Self::start_with(contestant, setting, &[&work.args()[..], limit, &blocks].concat(), |program| {
             Command::new(program)
         })
     }
@@ -80,21 +81,22 @@ impl Pair {
     /// Starts both, each by the command that `wrap` makes of its program, with `work` for the client.
     fn start_with(
         contestant: &Contestant,
-        cores: Cores,
+        setting: Setting<'_>,
         work: &[String],
         mut wrap: impl FnMut(&str) -> Command,
     ) -> io::Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = ["--addr".to_owned(), format!("127.0.0.1:{port}")];
+        let address = ["--addr".to_owned(), SocketAddr::new(setting.server_ip(), port).to_string()];
         let mut start = |core, args: &[String]| {
             let mut command = wrap(&args[0]);
             command.args(&args[1..]).args(&address);
             Process::start(core, command)
         };
         let end = ["--end-with".to_owned(), "input".to_owned()];
-        let mut server = start(cores.server, &[&contestant.server[..], &end].concat())?;
+        let server = [&contestant.server[..], &end].concat();
+        let mut server = setting.at_server(|| start(setting.server_core, &server))?;
         server.expect("READY")?;
-        let mut client = start(cores.client, &[&contestant.client[..], work].concat())?;
+        let mut client = start(setting.client_core, &[&contestant.client[..], work].concat())?;
         client.expect("WARM")?;
         Ok(Self { server, client })
     }
@@ -125,12 +127,16 @@ impl Pair {
 /// Returns datagrams, and octets on the wire, that one call costs.
 ///
 /// Offloads are off: the kernel counts what they join as one.
-pub(super) fn traffic_per_call(contestant: &Contestant, in_flight: usize, cores: Cores) -> io::Result<(f64, f64)> {
+pub(super) fn traffic_per_call(
+    contestant: &Contestant,
+    in_flight: usize,
+    setting: Setting<'_>,
+) -> io::Result<(f64, f64)> {
     let call_count = (20_000 * in_flight).min(200_000);
     let work =
         [&Work::Echo { in_flight }.args()[..], &limit("--warm", "0.2"), &limit("--calls", &call_count.to_string())]
             .concat();
-    let mut pair = Pair::start_with(contestant, cores, &work, |program| {
+    let mut pair = Pair::start_with(contestant, setting, &work, |program| {
         let mut command = Command::new(program);
         command.env("PEER_NO_GSO", "1");
         command
@@ -144,17 +150,17 @@ pub(super) fn traffic_per_call(contestant: &Contestant, in_flight: usize, cores:
 /// Returns the system calls that one call costs its client and its server, with one in flight.
 ///
 /// They are the difference between a long and a short run, so that starting and ending cost nothing.
-pub(super) fn system_calls_per_call(contestant: &Contestant, cores: Cores) -> io::Result<[f64; 2]> {
-    let [short, long] = [2000u64, 12_000].map(|call_count| system_calls(contestant, cores, call_count));
+pub(super) fn system_calls_per_call(contestant: &Contestant, setting: Setting<'_>) -> io::Result<[f64; 2]> {
+    let [short, long] = [2000u64, 12_000].map(|call_count| system_calls(contestant, setting, call_count));
     let (short, long) = (short?, long?);
     Ok([0, 1].map(|side| (long[side] as f64 - short[side] as f64) / 10_000.0))
 }
 
 /// Returns all system calls of client and server for so many calls.
-fn system_calls(contestant: &Contestant, cores: Cores, call_count: u64) -> io::Result<[u64; 2]> {
+fn system_calls(contestant: &Contestant, setting: Setting<'_>, call_count: u64) -> io::Result<[u64; 2]> {
     let work = [&Work::Echo { in_flight: 1 }.args()[..], &limit("--calls", &call_count.to_string())].concat();
     let mut counts: Vec<PathBuf> = Vec::new();
-    let mut pair = Pair::start_with(contestant, cores, &work, |program| {
+    let mut pair = Pair::start_with(contestant, setting, &work, |program| {
         let count = std::env::temp_dir().join(format!("duel-{}-{}.perf", std::process::id(), counts.len()));
         let mut command = Command::new("perf");
         command.args(["stat", "-x,", "-e", SYSTEM_CALL, "-o"]).arg(&count).arg(program);
@@ -174,10 +180,10 @@ fn system_calls(contestant: &Contestant, cores: Cores, call_count: u64) -> io::R
 }
 
 /// Returns the memory that a server needs for a peer that is idle, in octets.
-pub(super) fn memory_per_idle_peer(contestant: &Contestant, cores: Cores) -> io::Result<f64> {
+pub(super) fn memory_per_idle_peer(contestant: &Contestant, setting: Setting<'_>) -> io::Result<f64> {
     let memory_with = |peer_count: usize| {
         let work = ["--work", "idle", "--conns", &peer_count.to_string()].map(str::to_owned);
-        let pair = Pair::start_with(contestant, cores, &work, |program| Command::new(program))?;
+        let pair = Pair::start_with(contestant, setting, &work, |program| Command::new(program))?;
         machine::memory_len(&pair.server.child)
     };
     let (few, many) = (memory_with(10)?, memory_with(10 + IDLE_COUNT)?);

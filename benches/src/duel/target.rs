@@ -3,7 +3,7 @@
 use core::fmt;
 use std::io;
 
-use super::machine::Cores;
+use super::machine::Setting;
 use super::pair::{self, Block, Contestant, Work};
 use crate::peers::System;
 
@@ -21,8 +21,18 @@ pub(super) enum Quantity {
     Cpu,
 }
 
+/// What lies between client and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// Nothing.
+    Loopback,
+    /// A link with an Ethernet's MTU.
+    Ethernet,
+}
+
 /// A ratio and its bounds.
 pub(super) struct Ratio {
+    pub(super) medium: Medium,
     pub(super) work: Work,
     pub(super) quantity: Quantity,
     pub(super) against: System,
@@ -69,8 +79,8 @@ impl fmt::Display for Quantity {
 
 impl Cost {
     /// Counts all of them.
-    pub(super) fn count(contestant: &Contestant, cores: Cores) -> io::Result<Vec<Self>> {
-        let [client, server] = pair::system_calls_per_call(contestant, cores)?;
+    pub(super) fn count(contestant: &Contestant, setting: Setting<'_>) -> io::Result<Vec<Self>> {
+        let [client, server] = pair::system_calls_per_call(contestant, setting)?;
         let most = [Some(2.0), Some(4.0), None];
         let mut costs = vec![
             Self { what: "system calls of the client, 1 in flight".to_owned(), value: client, most },
@@ -79,13 +89,13 @@ impl Cost {
         for (in_flight, datagram_count_max, len_max) in
             [(1, 2.0, Some(190.0)), (64, 0.15, None), (512, 0.03, Some(95.0))]
         {
-            let (datagram_count, len) = pair::traffic_per_call(contestant, in_flight, cores)?;
+            let (datagram_count, len) = pair::traffic_per_call(contestant, in_flight, setting)?;
             let (what, most) = (format!("datagrams, {in_flight} in flight"), [Some(datagram_count_max); 3]);
             costs.push(Self { what, value: datagram_count, most });
             let what = format!("octets on the wire, {in_flight} in flight");
             costs.push(Self { what, value: len, most: [len_max; 3] });
         }
-        let value = pair::memory_per_idle_peer(contestant, cores)?;
+        let value = pair::memory_per_idle_peer(contestant, setting)?;
         costs.push(Self {
             what: "octets of the server's memory for an idle peer".to_owned(),
             value,
@@ -103,21 +113,48 @@ impl Cost {
 }
 
 /// What is promised.
-pub(super) const RATIOS: [Ratio; 10] = [
-    Ratio { work: ALONE, quantity: Quantity::P50, against: System::Udp, bounds: [1.05, 1.07, 1.15] },
-    Ratio { work: ALONE, quantity: Quantity::Cpu, against: System::Udp, bounds: [1.15, 1.2, 1.4] },
-    Ratio { work: Work::Spinning, quantity: Quantity::P50, against: System::Udp, bounds: [1.4; 3] },
-    Ratio { work: SOME, quantity: Quantity::Rate, against: System::Enet, bounds: [1.5, 1.5, 1.1] },
-    Ratio { work: SOME, quantity: Quantity::Rate, against: System::Kcp, bounds: [1.5, 1.5, 1.1] },
-    Ratio { work: SOME, quantity: Quantity::Rate, against: System::Tcp, bounds: [1.5, 1.5, 1.1] },
-    Ratio { work: SOME, quantity: Quantity::Cpu, against: System::Tcp, bounds: [1.5, 1.5, 2.0] },
-    Ratio { work: MANY, quantity: Quantity::Rate, against: System::Tcp, bounds: [0.8, 0.8, 0.6] },
-    Ratio { work: MANY, quantity: Quantity::Cpu, against: System::Tcp, bounds: [3.0, 3.0, 4.0] },
-    Ratio { work: Work::Bulk, quantity: Quantity::Rate, against: System::Tcp, bounds: [1.2, 1.2, 1.0] },
-];
+pub(super) const RATIOS: [Ratio; 12] = {
+    use Medium::{Ethernet, Loopback};
+    use Quantity::{Cpu, P50, Rate};
+    use System::{Enet, Kcp, Tcp, Udp};
+    [
+        ratio(Loopback, ALONE, P50, Udp, [1.05, 1.07, 1.15]),
+        ratio(Loopback, ALONE, Cpu, Udp, [1.15, 1.2, 1.4]),
+        ratio(Loopback, Work::Spinning, P50, Udp, [1.4; 3]),
+        ratio(Loopback, SOME, Rate, Enet, [1.5, 1.5, 1.1]),
+        ratio(Loopback, SOME, Rate, Kcp, [1.5, 1.5, 1.1]),
+        ratio(Loopback, SOME, Rate, Tcp, [1.5, 1.5, 1.1]),
+        ratio(Loopback, SOME, Cpu, Tcp, [1.5, 1.5, 2.0]),
+        ratio(Loopback, MANY, Rate, Tcp, [0.8, 0.8, 0.6]),
+        ratio(Loopback, MANY, Cpu, Tcp, [3.0, 3.0, 4.0]),
+        ratio(Loopback, Work::Bulk, Rate, Tcp, [1.2, 1.2, 1.0]),
+        ratio(Ethernet, SOME, Rate, Tcp, [0.9; 3]),
+        ratio(Ethernet, Work::Bulk, Rate, Tcp, [0.7; 3]),
+    ]
+};
 
-/// The kinds of work.
-pub(super) const WORKS: [Work; 5] = [ALONE, Work::Spinning, SOME, MANY, Work::Bulk];
+const fn ratio(medium: Medium, work: Work, quantity: Quantity, against: System, bounds: [f64; 3]) -> Ratio {
+    Ratio { medium, work, quantity, against, bounds }
+}
+
+impl Medium {
+    /// Returns the kinds of work that are done over it.
+    pub(super) const fn works(self) -> &'static [Work] {
+        match self {
+            Self::Loopback => &[ALONE, Work::Spinning, SOME, MANY, Work::Bulk],
+            Self::Ethernet => &[SOME, Work::Bulk],
+        }
+    }
+}
+
+impl fmt::Display for Medium {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "loopback",
+            Self::Ethernet => "link with an MTU of 1500",
+        })
+    }
+}
 
 const ALONE: Work = Work::Echo { in_flight: 1 };
 const SOME: Work = Work::Echo { in_flight: 64 };
