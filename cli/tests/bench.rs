@@ -150,6 +150,19 @@ fn adapters_call_at_a_given_rate_and_upload() {
 }
 
 #[test]
+fn threads_share_a_client() {
+    let options = |runtime| format!("--addr {} --runtime {runtime}", free_address());
+    let work = "--work echo --size 32 --inflight 1 --threads 5 --calls 23";
+    let std = options("std");
+    assert_work_is_done(&format!("server {std}"), &format!("client {std} {work}"), "DONE calls=23 secs=");
+    for runtime in ["mio", "smol"] {
+        let output = command(&format!("bench client {} {work}", options(runtime))).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("--threads is for the runtime std"));
+    }
+}
+
+#[test]
 fn baseline_peers_obey_the_bench_convention() {
     for (transport, work, done) in [
         ("udp", "--work echo --size 32 --inflight 1 --calls 100", "DONE calls=100 secs="),

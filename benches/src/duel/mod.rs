@@ -93,13 +93,7 @@ impl Duel {
     /// Lets all do the same work in turns, and writes what each did and how ours stand beside the others.
     fn compare(&self, work: Work, setting: Setting<'_>, out: &mut impl Write) -> io::Result<()> {
         let medium = setting.medium();
-        let others = self.others.iter().filter(|other| match work {
-            Work::Echo { .. } => true,
-            Work::Spinning => other.name == System::Udp.name(),
-            // UDP alone has no messages that are larger than a datagram.
-            Work::Bulk => other.name != System::Udp.name(),
-        });
-        let contestants: Vec<&Contestant> = self.ours.iter().chain(others).collect();
+        let contestants: Vec<&Contestant> = self.ours.iter().chain(&self.others).filter(|it| it.does(work)).collect();
         let options = [limit("--warm", "0.5"), limit("--secs", &self.block_secs)].concat();
         let start = |contestant: &&Contestant| {
             Pair::start(contestant, work, setting, &options, self.block_count)
@@ -153,9 +147,9 @@ fn absolute_table(work: Work, results: &[(&str, Vec<Block>)]) -> String {
     table
 }
 
-/// Writes how ours stand beside the others.
+/// Writes how ours stand beside the others, if anything is promised of that.
 fn ratio_table(medium: Medium, work: Work, results: &[(&str, Vec<Block>)]) -> String {
-    let mut table = "\n| ours | against | quantity | ratio | to be |\n|---|---|---|--:|--:|\n".to_owned();
+    let mut lines = String::new();
     let of = |name: &str| results.iter().find(|(found, _)| *found == name).map(|(_, blocks)| blocks);
     for ratio in RATIOS.iter().filter(|ratio| ratio.medium == medium && ratio.work == work) {
         for (index, runtime) in RUNTIMES.iter().enumerate() {
@@ -167,10 +161,13 @@ fn ratio_table(medium: Medium, work: Work, results: &[(&str, Vec<Block>)]) -> St
             let (sign, met) = ratio.quantity.judge(estimate.median, bound);
             let (against, quantity) = (ratio.against.name(), ratio.quantity);
             let _ =
-                writeln!(table, "| {runtime} | {against} | {quantity} | {estimate} | {sign} {bound}{} |", mark(met));
+                writeln!(lines, "| {runtime} | {against} | {quantity} | {estimate} | {sign} {bound}{} |", mark(met));
         }
     }
-    table
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("\n| ours | against | quantity | ratio | to be |\n|---|---|---|--:|--:|\n{lines}")
 }
 
 /// An estimate in another unit.
@@ -186,7 +183,7 @@ impl core::fmt::Display for Scaled {
 /// Returns what rates are written in, what is counted, and how many a second the unit is.
 const fn unit(work: Work) -> (&'static str, &'static str, f64) {
     match work {
-        Work::Echo { .. } | Work::Spinning => ("thousand calls/s", "call", 1e3),
+        Work::Echo { .. } | Work::Spinning | Work::Threads => ("thousand calls/s", "call", 1e3),
         Work::Bulk => ("MB/s", "octet", 1e6),
     }
 }

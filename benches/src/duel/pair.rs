@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::machine::{self, Setting, Traffic};
+use super::target::RUNTIMES;
+use crate::peers::System;
 
 /// A system that takes part: how its two programs are called, without what they are to do.
 #[derive(Clone, Debug)]
@@ -20,6 +22,18 @@ pub(super) struct Contestant {
 }
 
 impl Contestant {
+    /// Says whether it can be asked to do some work.
+    pub(super) fn does(&self, work: Work) -> bool {
+        let is_ours = RUNTIMES.contains(&self.name.as_str());
+        match work {
+            Work::Echo { .. } => true,
+            Work::Spinning => is_ours || self.name == System::Udp.name(),
+            Work::Threads => self.name == RUNTIMES[0],
+            // UDP alone has no messages that are larger than a datagram.
+            Work::Bulk => self.name != System::Udp.name(),
+        }
+    }
+
     /// Returns it with ends that wait as the work wants it.
     fn waiting_for(&self, work: Work) -> Self {
         let mut waiting = self.clone();
@@ -39,6 +53,8 @@ pub(super) enum Work {
     Echo { in_flight: usize },
     /// As echo with one in flight, and neither end ever sleeps.
     Spinning,
+    /// As echo with one in flight, by each of many threads of one client.
+    Threads,
     /// Messages of 1 MiB.
     Bulk,
 }
@@ -210,6 +226,7 @@ impl Work {
                 &["--work", "echo", "--size", "32", "--inflight", &in_flight]
             }
             Self::Spinning => &["--work", "echo", "--size", "32", "--inflight", "1"],
+            Self::Threads => &["--work", "echo", "--size", "32", "--inflight", "1", "--threads", THREAD_COUNT],
             Self::Bulk => &["--work", "bulk", "--msg", "1048576"],
         };
         args.iter().map(|arg| (*arg).to_owned()).collect()
@@ -221,6 +238,7 @@ impl fmt::Display for Work {
         match self {
             Self::Echo { in_flight } => write!(f, "echo of 32 octets, {in_flight} in flight"),
             Self::Spinning => write!(f, "echo of 32 octets, 1 in flight, both ends spinning"),
+            Self::Threads => write!(f, "echo of 32 octets, 1 in flight for each of {THREAD_COUNT} threads of a client"),
             Self::Bulk => write!(f, "bulk in messages of 1 MiB"),
         }
     }
@@ -278,6 +296,9 @@ const SYSTEM_CALL: &str = "raw_syscalls:sys_enter";
 
 /// Longer than any wait of a block.
 const SPIN_MICROS: &str = "1000000";
+
+/// Many more than there are cores.
+const THREAD_COUNT: &str = "64";
 
 /// Fewer than the sockets that a process may open by default.
 const IDLE_COUNT: usize = 500;

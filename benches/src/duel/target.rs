@@ -141,7 +141,7 @@ impl Medium {
     /// Returns the kinds of work that are done over it.
     pub(super) const fn works(self) -> &'static [Work] {
         match self {
-            Self::Loopback => &[ALONE, Work::Spinning, SOME, MANY, Work::Bulk],
+            Self::Loopback => &[ALONE, Work::Spinning, Work::Threads, SOME, MANY, Work::Bulk],
             Self::Ethernet => &[SOME, Work::Bulk],
         }
     }

@@ -20,6 +20,7 @@
 //! - `--busy-poll MICROSECONDS`, which the server takes too, has an end look at its socket for so long before it sleeps;
 //! - `--rung NAME`, given to both ends, configures them as one rung of the ladder;
 //! - `--work send` is bulk in which each message is acknowledged before the next one is sent;
+//! - `--threads COUNT` has so many threads of a client on std make the calls of echo, each with as many in flight;
 //! - `--work load --size OCTETS --rate NUMBER` is an open loop: so many calls a second, whose times count from when they
 //!   were due; DONE then has `unsent=N`, those that were due and could not be sent within the block;
 //! - `--work upload --size OCTETS --inflight COUNT` is calls whose replies say how long their arguments were;
@@ -64,6 +65,8 @@ pub(super) struct ClientOptions {
     pub(super) block_count: u64,
     /// The program to call, if not that of `bench server`.
     pub(super) program: Option<u32>,
+    /// How many threads make the calls of echo, each with as many in flight.
+    pub(super) thread_count: NonZeroUsize,
     /// What to tell of the times of calls.
     pub(super) times: Times,
 }
@@ -234,6 +237,7 @@ impl<'a> Options<'a> {
             count,
             block_count: self.optional("blocks")?.unwrap_or(1),
             program: self.optional("program")?,
+            thread_count: self.optional("threads")?.unwrap_or(NonZeroUsize::MIN),
             times: if self.0.contains(&("times", "all")) { Times::All } else { Times::Percentiles },
         };
         if options.secs.is_none() && options.count.is_none() {
@@ -276,6 +280,12 @@ impl Limit {
         Self { until: duration.map(|duration| now + duration), count: count.unwrap_or(u64::MAX) }
     }
 
+    /// Returns the limit of one of `count` threads that share the work.
+    pub(super) fn share(self, index: usize, count: NonZeroUsize) -> Self {
+        let (index, count) = (index as u64, count.get() as u64);
+        Self { count: self.count / count + u64::from(index < self.count % count), ..self }
+    }
+
     /// Returns how much is left to do after `done`. However short the time: a block in which nothing was done says nothing.
     pub(super) fn left(&self, now: Instant, done: u64) -> u64 {
         let is_over = done > 0 && self.until.is_some_and(|until| now >= until);
@@ -311,6 +321,12 @@ impl Latency {
     pub(super) fn record_unsent(&mut self, waited: Duration) {
         self.record(waited);
         self.unsent_count += 1;
+    }
+
+    /// Adds what another thread has recorded.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("both have the same bounds");
+        self.unsent_count += other.unsent_count;
     }
 
     /// Returns what was recorded, if anything was, and forgets it.
@@ -607,6 +623,15 @@ mod tests {
     }
 
     #[test]
+    fn threads_share_a_count_and_the_time() {
+        let now = Instant::now();
+        let limit = Limit::new(now, Some(Duration::from_secs(1)), Some(11));
+        let shares = [0, 1, 2].map(|index| limit.share(index, nonzero(3)));
+        assert_eq!(shares.map(|share| share.left(now, 0)), [4, 4, 3]);
+        assert!(shares.iter().all(|share| share.end() == limit.end()));
+    }
+
+    #[test]
     fn what_a_client_says_reads_back() {
         let latency = Some(Percentiles { p50: 12.345, p99: 20.0, p999: 1000.5 });
         for done in [
@@ -643,7 +668,7 @@ mod tests {
     fn options(work: Work, warm: Duration, secs: Option<Duration>, count: Option<u64>) -> ClientOptions {
         let addr = "127.0.0.1:9".parse().unwrap();
         let (program, times) = (None, Times::Percentiles);
-        ClientOptions { addr, work, warm, secs, count, block_count: 1, program, times }
+        ClientOptions { addr, work, warm, secs, count, block_count: 1, program, thread_count: NonZeroUsize::MIN, times }
     }
 
     fn nonzero(value: usize) -> NonZeroUsize {

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
+use core::num::NonZeroUsize;
 use core::{fmt, iter};
 use std::io::{stdin, stdout};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
@@ -42,7 +43,8 @@ pub(super) fn run_client(client_options: &ClientOptions, setting: Setting) -> Re
     let mut sent_len = 0;
     let work = |limit, latency: &mut Latency| match client_options.work {
         Work::Echo { size, inflight } => {
-            call(&client, &Calling::of(client_options, ECHO, size), inflight.get(), limit, latency)
+            let (calling, thread_count) = (Calling::of(client_options, ECHO, size), client_options.thread_count);
+            call_by_threads(&client, &calling, inflight.get(), thread_count, limit, latency)
         }
         Work::Upload { size, inflight } => {
             let calling = Calling::of(client_options, LENGTH, size);
@@ -69,6 +71,35 @@ impl From<Setting> for Options {
     fn from(Setting { config, socket }: Setting) -> Self {
         Self { socket, ..config.into() }
     }
+}
+
+/// Has threads keep `inflight` calls open each.
+fn call_by_threads(
+    client: &Client,
+    calling: &Calling,
+    inflight: usize,
+    thread_count: NonZeroUsize,
+    limit: Limit,
+    latency: &mut Latency,
+) -> Result<u64, Failure> {
+    thread::scope(|scope| {
+        let call_beside = |index| {
+            let limit = limit.share(index, thread_count);
+            scope.spawn(move || {
+                let mut latency = Latency::new();
+                call(client, calling, inflight, limit, &mut latency).map(|count| (count, latency))
+            })
+        };
+        // This one is the first of them.
+        let others: Vec<_> = (1..thread_count.get()).map(call_beside).collect();
+        let mut sum = call(client, calling, inflight, limit.share(0, thread_count), latency)?;
+        for other in others {
+            let (count, beside) = other.join().expect("who calls does not panic")?;
+            latency.add(&beside);
+            sum += count;
+        }
+        Ok(sum)
+    })
 }
 
 /// Keeps `inflight` calls open.

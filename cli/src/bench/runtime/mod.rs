@@ -19,7 +19,7 @@ use posthaste_udp::{BusyPoll, Options as SocketOptions, TryOffload};
 
 pub(super) use self::rung::Rung;
 use super::convention::{self, ClientOptions, Latency, Limit, Options};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::runtime::Runtime;
 use crate::service::Procedure;
 
@@ -157,11 +157,14 @@ pub(crate) fn run_client(args: &PeerArgs) -> Result<(), Failure> {
     if let Some(count) = options.idle_count()? {
         return hold_peers(count, options.addr()?, runtime(&options)?);
     }
-    let setting = Setting::of(&options)?;
-    match runtime(&options)? {
-        Runtime::Std => blocking::run_client(&options.client()?, setting),
-        Runtime::Mio => readiness::run_client(&options.client()?, setting),
-        Runtime::Smol => asynchronous::run_client(&options.client()?, setting),
+    let (setting, client_options, runtime) = (Setting::of(&options)?, options.client()?, runtime(&options)?);
+    if client_options.thread_count.get() > 1 && runtime != Runtime::Std {
+        return Err(Failure::new(Code::Usage, "--threads is for the runtime std"));
+    }
+    match runtime {
+        Runtime::Std => blocking::run_client(&client_options, setting),
+        Runtime::Mio => readiness::run_client(&client_options, setting),
+        Runtime::Smol => asynchronous::run_client(&client_options, setting),
     }
 }
 
