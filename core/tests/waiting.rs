@@ -124,6 +124,65 @@ fn who_waits_for_memory_has_something_to_hear_only_when_there_is_some() {
     assert!(!victim.has_transmit());
 }
 
+/// Of those who waited for memory, some want no credit once there is some. They are no reason to ask for a datagram, and stand in
+/// nobody's way: who waits behind them has used up what it had, and would never be heard of again.
+#[test]
+fn who_wants_no_credit_makes_way_for_who_does() {
+    let mut config = Config::lan();
+    (config.payload_memory, config.message_len_max, config.credit) = (1 << 16, 1200, 1 << 14);
+    config.datagram_len_max = 1500;
+    let mut victim = server(config);
+    let (mut peers, ids): (Vec<Forger>, Vec<PeerId>) = (1..=10).map(|host| open(&mut victim, host)).unzip();
+    let now = run_until_idle(&mut victim);
+    for (forger, count) in peers.iter_mut().zip([4, 4, 16, 4, 4, 4, 4, 4, 4, 4]) {
+        for seq in 0..count {
+            let flow = Flow::Message { seq: Seq(seq) };
+            let message = Data { flow, form: Form::Entire, extent: Extent::Counted, data: &[7; 1000] };
+            forger.say(&mut victim, now, &[Frame::Data(message)]).unwrap();
+        }
+    }
+    let mut held = vec![None; ids.len()];
+    while let Some(event) = victim.poll_event() {
+        let Event::MessageReceived { peer, message, .. } = event else { continue };
+        held[ids.iter().position(|id| *id == peer).unwrap()] = Some(message);
+    }
+    let now = now.max(run_until_idle(&mut victim));
+
+    // The first three find little memory, the other two leave some.
+    for message in held.into_iter().take(5).flatten() {
+        victim.release(now, message).unwrap();
+    }
+    let datagrams = peers[2].drain(&mut victim, now);
+    let mut frames = datagrams.iter().filter_map(|datagram| peers[2].read(datagram)).flat_map(|(_, frames)| frames);
+    assert!(frames.any(|frame| matches!(frame, Ok(Frame::Credit { .. }))));
+    assert!(!victim.has_transmit());
+}
+
+/// What tells of the deadline may ask for it between a command and the datagram that follows, and several peers' datagrams leave in one
+/// go: whoever hears nothing is sent everything again.
+#[test]
+fn what_left_is_repeated_whenever_the_deadline_was_asked_for() {
+    let mut config = Config::lan();
+    config.datagram_len_max = 1500;
+    let mut victim = server(config);
+    let peers = [1, 2].map(|host| open(&mut victim, host));
+    let mut now = run_until_idle(&mut victim);
+    for (_, id) in &peers {
+        send(&mut victim, now, *id, &[1; 100]);
+        let _ = victim.poll_timeout();
+    }
+    let mut sent_counts = [0; 2];
+    while sent_counts.iter().any(|count| *count < 3) {
+        let mut out = [0; 1500];
+        while let Some(transmit) = victim.poll_transmit(now, &mut out) {
+            sent_counts[peers.iter().position(|(forger, _)| forger.address == transmit.to).unwrap()] += 1;
+        }
+        now = victim.poll_timeout().expect("neither has heard anything");
+        victim.handle_timeout(now);
+        assert!(sent_counts.iter().all(|count| *count < 8), "{sent_counts:?}");
+    }
+}
+
 /// Two conversations share a path, and what the one has in flight fills the window of both. It may be that the peer has no room for
 /// it before it hears what the other one has to say.
 #[test]

@@ -110,6 +110,10 @@ impl<A: Application> Host<A> {
         while let Some(event) = self.endpoint.poll_event() {
             self.application.on_event(self.now, &mut self.endpoint, event);
         }
+        // Whoever drives an endpoint asks when it pleases, and some do before anything is sent.
+        if self.seed % 2 == 1 {
+            let _ = self.endpoint.poll_timeout();
+        }
     }
 }
 
@@ -134,7 +138,15 @@ impl<A: Application> Node for Host<A> {
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
-        let transmit = self.endpoint.poll_transmit(now, out)?;
+        let Some(transmit) = self.endpoint.poll_transmit(now, out) else {
+            let may_go_on = self.config.rate_max.is_some();
+            assert!(
+                may_go_on || !self.endpoint.has_transmit(),
+                "{} has nothing to send, and asks for it",
+                self.address
+            );
+            return None;
+        };
         Some(Transmit { from: self.address, to: transmit.to, ecn: transmit.ecn, len: transmit.len })
     }
 

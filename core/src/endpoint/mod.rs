@@ -325,6 +325,7 @@ impl<'s> Endpoint<'s> {
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.set_places();
         self.set_deadline();
+        debug_assert!(self.is_nobody_late(), "a peer is woken later than it has to be");
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.first_deadline().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
@@ -435,14 +436,31 @@ impl<'s> Endpoint<'s> {
     /// Computes the deadline that may have moved.
     fn set_deadline(&mut self) {
         let Some(index) = self.undated.take() else { return };
-        let deadline = self.scope(index).ok().and_then(|scope| scope.deadline());
-        match deadline {
-            // What the last timeout left due is for the one that comes next, and that comes later: time always goes on.
-            Some(at) => {
-                self.peer_deadlines.set(index, at.max(self.timed_out_at.saturating_add(Duration::from_nanos(1))))
-            }
+        match self.deadline_of(index) {
+            Some(at) => self.peer_deadlines.set(index, at),
             None => self.peer_deadlines.clear(index),
         }
+    }
+
+    /// Computes when a peer has to be woken.
+    fn deadline_of(&mut self, index: u32) -> Option<Instant> {
+        let at = self.scope(index).ok().and_then(|scope| scope.deadline())?;
+        // What the last timeout left due is for the one that comes next, and that comes later: time always goes on.
+        Some(at.max(self.timed_out_at.saturating_add(Duration::from_nanos(1))))
+    }
+
+    /// Says whether the first peers are woken when they have to be.
+    ///
+    /// Who shares its path may be late: what others measure there makes its time-outs shorter, too, and those that run are left.
+    fn is_nobody_late(&mut self) -> bool {
+        (0..self.peers.capacity().min(CHECKED_COUNT)).all(|index| {
+            let Some(peer) = self.peers.at(index) else { return true };
+            let neighbours = self.paths.at(peer.path).map(|path| &path.peers);
+            let is_alone =
+                neighbours.is_some_and(|it| it.front() == Some(index) && it.next(&self.peers, index).is_none());
+            let Some(due_at) = self.deadline_of(index) else { return true };
+            self.peer_deadlines.get(index).is_some_and(|at| at <= due_at || !is_alone)
+        })
     }
 
     /// Closes a conversation whose books do not agree.
@@ -654,3 +672,6 @@ fn draw_id(socket: u8, route: u32, random: &mut Random) -> ConversationId {
 
 /// Longer than any server name or key; a number we chose.
 const IDENTITY_LEN_MAX: usize = 1024;
+
+/// Peers whose deadlines a debug build checks; a number we chose: each is looked at anew each time.
+const CHECKED_COUNT: u32 = 8;

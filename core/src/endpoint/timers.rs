@@ -124,6 +124,11 @@ impl Endpoint<'_> {
         });
     }
 
+    /// Says whether there is memory again for peers that wait for it.
+    pub(super) fn can_feed(&self) -> bool {
+        !self.starved.is_empty() && !self.memory.is_tight()
+    }
+
     /// Grants credit to the peer that has waited longest for memory, if there is some.
     pub(super) fn feed_starved(&mut self) {
         if let Some(index) = self.starved.pop_front(&mut self.peers) {

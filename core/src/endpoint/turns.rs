@@ -68,7 +68,7 @@ impl Endpoint<'_> {
     #[must_use]
     pub fn has_transmit(&mut self) -> bool {
         self.set_places();
-        self.has_turn() || !self.answers.is_empty() || (!self.starved.is_empty() && !self.memory.is_tight())
+        self.has_turn() || !self.answers.is_empty() || self.can_feed()
     }
 
     /// Says whether it is the turn of some peer.
@@ -80,24 +80,31 @@ impl Endpoint<'_> {
     fn next_datagram(&mut self, out: &mut [u8]) -> Option<Transmit> {
         // Whatever it was that has made room, this is where it can be told.
         self.feed_starved();
-        while let Some(index) = self.next_turn() {
-            match self.transmit(index, out) {
-                Ok(Some((transmit, More::No))) => {
-                    self.leave_turns(index);
-                    return Some(transmit);
+        loop {
+            while let Some(index) = self.next_turn() {
+                let transmitted = self.transmit(index, out);
+                self.move_deadline(index);
+                match transmitted {
+                    Ok(Some((transmit, More::No))) => {
+                        self.leave_turns(index);
+                        return Some(transmit);
+                    }
+                    Ok(Some((transmit, More::Perhaps))) => {
+                        // To the back: peers take turns.
+                        self.ready.remove(&mut self.peers, index);
+                        self.ready.push_back(&mut self.peers, index);
+                        return Some(transmit);
+                    }
+                    Ok(None) => self.end_turns(index),
+                    Err(Broken) => self.break_off(index),
                 }
-                Ok(Some((transmit, More::Perhaps))) => {
-                    // To the back: peers take turns.
-                    self.ready.remove(&mut self.peers, index);
-                    self.ready.push_back(&mut self.peers, index);
-                    return Some(transmit);
-                }
-                Ok(None) => self.end_turns(index),
-                Err(Broken) => self.break_off(index),
             }
-            self.move_deadline(index);
+            // Who turned out to want no credit makes way for who waits behind.
+            if !self.can_feed() {
+                return None;
+            }
+            self.feed_starved();
         }
-        None
     }
 
     /// Returns whose turn it is: who has waited for room goes first, or those who take it as it comes would keep it.
