@@ -325,7 +325,7 @@ impl<'s> Endpoint<'s> {
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.set_places();
         self.set_deadline();
-        debug_assert!(self.is_nobody_late(), "a peer is woken later than it has to be");
+        debug_assert!(self.is_nobody_forgotten(), "a peer that waits for something is not woken");
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.first_deadline().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
@@ -449,17 +449,13 @@ impl<'s> Endpoint<'s> {
         Some(at.max(self.timed_out_at.saturating_add(Duration::from_nanos(1))))
     }
 
-    /// Says whether the first peers are woken when they have to be.
+    /// Says whether those of the first peers are woken that wait for something.
     ///
-    /// Who shares its path may be late: what others measure there makes its time-outs shorter, too, and those that run are left.
-    fn is_nobody_late(&mut self) -> bool {
+    /// When is not looked at: what others measure on a path that they share makes a peer's time-outs shorter, and those that run are left.
+    fn is_nobody_forgotten(&mut self) -> bool {
         (0..self.peers.capacity().min(CHECKED_COUNT)).all(|index| {
-            let Some(peer) = self.peers.at(index) else { return true };
-            let neighbours = self.paths.at(peer.path).map(|path| &path.peers);
-            let is_alone =
-                neighbours.is_some_and(|it| it.front() == Some(index) && it.next(&self.peers, index).is_none());
-            let Some(due_at) = self.deadline_of(index) else { return true };
-            self.peer_deadlines.get(index).is_some_and(|at| at <= due_at || !is_alone)
+            let waits = self.peers.at(index).is_some() && self.deadline_of(index).is_some();
+            !waits || self.peer_deadlines.get(index).is_some()
         })
     }
 
