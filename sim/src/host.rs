@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use posthaste_core::crypto::{FakeCrypto, Limits};
 use posthaste_core::endpoint::{self, Event, Rejected};
@@ -50,6 +51,15 @@ pub struct Host<A> {
     now: Instant,
     /// For which offence a conversation was last closed.
     violation: Option<CloseCode>,
+    socket: Option<Socket>,
+}
+
+/// A socket that is full at times.
+#[derive(Debug)]
+struct Socket {
+    dice: Rng,
+    /// Until then it takes no datagram.
+    full_until: Instant,
 }
 
 impl<A: Application> Host<A> {
@@ -76,10 +86,18 @@ impl<A: Application> Host<A> {
     ) -> Self {
         let endpoint = start(&config, protection, address, seed, 0, Instant::ORIGIN);
         let now = Instant::ORIGIN;
-        let mut host = Self { endpoint, application, address, config, protection, seed, life: 0, now, violation: None };
+        let (life, violation, socket) = (0, None, None);
+        let mut host = Self { endpoint, application, address, config, protection, seed, life, now, violation, socket };
         host.application.on_start(host.now, &mut host.endpoint);
         host.drain_events();
         host
+    }
+
+    /// Gives it a socket that takes no more now and then, whatever the endpoint has to send, and goes on milliseconds later.
+    #[must_use]
+    pub fn with_narrow_socket(mut self) -> Self {
+        self.socket = Some(Socket { dice: Rng::at(self.seed, SOCKET, 0), full_until: Instant::ORIGIN });
+        self
     }
 
     /// Returns the application.
@@ -100,6 +118,11 @@ impl<A: Application> Host<A> {
         let result = act(&mut self.application, self.now, &mut self.endpoint);
         self.drain_events();
         result
+    }
+
+    /// Returns until when the socket takes no datagram, if that is to come.
+    fn full_until(&self) -> Option<Instant> {
+        self.socket.as_ref().map(|socket| socket.full_until).filter(|at| *at > self.now)
     }
 
     fn advance(&mut self, now: Instant) {
@@ -138,6 +161,10 @@ impl<A: Application> Node for Host<A> {
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
+        self.advance(now);
+        if self.full_until().is_some() {
+            return None;
+        }
         let Some(transmit) = self.endpoint.poll_transmit(now, out) else {
             let may_go_on = self.config.rate_max.is_some();
             assert!(
@@ -147,16 +174,29 @@ impl<A: Application> Node for Host<A> {
             );
             return None;
         };
+        if let Some(socket) = &mut self.socket
+            && socket.dice.below(16) == 0
+        {
+            socket.full_until = self.now.saturating_add(Duration::from_nanos(socket.dice.within(1000, FULL_NANOS_MAX)));
+        }
         Some(Transmit { from: self.address, to: transmit.to, ecn: transmit.ecn, len: transmit.len })
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        [self.endpoint.poll_timeout(), self.application.next_at()].into_iter().flatten().min()
+        let mut due_at = self.endpoint.poll_timeout();
+        if let Some(until) = self.full_until() {
+            // What is due stays due until it can be sent.
+            due_at = if self.endpoint.has_transmit() { Some(until) } else { due_at.map(|at| at.max(until)) };
+        }
+        [due_at, self.application.next_at()].into_iter().flatten().min()
     }
 
     fn restart(&mut self, now: Instant) {
         self.life += 1;
         self.now = now;
+        if let Some(socket) = &mut self.socket {
+            socket.full_until = now;
+        }
         self.endpoint = start(&self.config, self.protection, self.address, self.seed, self.life, now);
         self.application.on_start(now, &mut self.endpoint);
         self.drain_events();
@@ -212,3 +252,9 @@ fn start(
 
 /// The random stream of endpoints' seeds.
 const ENDPOINT: u64 = 0xe9d9_0147;
+
+/// The random stream of full sockets.
+const SOCKET: u64 = 0x50c4_e7f1;
+
+/// Five milliseconds: longer than any socket of a machine that is awake.
+const FULL_NANOS_MAX: u64 = 5_000_000;

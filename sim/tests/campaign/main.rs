@@ -48,9 +48,12 @@ fn scenario(schedule: &Schedule) -> Trace {
     let book = Book::default();
     let (config, protection) = (config(seed), protection(seed));
     let server_address: SocketAddr = "10.0.0.1:4000".parse().expect("an address");
+    let host = |address, index, role| {
+        let host = Host::with_protection(address, config.clone(), protection, derive(seed, index), role);
+        if has_narrow_sockets(seed) { host.with_narrow_socket() } else { host }
+    };
     let role = Role::Server(Server::new(book.clone(), seed));
-    let server = world
-        .add(server_address, Host::with_protection(server_address, config.clone(), protection, derive(seed, 0), role));
+    let server = world.add(server_address, host(server_address, 0, role));
     world.guard(server);
     let count = dice.within(1, 60);
     let span = schedule.heal_at.saturating_since(Instant::ORIGIN);
@@ -58,8 +61,7 @@ fn scenario(schedule: &Schedule) -> Trace {
         .map(|index| {
             let address = SocketAddr::new([10, 0, 1, index as u8].into(), 5000);
             let role = Role::Client(Client::new(book.clone(), seed, index, server_address, count, span));
-            world
-                .add(address, Host::with_protection(address, config.clone(), protection, derive(seed, 1 + index), role))
+            world.add(address, host(address, 1 + index, role))
         })
         .collect();
     schedule.install(&mut world, &clients, server);
@@ -149,6 +151,12 @@ fn protection(seed: u64) -> Protection {
     if is_protected { Protection::Fake(LIMITS) } else { Protection::Plain }
 }
 
+/// One seed in four has sockets that are full at times. What else it draws does not depend on that, and those that once failed
+/// without stay without.
+fn has_narrow_sockets(seed: u64) -> bool {
+    Rng::at(seed, SOCKETS, 0).below(4) == 0 && !ONCE_FAILED.contains(&seed) && !FAILED_WITH_BBR.contains(&seed)
+}
+
 /// The controller that a seed draws. What else it draws does not depend on that, and those that once failed keep the one with which
 /// they did.
 fn congestion(seed: u64) -> Algorithm {
@@ -208,6 +216,7 @@ fn derive(seed: u64, index: u64) -> u64 {
 const CAMPAIGN: u64 = 0xca3b;
 const PROTECTION: u64 = 0x5ea1;
 const CONGESTION: u64 = 0xcc;
+const SOCKETS: u64 = 0x50c4;
 /// Keys that wear out within a run, though not before an update can be acknowledged.
 const LIMITS: Limits = Limits { seals: 128, failed_opens: 1 << 20 };
 
