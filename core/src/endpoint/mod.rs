@@ -454,7 +454,10 @@ impl<'s> Endpoint<'s> {
     /// When is not looked at: what others measure on a path that they share makes a peer's time-outs shorter, and those that run are left.
     fn is_nobody_forgotten(&mut self) -> bool {
         (0..self.peers.capacity().min(CHECKED_COUNT)).all(|index| {
-            let waits = self.peers.at(index).is_some() && self.deadline_of(index).is_some();
+            // Whose time is over goes when the application has heard of it.
+            let is_told =
+                |peer: &Peer| peer.news == 0 || !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. });
+            let waits = self.peers.at(index).is_some_and(is_told) && self.deadline_of(index).is_some();
             !waits || self.peer_deadlines.get(index).is_some()
         })
     }
