@@ -8,8 +8,8 @@ mod forger;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use forger::Forger;
-use posthaste_core::endpoint::{Body, Delivery, Event, Message, Streamed};
+use forger::{Forger, items_of};
+use posthaste_core::endpoint::{Body, Delivery, Event, Message, Remote, Streamed};
 use posthaste_core::wire::{Data, Extent, Flow, Form, Frame, Parameters, Seq};
 use posthaste_core::{Config, Endpoint, Instant, PeerId, SendId, Storage};
 
@@ -181,6 +181,84 @@ fn what_left_is_repeated_whenever_the_deadline_was_asked_for() {
         victim.handle_timeout(now);
         assert!(sent_counts.iter().all(|count| *count < 8), "{sent_counts:?}");
     }
+}
+
+/// A deadline may pass while other peers keep whoever drives too busy to ask for it: what it is for goes out all the same.
+#[test]
+fn what_may_leave_later_leaves_though_its_deadline_was_never_asked_for() {
+    let sent_count = |asks: bool| {
+        let mut victim = server(Config::lan());
+        let (mut paced, id) = open(&mut victim, 1);
+        let (mut busy, other) = open(&mut victim, 2);
+        let mut now = run_until_idle(&mut victim);
+        let mut count = 0;
+        send(&mut victim, now, id, &[1; 10_000]);
+        paced.drain(&mut victim, now);
+        now = now.saturating_add(Duration::from_millis(10));
+        paced.acknowledge(&mut victim, now).unwrap();
+        send(&mut victim, now, id, &[1; 50_000]);
+        for _ in 0..5 {
+            count += paced.drain(&mut victim, now).len();
+            if asks {
+                let _ = victim.poll_timeout();
+            }
+            now = now.saturating_add(Duration::from_millis(1));
+            send(&mut victim, now, other, &[2; 10]);
+            if victim.poll_timeout().is_some_and(|at| at <= now) {
+                victim.handle_timeout(now);
+            }
+        }
+        busy.drain(&mut victim, now);
+        count
+    };
+    assert!(sent_count(true) > 0);
+    assert_eq!(sent_count(false), sent_count(true));
+}
+
+/// The rate of the endpoint holds up what strangers are answered with, too, and nobody else reminds of it.
+#[test]
+fn answers_to_strangers_leave_as_the_rate_lets_them() {
+    let mut config = Config::lan();
+    config.rate_max = Some(10_000);
+    let mut victim = server(config);
+    let stranger = Forger::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1)), 9));
+    for number in 0..5 {
+        let hello = stranger.hello(&[], number, &[Frame::Parameters(&items_of(&Parameters::default()))]);
+        let _ = stranger.deliver(&mut victim, START, hello);
+    }
+    let mut now = START;
+    let mut out = vec![0; victim.config().datagram_len_max];
+    let mut answer_count = 0;
+    while answer_count < 5 {
+        answer_count += core::iter::from_fn(|| victim.poll_transmit(now, &mut out)).count();
+        if answer_count < 5 {
+            now = victim.poll_timeout().expect("the rate lets the next one out some day");
+            victim.handle_timeout(now);
+        }
+    }
+    assert!((10..100).contains(&now.saturating_since(START).as_millis()), "{now:?}");
+}
+
+/// The socket may be full for as long as it likes: what is to be sent then is no reason to look at the clock.
+#[test]
+fn what_is_to_be_sent_by_now_has_no_deadline_until_it_was_sent() {
+    let mut victim = server(Config::lan());
+    let (mut client, _) = open(&mut victim, 1);
+    let mut now = run_until_idle(&mut victim);
+    client.say(&mut victim, now, &[Frame::Ping]).unwrap();
+    let called = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2)), 9);
+    let called = victim.peer(now, &Remote { address: called, identity: &[] }).unwrap();
+    send(&mut victim, now, called, &[1; 10]);
+    assert!(victim.has_transmit());
+    let mut timeout_count = 0;
+    while let Some(deadline) = victim.poll_timeout() {
+        timeout_count += 1;
+        assert!(timeout_count < 10, "the acknowledgement, the end of the opening and of its peer");
+        now = deadline;
+        victim.handle_timeout(now);
+        while victim.poll_event().is_some() {}
+    }
+    assert!(!client.drain(&mut victim, now).is_empty(), "the acknowledgement");
 }
 
 /// Two conversations share a path, and what the one has in flight fills the window of both. It may be that the peer has no room for

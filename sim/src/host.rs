@@ -183,12 +183,8 @@ impl<A: Application> Node for Host<A> {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        let mut due_at = self.endpoint.poll_timeout();
-        if let Some(until) = self.full_until() {
-            // What is due stays due until it can be sent.
-            due_at = if self.endpoint.has_transmit() { Some(until) } else { due_at.map(|at| at.max(until)) };
-        }
-        [due_at, self.application.next_at()].into_iter().flatten().min()
+        let has_room_at = self.full_until().filter(|_| self.endpoint.has_transmit());
+        [self.endpoint.poll_timeout(), has_room_at, self.application.next_at()].into_iter().flatten().min()
     }
 
     fn restart(&mut self, now: Instant) {

@@ -85,8 +85,9 @@ pub struct Endpoint<'s> {
     /// Whose place in the lists below is to be brought up to date before anybody looks at them: in a row of commands to one peer,
     /// once is enough.
     unsettled: Option<u32>,
-    /// Whose deadline is to be computed before anybody looks at it, for the same reason.
-    undated: Option<u32>,
+    /// Whose deadline is to be computed before anybody looks at it, for the same reason, and since when: what has been due since
+    /// then is due now.
+    undated: Option<(u32, Instant)>,
     /// When deadlines were last acted on.
     timed_out_at: Instant,
     /// Who may have something to send.
@@ -321,6 +322,8 @@ impl<'s> Endpoint<'s> {
     }
 
     /// Returns when [`Endpoint::handle_timeout`] is to be called; `None` if nothing is scheduled.
+    ///
+    /// What [`Endpoint::poll_transmit`] has ready by now is not: it may wait until the socket has room.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.set_places();
@@ -329,7 +332,7 @@ impl<'s> Endpoint<'s> {
         let peers = self.peer_deadlines.first().map(|(at, _)| at);
         let calls = self.memory.first_deadline().map(|(at, _)| at);
         // Due already, it is for `poll_transmit` to see.
-        let rate = self.rate_deadline().filter(|at| *at > self.now && self.has_turn());
+        let rate = self.rate_deadline().filter(|at| *at > self.now).filter(|_| self.has_transmit());
         earliest([peers, calls, rate])
     }
 
@@ -427,24 +430,24 @@ impl<'s> Endpoint<'s> {
 
     /// Notes that a peer's deadline may have moved.
     fn move_deadline(&mut self, index: u32) {
-        if self.undated != Some(index) {
+        if self.undated.is_none_or(|(undated, _)| undated != index) {
             self.set_deadline();
-            self.undated = Some(index);
+            self.undated = Some((index, self.now));
         }
     }
 
     /// Computes the deadline that may have moved.
     fn set_deadline(&mut self) {
-        let Some(index) = self.undated.take() else { return };
-        match self.deadline_of(index) {
+        let Some((index, since)) = self.undated.take() else { return };
+        match self.deadline_of(index, since) {
             Some(at) => self.peer_deadlines.set(index, at),
             None => self.peer_deadlines.clear(index),
         }
     }
 
-    /// Computes when a peer has to be woken.
-    fn deadline_of(&mut self, index: u32) -> Option<Instant> {
-        let at = self.scope(index).ok().and_then(|scope| scope.deadline())?;
+    /// Computes when a peer has to be woken, as of `now`.
+    fn deadline_of(&mut self, index: u32, now: Instant) -> Option<Instant> {
+        let at = self.scope(index).ok().and_then(|scope| Scope { now, ..scope }.deadline())?;
         // What the last timeout left due is for the one that comes next, and that comes later: time always goes on.
         Some(at.max(self.timed_out_at.saturating_add(Duration::from_nanos(1))))
     }
@@ -457,7 +460,7 @@ impl<'s> Endpoint<'s> {
             // Whose time is over goes when the application has heard of it.
             let is_told =
                 |peer: &Peer| peer.news == 0 || !matches!(peer.stage, Stage::Closing(_) | Stage::Draining { .. });
-            let waits = self.peers.at(index).is_some_and(is_told) && self.deadline_of(index).is_some();
+            let waits = self.peers.at(index).is_some_and(is_told) && self.deadline_of(index, self.now).is_some();
             !waits || self.peer_deadlines.get(index).is_some()
         })
     }
@@ -645,7 +648,7 @@ impl<'s> Endpoint<'s> {
             self.starved.remove(&mut self.peers, index);
         }
         self.unsettled.take_if(|unsettled| *unsettled == index);
-        self.undated.take_if(|undated| *undated == index);
+        self.undated.take_if(|(undated, _)| *undated == index);
         self.peer_deadlines.clear(index);
         self.leave_path(index)?;
         self.peers.vacate(index).sound()

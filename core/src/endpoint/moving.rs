@@ -76,7 +76,7 @@ impl Scope<'_, '_> {
 
     /// Returns when the challenge is repeated or given up.
     pub(super) fn moving_deadline(&self) -> Option<Instant> {
-        self.moving().map(|moving| moving.next_at)
+        self.moving().filter(|_| !self.peer.has_turn()).map(|moving| moving.next_at)
     }
 
     /// Builds the next challenge, or the answer to one.

@@ -187,8 +187,11 @@ impl Scope<'_, '_> {
     pub(super) fn opening_deadline(&self, opening: &Opening) -> Instant {
         let since = self.peer.awaiting_since.unwrap_or(opening.since);
         let end = since.saturating_add(self.config.silence_timeout);
-        // In a protected opening the handshake has a timer of its own.
-        let next = if self.peer.handshake.is_some() { self.handshake_deadline() } else { Some(opening.next_at) };
+        let next = match self.peer.handshake {
+            // In a protected opening the handshake has a timer of its own.
+            Some(_) => self.handshake_deadline(),
+            None => (!self.peer.has_turn()).then_some(opening.next_at),
+        };
         next.map_or(end, |next| next.min(end))
     }
 

@@ -45,11 +45,16 @@ impl Endpoint<'_> {
                 }
                 return;
             }
-            Stage::Opening(_) if self.is_silent(index, self.config.silence_timeout) => {
+            // Nobody answers, or the socket took nothing that asks.
+            Stage::Opening(opening)
+                if self.is_over(peer.awaiting_since.or(Some(opening.since)), self.config.silence_timeout) =>
+            {
                 self.with(index, |scope| scope.give_up_opening(Unknown::ConnectionLost));
                 return;
             }
-            Stage::Open if self.is_silent(index, self.contact_timeout(peer.side)) => return self.lose_contact(index),
+            Stage::Open if self.is_over(peer.awaiting_since, self.contact_timeout(peer.side)) => {
+                return self.lose_contact(index);
+            }
             Stage::Securing if peer.received_at.saturating_add(self.config.silence_timeout) <= now => {
                 self.with(index, |scope| scope.close(Code::Protocol(CloseCode::None)));
                 return;
@@ -94,11 +99,8 @@ impl Endpoint<'_> {
         });
     }
 
-    fn is_silent(&self, index: u32, timeout: Duration) -> bool {
-        self.peers
-            .at(index)
-            .and_then(|peer| peer.awaiting_since)
-            .is_some_and(|since| since.saturating_add(timeout) <= self.now)
+    fn is_over(&self, since: Option<Instant>, timeout: Duration) -> bool {
+        since.is_some_and(|since| since.saturating_add(timeout) <= self.now)
     }
 
     /// Looks at the peer whose turn it is, and ends it if its time is over: idle peers need no timer.
@@ -178,6 +180,9 @@ const SWEEPS_PER_LEASE: u32 = 64;
 
 impl Scope<'_, '_> {
     /// Returns when something is to be done for this peer.
+    ///
+    /// What is to be sent at some time is no reason while the peer has a turn: that comes when the socket has room, and then all is
+    /// looked at.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.peer.stage {
             Stage::Idle => None,
@@ -200,7 +205,7 @@ impl Scope<'_, '_> {
                 earliest([
                     self.loss_deadline(),
                     // What asks for a session takes the acknowledgement along, and goes when window and pacer let it.
-                    self.peer.conversation.ack.deadline().filter(|_| !self.is_asking()),
+                    self.peer.conversation.ack.deadline().filter(|_| !self.is_asking() && !self.peer.has_turn()),
                     self.pacing_deadline(),
                     self.ask_deadline(),
                     self.peer.busy_until,
