@@ -43,6 +43,11 @@ impl<T> Arrivals<T> {
         arrived
     }
 
+    /// Forgets what nobody can take any more.
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&Arrived<T>) -> bool) {
+        self.arrived.retain(is_kept);
+    }
+
     /// Forgets a future, and returns whom to wake: that one may have been woken for what it does not take.
     pub(crate) fn leave(&mut self, key: Key) -> Option<Key> {
         self.receivers.retain(|receiver| *receiver != key);

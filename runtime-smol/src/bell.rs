@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::waiters::hang;
 
 /// Wakes the driver when the socket or a deadline is ready, and tells the others that it did.
 ///
@@ -14,16 +16,20 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Bell {
     has_rung: AtomicBool,
     driver: Mutex<Option<Waker>>,
+    /// Told as well if it would sleep for long: the driver may be late.
+    helper: Mutex<Option<Waker>>,
 }
 
 impl Bell {
-    /// Has the bell ring for `driver`, which goes to sleep.
-    pub(crate) fn hang(&self, driver: &Waker) {
-        let mut place = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *place {
-            Some(known) => known.clone_from(driver),
-            None => *place = Some(driver.clone()),
-        }
+    /// Has the bell ring for `driver`, which goes to sleep; returns the one for which it would have rung.
+    pub(crate) fn hang(&self, driver: &Waker) -> Option<Waker> {
+        hang(&mut lock(&self.driver), driver)
+    }
+
+    /// Has the helper told when the bell rings the next time.
+    pub(crate) fn tell(&self, helper: &Waker) {
+        // There is one, which is ours.
+        *lock(&self.helper) = Some(helper.clone());
     }
 
     /// Notes that somebody looks at the socket and the deadlines; says whether it has rung since the last time.
@@ -45,10 +51,12 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.has_rung.store(true, Ordering::Release);
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Not under the lock: an executor may run the task at once.
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        let woken = [lock(&self.helper).take(), lock(&self.driver).take()];
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
+}
+
+fn lock(place: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }

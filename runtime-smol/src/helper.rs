@@ -16,7 +16,7 @@ use crate::alarm::Alarm;
 use crate::error::BindError;
 use crate::node::{Node, grace};
 use crate::options::Options;
-use crate::state::{DRIVER_DELAY_MAX, Turn};
+use crate::state::{DRIVER_DELAY_MAX, State, Turn};
 use crate::wheel::Driver;
 
 /// Opens a node, and has a helper look after it.
@@ -40,6 +40,8 @@ pub(crate) fn open_group(addr: SocketAddr, socket_count: usize, options: Options
 struct Helper {
     node: Weak<Node>,
     alarm: Alarm,
+    /// Since when the future that drives has something to do, as far as the helper saw, and has done nothing.
+    called_at: Option<Instant>,
 }
 
 impl Helper {
@@ -51,11 +53,27 @@ impl Helper {
     fn spawn(node: &Arc<Node>) {
         static EXECUTOR: Executor<'static> = Executor::new();
         static THREAD: Once = Once::new();
-        EXECUTOR.spawn(Self { node: Arc::downgrade(node), alarm: Alarm::new() }).detach();
+        EXECUTOR.spawn(Self { node: Arc::downgrade(node), alarm: Alarm::new(), called_at: None }).detach();
         THREAD.call_once(|| {
             let thread = thread::Builder::new().name("posthaste-smol".into());
             let _ = thread.spawn(|| block_on(EXECUTOR.run(future::pending::<()>())));
         });
+    }
+}
+
+impl Helper {
+    /// Returns when the future that drives is late: one may be kept without being polled.
+    ///
+    /// While it drives, the helper looks at intervals, and asks to be told when the bell rings only after a pause.
+    fn driver_late_at(&mut self, node: &Node, state: &mut State) -> Option<Instant> {
+        let is_called = state.wheel.is_with_somebody_awake() || node.bell().has_rung();
+        let has_driven = state.turn_count != state.helper.turn_count;
+        self.called_at = self.called_at.filter(|_| is_called && !has_driven);
+        if is_called || has_driven {
+            self.called_at.get_or_insert(state.now);
+        }
+        let at = [state.endpoint.poll_timeout(), self.called_at].into_iter().flatten().min();
+        at.map(|at| at.saturating_add(DRIVER_DELAY_MAX))
     }
 }
 
@@ -77,7 +95,7 @@ impl Future for Helper {
             let idle_until = match state.wheel.driver() {
                 Some(Driver::Helper) => None,
                 Some(Driver::Waiter(_)) => {
-                    let late = state.endpoint.poll_timeout().map(|deadline| deadline.saturating_add(DRIVER_DELAY_MAX));
+                    let late = this.driver_late_at(&node, &mut state);
                     late.is_none_or(|late| now < late).then_some(late)
                 }
                 None => {
@@ -98,6 +116,13 @@ impl Future for Helper {
                 let alarm = [asked, late, promised].into_iter().flatten().min();
                 state.helper.alarm = alarm;
                 state.helper.waker = Some(cx.waker().clone());
+                if alarm.is_none_or(|alarm| now.saturating_add(DRIVER_DELAY_MAX) < alarm) {
+                    node.bell().tell(cx.waker());
+                    let is_driven = matches!(state.wheel.driver(), Some(Driver::Waiter(_)));
+                    if is_driven && node.bell().has_rung() {
+                        continue;
+                    }
+                }
                 if this.alarm.poll_until(alarm.and_then(|alarm| node.clock().to_std(alarm)), cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -109,6 +134,8 @@ impl Future for Helper {
             {
                 state.helper.alarm = Some(state.endpoint.poll_timeout().unwrap_or(Instant::from_nanos(u64::MAX)));
                 state.helper.waker = Some(cx.waker().clone());
+                // For the case that a future takes over.
+                node.bell().tell(cx.waker());
                 return Poll::Pending;
             }
         }

@@ -29,7 +29,7 @@
 //! No task owns the endpoint. Whichever of its futures is polled drives it: sends what is ready, takes in what arrived, wakes
 //! the other futures. So a lone call on a thread that blocks on it passes to no other thread. A call future must
 //! be polled or dropped, as any future. If the one that drives is kept without being polled, as beside the body of a loop over
-//! a stream of futures, the next that is polled takes its place; if none is, the helper does after 20 ms. The helper is a task
+//! a stream of futures, the next that is polled takes its place; if none is, the helper does within 40 ms. The helper is a task
 //! on a thread that all endpoints of the process share; it acts on deadlines, as those of delayed acknowledgements, while no
 //! future is there.
 //!
@@ -48,7 +48,7 @@
 //! - what is asked and answered: `client`, `server`; `serve`, `incoming`; `call`, `pipeline`, `stream`, `message`, `outcome`,
 //!   `payload`; `peer`;
 //! - who does it: `node`, where whichever future is polled drives, and `helper`, the task that does while none is;
-//! - what the futures share under one lock: `state`, with `waiters`, `arrivals` and `wheel` (who drives);
+//! - what the futures share under one lock, `locked`: `state`, with `waiters`, `arrivals` and `wheel` (who drives);
 //! - what wakes who drives: `bell` and `alarm`.
 //!
 //! # `Bytes`
@@ -77,6 +77,7 @@ mod client;
 mod error;
 mod helper;
 mod incoming;
+mod locked;
 mod message;
 mod node;
 #[cfg(feature = "onc")]

@@ -253,6 +253,11 @@ impl fmt::Debug for Sent {
 
 /// Takes the next message of any peer.
 pub(crate) async fn receive(node: &Arc<Node>) -> Result<Received, ReceiveError> {
-    let Arrived { peer, channel, id } = Taking::new(node, |state| &mut state.messages).await?;
-    Ok(Received { payload: Payload::new(Arc::clone(node), id), peer, channel })
+    loop {
+        let Arrived { peer, channel, id } = Taking::new(node, |state| &mut state.messages).await?;
+        // One that went with its session before anybody took it is none any more.
+        if node.lock().endpoint.payload(id).is_ok() {
+            return Ok(Received { payload: Payload::new(Arc::clone(node), id), peer, channel });
+        }
+    }
 }

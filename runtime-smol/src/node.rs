@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use async_io::Async;
 use posthaste_core::{Endpoint, Instant};
@@ -15,8 +15,9 @@ use posthaste_udp::{Clock, Options as SocketOptions, Socket, Waiting};
 use crate::alarm::Alarm;
 use crate::bell::Bell;
 use crate::error::{BindError, Failed};
+use crate::locked::Locked;
 use crate::options::Options;
-use crate::state::{State, Turn};
+use crate::state::{DRIVER_DELAY_MAX, State, Turn};
 use crate::waiters::{Key, Waiter};
 use crate::wheel::{Driver, Sleep};
 
@@ -68,9 +69,12 @@ impl Node {
         self.socket.get_ref()
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a bug of ours in one call; the endpoint looks after its own invariants.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked::new(&self.state)
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     pub(crate) const fn clock(&self) -> Clock {
@@ -279,7 +283,8 @@ impl Node {
     pub(crate) fn poll_sleep(&self, state: &mut State, cx: &mut Context<'_>, alarm: Option<&mut Alarm>) -> Poll<()> {
         let sleep = Sleep { until: state.endpoint.poll_timeout(), awaits_writable: state.is_send_blocked };
         let until = sleep.until.and_then(|until| self.clock.to_std(until));
-        self.bell.hang(cx.waker());
+        let former = self.bell.hang(cx.waker());
+        state.waiters.drop_later(former);
         let ringing = &mut Context::from_waker(&self.ringer);
         let alarmed = match alarm {
             Some(alarm) => alarm.poll_until(until, cx),
@@ -350,7 +355,7 @@ impl Node {
     /// Sees to it that somebody wakes for the next deadline, and for the socket.
     pub(crate) fn rouse(&self, state: &mut State) {
         if state.wheel.is_with_somebody_awake() {
-            return;
+            return state.rouse_helper(state.now.saturating_add(DRIVER_DELAY_MAX));
         }
         let driver = state.wheel.driver();
         // Most of those who work through what came start calls on the way.

@@ -10,7 +10,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::panic::catch_unwind;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use posthaste_core::Instant;
 use posthaste_core::wire::{Description, NotExecuted};
@@ -19,7 +19,7 @@ use crate::error::ReceiveError;
 use crate::incoming::{Admit, Incoming};
 use crate::node::Node;
 use crate::state::State;
-use crate::waiters::Waiter;
+use crate::waiters::{Waiter, hang};
 
 /// Answers calls for as long as it is polled; ends with the socket.
 ///
@@ -165,9 +165,12 @@ where
     }
 }
 
+/// A handler is called, and never polled; what it returns lies in a box.
+impl<H, F> Unpin for Serving<H, F> {}
+
 impl<H, F> Future for Serving<H, F>
 where
-    H: Fn(Incoming) -> F + Unpin,
+    H: Fn(Incoming) -> F,
     F: Future<Output = ()>,
 {
     type Output = ReceiveError;
@@ -237,20 +240,23 @@ impl Wake for Signal {
 
 impl Alert {
     fn set(&self, waker: &Waker) {
-        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *server {
-            Some(server) => server.clone_from(waker),
-            None => *server = Some(waker.clone()),
-        }
+        // Not under the lock: with its waker a task may go.
+        let former = hang(&mut self.server(), waker);
+        drop(former);
     }
 
     fn raise(&self) {
         if !self.is_raised.swap(true, Ordering::AcqRel) {
-            let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(server) = &*server {
-                server.wake_by_ref();
+            // Not under the lock: an executor may run the task at once. Until it is polled again, nobody else has to wake it.
+            let server = self.server().take();
+            if let Some(server) = server {
+                server.wake();
             }
         }
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Server {
 impl Server {
     /// Makes a server in plain mode on `addr`; port 0 picks a free one. For loopback and closed networks.
     ///
+    /// Until it is served, or asked for anything else, what arrives waits in the socket, and no call is refused for want of a
+    /// handler.
+    ///
     /// # Errors
     /// [`BindError`].
     pub fn bind_insecure(addr: SocketAddr, options: impl Into<Options>) -> Result<Self, BindError> {
@@ -139,7 +142,9 @@ impl Future for Draining<'_> {
             if state.endpoint.is_drained() {
                 return Poll::Ready(());
             }
-            state.drainer = Some(waiter.key);
+            if !state.drainers.contains(&waiter.key) {
+                state.drainers.push(waiter.key);
+            }
             Poll::Pending
         });
         // Where the socket came to its end, nothing is left to wait for.
@@ -150,7 +155,7 @@ impl Future for Draining<'_> {
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.node.leave(&waiter, |state, _| state.drainer = None);
+            self.node.leave(&waiter, |state, _| state.drainers.retain(|drainer| *drainer != waiter.key));
         }
     }
 }

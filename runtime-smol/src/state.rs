@@ -34,8 +34,8 @@ pub(crate) struct State {
     cancelled: HashSet<IncomingCallId>,
     /// Handlers that wait until their callers want no answer any more, by their calls.
     awaiting_cancel: HashMap<IncomingCallId, Key>,
-    /// Who waits for the end of all that peers have asked for.
-    pub(crate) drainer: Option<Key>,
+    /// Those who wait for the end of all that peers have asked for.
+    pub(crate) drainers: Vec<Key>,
     /// The future that runs handlers.
     pub(crate) server: Option<Key>,
     /// Whether handlers run at this moment: what they ask for is sent in one go when they pause.
@@ -115,7 +115,7 @@ impl State {
             calls: VecDeque::new(),
             cancelled: HashSet::new(),
             awaiting_cancel: HashMap::new(),
-            drainer: None,
+            drainers: Vec::new(),
             server: None,
             is_serving: false,
             room: VecDeque::new(),
@@ -244,9 +244,10 @@ impl State {
                     }
                 }
                 Event::Flushed { peer } => self.flushed(peer, Ok(())),
-                Event::SessionLost { peer } | Event::Closed { peer } => {
-                    self.flushed(peer, Err(()));
-                    self.wake_streams();
+                Event::SessionLost { peer } => self.lose_session(peer),
+                Event::Closed { peer } => {
+                    self.incoming_streams.retain(|stream| stream.peer != peer);
+                    self.lose_session(peer);
                 }
                 Event::CallProgress { call, progress: Some(progress) } => self.tell_progress(call, progress),
                 // The others are for those who ask for them.
@@ -257,8 +258,10 @@ impl State {
                 | _ => {}
             }
         }
-        if let Some(drainer) = self.drainer.take_if(|_| self.endpoint.is_drained()) {
-            self.waiters.wake(drainer);
+        if !self.drainers.is_empty() && self.endpoint.is_drained() {
+            for drainer in self.drainers.drain(..) {
+                self.waiters.wake(drainer);
+            }
         }
         event_count
     }
@@ -485,6 +488,14 @@ impl State {
                 let _ = self.endpoint.refuse(now, call, NotExecuted::NoSuchProgram);
             }
         }
+    }
+
+    /// What is gone with a session, nobody has to wait for, or to take.
+    fn lose_session(&mut self, peer: PeerId) {
+        let endpoint = &self.endpoint;
+        self.messages.retain(|message| endpoint.payload(message.id).is_ok());
+        self.flushed(peer, Err(()));
+        self.wake_streams();
     }
 
     fn flushed(&mut self, peer: PeerId, result: Result<(), ()>) {

@@ -13,6 +13,8 @@ use posthaste_core::{CallId, Outcome, SendId};
 pub(crate) struct Waiters {
     entries: Vec<Entry>,
     vacant: Vec<usize>,
+    /// What is done with wakers when the lock is given back.
+    released: VecDeque<Released>,
     /// Everyone who waits, the next to be woken first. A place is kept, be it empty, until its turn comes: most futures are woken
     /// for something of their own, and wait again.
     queue: VecDeque<usize>,
@@ -33,6 +35,23 @@ pub(crate) struct Waiter {
     pub(crate) yielded_in: Option<u64>,
     /// Whether it was refused for want of room.
     pub(crate) is_refused: bool,
+}
+
+/// A waker that nobody waits with any more.
+#[derive(Debug)]
+pub(crate) enum Released {
+    Woken(Waker),
+    Dropped(Waker),
+}
+
+impl Released {
+    /// Wakes or drops it: runs code of the application, which may use the endpoint.
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Woken(waker) => waker.wake(),
+            Self::Dropped(waker) => drop(waker),
+        }
+    }
 }
 
 /// An exchange of which a future waits for news. Ids tell apart what has the same index, one after the other.
@@ -96,7 +115,14 @@ struct Entry {
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), vacant: Vec::new(), queue: VecDeque::new(), woken_count: 0, untaken_count: 0 }
+        Self {
+            entries: Vec::new(),
+            vacant: Vec::new(),
+            released: VecDeque::new(),
+            queue: VecDeque::new(),
+            woken_count: 0,
+            untaken_count: 0,
+        }
     }
 
     pub(crate) fn add(&mut self) -> Key {
@@ -181,22 +207,21 @@ impl Waiters {
     /// Has a future woken by `waker` from here on.
     pub(crate) fn wait(&mut self, key: Key, waker: &Waker) {
         let entry = &mut self.entries[key.0];
-        match &mut entry.waker {
-            Some(known) => known.clone_from(waker),
-            vacant @ None => *vacant = Some(waker.clone()),
-        }
+        let former = hang(&mut entry.waker, waker);
         if !mem::replace(&mut entry.is_queued, true) {
             self.queue.push_back(key.0);
         }
+        self.drop_later(former);
     }
 
     /// Notes that a future is being polled: nobody needs to wake it.
     pub(crate) fn quiet(&mut self, key: Key) {
         let entry = &mut self.entries[key.0];
-        entry.waker = None;
         if mem::take(&mut entry.is_woken) {
             self.woken_count -= 1;
         }
+        let former = entry.waker.take();
+        self.drop_later(former);
     }
 
     /// Returns how many were woken and have not been polled since.
@@ -211,7 +236,7 @@ impl Waiters {
         if !mem::replace(&mut entry.is_woken, true) {
             self.woken_count += 1;
         }
-        waker.wake();
+        self.released.push_back(Released::Woken(waker));
         true
     }
 
@@ -229,7 +254,31 @@ impl Waiters {
     pub(crate) fn wake_all(&mut self) {
         while self.wake_next().is_some() {}
     }
+
+    /// Drops a waker when the lock is given back.
+    pub(crate) fn drop_later(&mut self, waker: Option<Waker>) {
+        self.released.extend(waker.map(Released::Dropped));
+    }
+
+    /// Says whether there are wakers to be woken or dropped.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    /// Takes some of them, in the order in which they were released; all, unless they are many.
+    pub(crate) fn take_released(&mut self) -> [Option<Released>; RELEASED_COUNT_MAX] {
+        core::array::from_fn(|_| self.released.pop_front())
+    }
 }
+
+/// Puts a waker in its place, and returns the one that it replaces.
+pub(crate) fn hang(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    let is_known = place.as_ref().is_some_and(|known| known.will_wake(waker));
+    if is_known { None } else { place.replace(waker.clone()) }
+}
+
+/// Our choice: more at a time only cost room on the stack.
+const RELEASED_COUNT_MAX: usize = 8;
 
 impl Waiter {
     pub(crate) fn new(waiters: &mut Waiters) -> Self {
@@ -261,6 +310,13 @@ mod tests {
         (Arc::clone(&count), Waker::from(count))
     }
 
+    /// Does what is done when the lock is given back.
+    fn finish(waiters: &mut Waiters) {
+        while waiters.has_released() {
+            waiters.take_released().into_iter().flatten().for_each(Released::finish);
+        }
+    }
+
     #[test]
     fn the_first_to_wait_is_the_next_to_be_woken_and_only_once() {
         let mut waiters = Waiters::new();
@@ -271,6 +327,7 @@ mod tests {
 
         assert_eq!(waiters.wake_next(), Some(early));
         waiters.wake(early);
+        finish(&mut waiters);
         let counts = |early: usize, late: usize| {
             assert_eq!((early_count.0.load(Ordering::Relaxed), late_count.0.load(Ordering::Relaxed)), (early, late));
         };
@@ -282,9 +339,12 @@ mod tests {
         waiters.wait(early, &early_waker);
         assert_eq!(waiters.woken_count(), 0);
         assert_eq!(waiters.wake_next(), Some(late));
+        counts(1, 0);
+        finish(&mut waiters);
         counts(1, 1);
         assert_eq!(waiters.wake_next(), Some(early));
         assert_eq!(waiters.wake_next(), None);
+        finish(&mut waiters);
         counts(2, 1);
         waiters.remove(early);
         assert_eq!(waiters.woken_count(), 1);
@@ -319,6 +379,7 @@ mod tests {
 
         waiters.remove(keys[1]);
         waiters.wake_all();
+        finish(&mut waiters);
 
         let counts: Vec<_> = wakers.iter().map(|(count, _)| count.0.load(Ordering::Relaxed)).collect();
         assert_eq!(counts, [1, 0, 1]);
