@@ -53,6 +53,8 @@ impl Peer {
     fn make_call(&self, request: &Request<'_>, reply: &mut impl Octets) -> Result<(), CallError> {
         let request = &Request { streams: Streams::None, ..request.clone() };
         let mut state = self.node.lock();
+        // Before there is a call that nobody would take the outcome of.
+        self.node.forbid_inline(&state);
         let now = self.node.read_clock(&mut state);
         let call = match self.begin(&mut state, now, request.clone()) {
             Ok(call) => call,
@@ -196,15 +198,18 @@ impl Pending {
     }
 
     fn wait_for(mut self, reply: &mut impl Octets) -> Result<(), CallError> {
-        let Some(call) = self.call.take() else { return Err(CallError::Refused(SendError::Stale)) };
+        let Some(call) = self.call else { return Err(CallError::Refused(SendError::Stale)) };
         // A handler that waits for somebody to read or write them would never answer.
         self.streams = None;
         let mut state = self.node.lock();
         if let Some(outcome) = take(&mut state, call, reply) {
+            self.call = None;
             self.node.hold_ready(&mut state);
             drop(state);
             return conclude(&self.node, call, outcome, reply);
         }
+        self.node.forbid_inline(&state);
+        self.call = None;
         self.node.read_clock(&mut state);
         await_end(&self.node, state, call, reply)
     }

@@ -20,7 +20,8 @@ use crate::stream::{StreamReader, StreamWriter};
 pub trait Handler: Send + Sync + 'static {
     /// Says who runs the handler of a procedure.
     ///
-    /// Asked for each call before anything is decoded, with the endpoint locked: it only looks and returns.
+    /// Asked for each call before anything is decoded, with the endpoint locked: it only looks and returns. If it panics, the call is
+    /// refused as if too many waited.
     fn execution(&self, procedure: &Description) -> Execution {
         let _ = procedure;
         Execution::Pool

@@ -104,10 +104,13 @@ pub(crate) fn take_message(
     now: Instant,
     octets: &mut impl Octets,
 ) -> Option<Received> {
-    let (peer, message, channel) = state.messages.pop_front()?;
-    // A message whose session was lost meanwhile is gone.
-    octets.take(&mut state.endpoint, now, message).ok()?;
-    Some(Received { peer: Peer::known(Arc::clone(node), peer), channel })
+    while let Some((peer, message, channel)) = state.messages.pop_front() {
+        // A message whose session was lost meanwhile is gone.
+        if octets.take(&mut state.endpoint, now, message).is_ok() {
+            return Some(Received { peer: Peer::known(Arc::clone(node), peer), channel });
+        }
+    }
+    None
 }
 
 /// Neither first nor last of the four priorities.

@@ -248,9 +248,7 @@ impl Node {
         now: Instant,
         until: Option<Instant>,
     ) -> Locked<'n> {
-        let is_server =
-            state.service.is_some() && self.helper.get().is_some_and(|it| it.id() == thread::current().id());
-        assert!(!is_server, "an inline handler waits for what only its own thread can receive");
+        self.forbid_inline(&state);
         if !state.is_sent_by_others() {
             self.watch(&mut state);
         }
@@ -264,6 +262,16 @@ impl Node {
         state.waiters.unregister();
         self.read_clock(&mut state);
         state
+    }
+
+    /// Says of a wait that it would never end, before it begins.
+    ///
+    /// # Panics
+    /// On the thread that receives for handlers.
+    pub(crate) fn forbid_inline(&self, state: &State) {
+        let is_server =
+            state.service.is_some() && self.helper.get().is_some_and(|it| it.id() == thread::current().id());
+        assert!(!is_server, "an inline handler waits for what only its own thread can receive");
     }
 
     /// Sends what is left, and sees that somebody goes on, unless others are about to.
@@ -364,7 +372,11 @@ pub(crate) fn wait_at_any<'n, T>(
             None => thread::park(),
         }
         for node in nodes.clone() {
-            node.lock().waiters.unregister();
+            let mut state = node.lock();
+            state.waiters.unregister();
+            // Whoever saw that this one was woken has left it to it to send.
+            node.read_clock(&mut state);
+            node.leave(&mut state);
         }
         if let Some(found) = found {
             return found;
@@ -416,4 +428,73 @@ const HELD_TIME_MAX: Duration = Duration::from_millis(1);
 
 fn socket_options(options: &Options) -> SocketOptions {
     SocketOptions { waiting: Waiting::InRecv, ..options.socket.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::Config;
+    use posthaste_core::endpoint::{Answer, Delivery, Request};
+
+    use super::*;
+    use crate::outcome::await_end;
+    use crate::{Client, Incoming, Inline, Server};
+
+    fn echo(call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+        reply.extend_from_slice(call.arguments());
+        Answer::Ok
+    }
+
+    #[test]
+    fn a_call_is_sent_though_the_receiver_that_was_to_send_it_was_woken_in_vain() {
+        let server = Server::serve_insecure("127.0.0.1:0", Config::lan(), echo).unwrap();
+        let client = Client::connect_insecure_with(server.local_addr(), Config::lan(), echo).unwrap();
+        client.send(Delivery::Reliable, b"first").unwrap();
+        let peer = server.receive_into(&mut Vec::new(), None).unwrap().peer;
+        client.flush().unwrap();
+        thread::scope(|scope| {
+            let receiving = scope.spawn(|| server.receive_into(&mut Vec::new(), None));
+            let node = server.node();
+            let mut state = loop {
+                let mut state = node.lock();
+                // A message that another receiver takes.
+                state.waiters.wake(Interest::Arrival);
+                if state.waiters.woken_count() > 0 {
+                    break state;
+                }
+                drop(state);
+                thread::yield_now();
+            };
+            let now = node.read_clock(&mut state);
+            let id = peer.id(&mut state, now).unwrap();
+            let call = state.begin(now, id, Request::new(1, 1, 1, b"call")).unwrap();
+            let mut reply = Vec::new();
+            await_end(node, state, call, &mut reply).unwrap();
+            assert_eq!(reply, b"call");
+            client.send(Delivery::Reliable, b"last").unwrap();
+            receiving.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_call_that_an_inline_handler_may_not_wait_for_is_not_made() {
+        let call_back = Inline(|call: &Incoming<'_>, _: &mut Vec<u8>| {
+            let _ = call.peer().call(1, 1, 1, b"never");
+            Answer::Ok
+        });
+        let wait_for_started = Inline(|call: &Incoming<'_>, _: &mut Vec<u8>| {
+            let _ = call.peer().start(&Request::new(1, 1, 1, b"in vain")).unwrap().wait();
+            Answer::Ok
+        });
+        let servers = [
+            Server::serve_insecure("127.0.0.1:0", Config::lan(), call_back),
+            Server::serve_insecure("127.0.0.1:0", Config::lan(), wait_for_started),
+        ];
+        for server in servers {
+            let server = server.unwrap();
+            let client = Client::connect_insecure_with(server.local_addr(), Config::lan(), echo).unwrap();
+            client.call(1, 1, 1, b"").unwrap_err();
+            let state = server.node().lock();
+            assert_eq!((state.calls.untaken_count(), state.calls.open_count()), (0, 0));
+        }
+    }
 }

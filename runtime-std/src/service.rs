@@ -2,7 +2,9 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::panic::catch_unwind;
 use std::thread::{self, Thread};
 
 use posthaste_core::IncomingCallId;
@@ -75,7 +77,9 @@ impl Service {
 
     /// Says who runs the handler of a call, and gives it to a worker if that is who.
     pub(crate) fn assign(&mut self, call: IncomingCallId, procedure: &Description) -> Execution {
-        match (self.execution)(procedure) {
+        // Nobody answers in the place of the thread that receives.
+        let execution = catch_unwind(AssertUnwindSafe(|| (self.execution)(procedure)));
+        match execution.unwrap_or(Execution::Refuse(NotExecuted::Busy)) {
             Execution::Pool if self.pool.len() == self.pooled_count_max => Execution::Refuse(NotExecuted::Busy),
             Execution::Pool => {
                 self.pool.push_back(call);

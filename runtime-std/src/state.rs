@@ -350,18 +350,12 @@ impl State {
                     self.news_of(peer).flushed_count += 1;
                     self.waiters.wake(Interest::Peer(peer));
                 }
-                Event::SessionLost { peer } => {
-                    self.news_of(peer).flushed_count += 1;
-                    self.waiters.wake(Interest::Peer(peer));
-                    self.waiters.wake_streams();
-                }
+                Event::SessionLost { peer } => self.lose_session(peer),
                 Event::Closed { peer } => {
-                    let news = self.news_of(peer);
-                    news.flushed_count += 1;
-                    news.is_closed = true;
-                    self.waiters.wake(Interest::Peer(peer));
+                    self.lose_session(peer);
+                    self.news_of(peer).is_closed = true;
+                    self.streams.retain(|(from, ..)| *from != peer);
                     self.waiters.wake(Interest::Room);
-                    self.waiters.wake_streams();
                 }
                 Event::CallProgress { call, progress: Some(progress) } => {
                     self.calls.tell_progress(call, progress);
@@ -371,6 +365,15 @@ impl State {
                 Event::Draining { .. } | Event::Taken { .. } | Event::CallProgress { progress: None, .. } | _ => {}
             }
         }
+    }
+
+    /// What is gone with a session, nobody has to wait for, or to take.
+    fn lose_session(&mut self, peer: PeerId) {
+        let endpoint = &self.endpoint;
+        self.messages.retain(|(_, message, _)| endpoint.payload(*message).is_ok());
+        self.news_of(peer).flushed_count += 1;
+        self.waiters.wake(Interest::Peer(peer));
+        self.waiters.wake_streams();
     }
 
     fn end_call(&mut self, now: Instant, call: CallId, outcome: Outcome) {

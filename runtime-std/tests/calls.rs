@@ -13,8 +13,9 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use posthaste_std::{
-    Answer, BusyPoll, CallError, Client, Config, ConnectError, Delivery, Incoming, Inline, NotExecuted, Options,
-    Pending, ReceiveError, Request, Server, StreamReader, StreamWriter, Unknown, Unresolved, wait_any, wire,
+    Answer, BusyPoll, CallError, Client, Config, ConnectError, Delivery, Execution, Handler, Incoming, Inline,
+    NotExecuted, Options, Pending, ReceiveError, Request, Server, StreamReader, StreamWriter, Unknown, Unresolved,
+    wait_any, wire,
 };
 
 #[test]
@@ -188,6 +189,31 @@ fn an_error_of_the_application_comes_with_its_octets() {
     });
     let error = connect(&server).call(1, 1, 7, b"").unwrap_err();
     assert!(matches!(&error, CallError::Application(octets) if octets == b"no"), "{error}");
+}
+
+#[test]
+fn a_handler_that_panics_when_it_is_asked_who_runs_it_leaves_the_server_alive() {
+    struct Choosing;
+
+    impl Handler for Choosing {
+        fn execution(&self, procedure: &wire::Description) -> Execution {
+            // Not `panic!`, whose message would clutter the output of the test.
+            if procedure.procedure == 8 {
+                std::panic::resume_unwind(Box::new(()));
+            }
+            Execution::Pool
+        }
+
+        fn handle(&self, call: &Incoming<'_>, reply: &mut Vec<u8>) -> Answer {
+            echo(call, reply)
+        }
+    }
+
+    let server = serve(Choosing);
+    let client = connect(&server);
+    let error = client.call(1, 1, 8, b"bad").unwrap_err();
+    assert!(matches!(error, CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::Busy))), "{error}");
+    assert_eq!(client.call(1, 1, 7, b"good").unwrap(), b"good");
 }
 
 #[test]

@@ -37,6 +37,23 @@ fn a_message_goes_from_server_to_client_too() {
 }
 
 #[test]
+fn messages_of_a_session_that_is_gone_hide_no_others() {
+    let server = serve();
+    for _ in 0..3 {
+        let gone = connect(&server);
+        gone.send(Delivery::Reliable, b"old").unwrap();
+        gone.flush().unwrap();
+    }
+    let client = connect(&server);
+    client.send(Delivery::Reliable, b"new").unwrap();
+    client.flush().unwrap();
+    let mut octets = Vec::new();
+    while octets != b"new" {
+        server.receive_into(&mut octets, TIMEOUT).unwrap();
+    }
+}
+
+#[test]
 fn a_client_that_waits_for_nothing_acknowledges_what_it_is_sent() {
     let server = serve();
     let client = connect(&server);

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::Mutex;
 use std::thread;
 
 use posthaste_std::onc::portmap::{self, Program, Table, Version};
@@ -30,6 +31,25 @@ fn a_server_at_all_addresses_answers_at_each_and_goes() {
     for (host, transport) in ["127.0.0.1", "::1"].into_iter().flat_map(|host| BOTH.map(|transport| (host, transport))) {
         let client = Client::connect((host, server.local_addr().port()), transport, ClientConfig::default()).unwrap();
         assert_eq!(client.call(&Request::new(target(0), &[])), Ok(vec![]), "{host} {transport}");
+    }
+}
+
+#[test]
+fn a_server_that_its_own_handler_drops_goes() {
+    for transport in BOTH {
+        let place = Arc::new(Mutex::new(None::<Server>));
+        let here = Arc::clone(&place);
+        let handler = move |_: &Incoming<'_>, _: &mut Vec<u8>| {
+            drop(here.lock().unwrap().take());
+            Ok(())
+        };
+        let server = Server::serve("127.0.0.1:0", ServerOptions::default(), handler).unwrap();
+        let client = connect(&server, transport);
+        *place.lock().unwrap() = Some(server);
+        let outcome = client.call(&Request::new(target(1), &[]));
+        // Its connection went with the server, as a reply on it may have.
+        let is_over = matches!(outcome, Ok(_) | Err(Failure::Unknown(Unknown::ConnectionLost)));
+        assert!(transport == Transport::Tcp && is_over || outcome == Ok(vec![]), "{transport} {outcome:?}");
     }
 }
 

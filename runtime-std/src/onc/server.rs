@@ -2,11 +2,12 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use core::fmt;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use core::{fmt, ptr};
 use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
@@ -110,6 +111,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop();
+        // A handler may hold the last handle, and no thread can wait for itself.
+        if self.shared.is_answering_here() {
+            return;
+        }
         for thread in self.threads.drain(..) {
             // What panicked has said so.
             let _ = thread.join();
@@ -218,9 +223,16 @@ impl Shared {
     /// Executes a call.
     fn answer<'r>(&self, call: &Incoming<'_>, results: &'r mut Vec<u8>) -> Result<&'r [u8], Refusal> {
         results.clear();
+        let before = ANSWERING.replace(ptr::from_ref(self).addr());
         // A handler that panics may have done part of its work, and the server lives on.
         let answered = catch_unwind(AssertUnwindSafe(|| self.service.answer(call, results)));
+        ANSWERING.set(before);
         answered.unwrap_or(Err(Refusal::SystemError)).map(|()| &results[..])
+    }
+
+    /// Says whether the current thread executes a call of this server.
+    fn is_answering_here(&self) -> bool {
+        ANSWERING.get() == ptr::from_ref(self).addr()
     }
 
     /// Notes that a connection is open, unless there are too many.
@@ -254,6 +266,11 @@ impl Shared {
             let _ = self.datagrams.send_to(&[], here);
         }
     }
+}
+
+std::thread_local! {
+    /// The server a call of which this thread executes, by its address; zero if none.
+    static ANSWERING: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A connection that is open, among those that the server counts.
