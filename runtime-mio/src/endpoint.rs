@@ -291,6 +291,8 @@ impl event::Source for Endpoint {
             SourceFd(&fd).register(registry, token, Interest::READABLE)?;
         }
         self.registration = Some(registration);
+        // What was held up by a full send buffer is tried again by the next `transmit`.
+        self.is_send_blocked = false;
         Ok(())
     }
 
@@ -306,7 +308,6 @@ impl event::Source for Endpoint {
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         self.registration = None;
-        // What was held up by a full send buffer is tried again by the next `transmit`.
         self.is_send_blocked = false;
         for fd in self.fds_beside() {
             SourceFd(&fd).deregister(registry)?;

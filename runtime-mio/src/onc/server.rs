@@ -34,6 +34,8 @@ pub struct Server {
     /// Readiness is told once, when it begins; it lasts until the socket would block.
     has_datagram: bool,
     has_connection: bool,
+    /// Before that nothing is accepted.
+    accepts_at: Instant,
     buffer: Vec<u8>,
     results: Vec<u8>,
 }
@@ -79,6 +81,7 @@ impl Server {
             registration: None,
             has_datagram: false,
             has_connection: false,
+            accepts_at: Instant::ORIGIN,
             buffer: vec![0; DATAGRAM_BUFFER_LEN],
             results: Vec::new(),
         })
@@ -150,10 +153,11 @@ impl Server {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         let lines = self.lines.iter().flatten();
-        if self.has_datagram || self.has_connection || lines.clone().any(Line::is_ready) {
+        if self.has_datagram || lines.clone().any(Line::is_ready) {
             return Some(Duration::ZERO);
         }
-        timeout(self.clock.now(), lines.filter_map(|line| line.connection.poll_timeout()).min())
+        let accepts_at = self.has_connection.then_some(self.accepts_at);
+        timeout(self.clock.now(), lines.filter_map(|line| line.connection.poll_timeout()).chain(accepts_at).min())
     }
 
     fn answer_datagrams(&mut self, service: &impl Service) {
@@ -187,13 +191,18 @@ impl Server {
 
     fn accept(&mut self) {
         let Some((registry, first)) = &self.registration else { return };
-        while self.has_connection {
+        while self.has_connection && self.accepts_at <= self.clock.now() {
             let (mut socket, from) = match self.listener.accept() {
                 Ok(accepted) => accepted,
-                Err(error) => {
-                    // Where as many files are open as may be, the next connection tells again.
-                    self.has_connection = error.kind() == Interrupted;
+                Err(error) if error.kind() == Interrupted => continue,
+                Err(error) if error.kind() == WouldBlock => {
+                    self.has_connection = false;
                     continue;
+                }
+                Err(_) => {
+                    // As many files are open as may be: of who waits we are not told again.
+                    self.accepts_at = self.clock.now().saturating_add(ACCEPT_PAUSE);
+                    return;
                 }
             };
             // Whom there is no room for learns it by the end of the connection.
@@ -299,6 +308,9 @@ fn answer<'r>(service: &impl Service, call: &Incoming<'_>, results: &'r mut Vec<
     results.clear();
     service.answer(call, results).map(|()| &results[..])
 }
+
+/// How long nothing is accepted after that failed; our choice.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Those of the UDP socket and of the listener.
 const OWN_TOKEN_COUNT: usize = 2;
