@@ -102,8 +102,11 @@ impl SendBatch {
                 let joined_count = if gso_off.get().is_none() { run.joined_count() } else { 1 };
                 match transmit(&run.transmit(joined_count, &self.buffer)) {
                     Ok(()) => {
-                        if let Some(errno) = run.refused_errno {
-                            // One datagram went where many did not, so it was the joining that failed.
+                        // One datagram went where many did not, so it was the joining that failed: unless it is the short one at the
+                        // end, and the others are too long.
+                        if let Some(errno) = run.refused_errno
+                            && run.len_of_first(1) == run.datagram_len
+                        {
                             let _ = gso_off.set(OffReason::Failed { errno });
                         }
                         tally.sent(joined_count);
@@ -399,6 +402,20 @@ mod tests {
 
     const A: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
     const B: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 2);
+
+    #[test]
+    fn datagrams_that_are_too_long_for_the_interface_do_not_cost_the_joining() {
+        let gso_off = OnceLock::new();
+        let tally = Tally::default();
+        let mut batch = batch_of(&[(100, A), (100, A), (40, A)]);
+        let transmit = |call: &Transmit<'_>| match call.segment_size {
+            Some(len) if len > 90 => Err(Errno::EINVAL.into()),
+            None if call.contents.len() > 90 => Err(Errno::EMSGSIZE.into()),
+            _ => Ok(()),
+        };
+        batch.drain(&gso_off, &tally, transmit).unwrap();
+        assert_eq!(gso_off.get(), None);
+    }
 
     /// Datagrams of these lengths; each holds its own index.
     fn batch_of(datagrams: &[(usize, SocketAddr)]) -> SendBatch {

@@ -47,6 +47,9 @@ pub enum Body<'a> {
     Encoded(&'a dyn Encode),
     /// To be read in place until they are acknowledged. Those of a reply count against
     /// [`Config::payload_memory`](crate::Config::payload_memory) as if they were copied, those of what we begin do not.
+    ///
+    /// They are dropped in the midst of the endpoint's work, by an adapter with its lock held: what owns them
+    /// (`Bytes::from_owner`) must not use the endpoint when it is dropped, nor hold the last handle to it.
     #[cfg(feature = "bytes")]
     Shared(bytes::Bytes),
 }
