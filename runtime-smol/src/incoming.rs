@@ -4,8 +4,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::poll_fn;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Poll;
+use std::panic::catch_unwind;
 use std::time;
 
 use posthaste_core::endpoint::{Answer, Body, ReplyError};
@@ -54,7 +56,8 @@ impl Incoming {
             let Ok(known) = state.endpoint.incoming_call(call) else { continue };
             let (peer, procedure, deadline) = (known.peer, known.procedure, known.deadline);
             let (upward, downward) = (known.upward, known.downward);
-            if let Some(Err(why)) = admit.map(|admit| admit(&procedure)) {
+            let asked = admit.map(|admit| catch_unwind(AssertUnwindSafe(|| admit(&procedure))));
+            if let Some(Err(why)) = asked.map(|admitted| admitted.unwrap_or(Err(NotExecuted::Busy))) {
                 let _ = state.endpoint.refuse(now, call, why);
                 continue;
             }

@@ -81,7 +81,7 @@ where
     }
 
     /// Asks `admit` about each call before its handler begins, with the endpoint locked: it only looks and returns. What it
-    /// refuses was not executed, and its caller is told why.
+    /// refuses was not executed, and its caller is told why; if it panics, that too many wait.
     pub fn admitting(
         mut self,
         admit: impl Fn(&Description) -> Result<(), NotExecuted> + Send + Sync + 'static,

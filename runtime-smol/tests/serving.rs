@@ -3,8 +3,30 @@
 use core::cell::Cell;
 use core::time::Duration;
 
-use posthaste_smol::{CallError, Client, Config, Request, Server};
+use posthaste_smol::{CallError, Client, Config, NotExecuted, Request, Server, wire};
 use smol::future;
+
+#[test]
+fn a_server_whose_admission_panics_refuses_and_goes_on() {
+    smol::block_on(async {
+        let server = Server::bind_insecure("127.0.0.1:0".parse().unwrap(), Config::lan()).unwrap();
+        let client = Client::connect_insecure(server.local_addr(), Config::lan()).unwrap();
+        let serving = server.serve(2, async |call| call.reply(b"reply").unwrap()).admitting(|procedure| {
+            // Not `panic!`, whose message would clutter the output of the test.
+            if procedure.procedure == WAIT { std::panic::resume_unwind(Box::new(())) } else { Ok(()) }
+        });
+        let calling = async {
+            let error = client.call(Request::new(1, 1, WAIT, &[])).await.unwrap_err();
+            assert!(matches!(error, CallError::NotExecuted(NotExecuted::Refused(wire::NotExecuted::Busy))), "{error}");
+            assert_eq!(client.call(Request::new(1, 1, TELL, &[])).await.unwrap().to_vec(), b"reply");
+        };
+        future::or(calling, async {
+            serving.await;
+            unreachable!("the socket works")
+        })
+        .await;
+    });
+}
 
 #[test]
 fn a_handler_that_is_always_ready_lets_other_calls_in() {

@@ -198,7 +198,8 @@ async fn answer<'r>(
 ) -> Result<&'r [u8], Refusal> {
     results.clear();
     // A handler that panics may have done part of its work, and the server lives on.
-    let answered = AssertUnwindSafe(service.answer(call, results)).catch_unwind().await;
+    let answering = async { service.answer(call, results).await };
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
     answered.unwrap_or(Err(Refusal::SystemError)).map(|()| &results[..])
 }
 

@@ -255,11 +255,13 @@ impl Shared {
         for connection in lock(&self.connections).values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
-        let here = match self.local_addr.ip() {
-            IpAddr::V4(ip) => IpAddr::V4(if ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { ip }),
-            IpAddr::V6(ip) => IpAddr::V6(if ip.is_unspecified() { Ipv6Addr::LOCALHOST } else { ip }),
-        };
-        let here = SocketAddr::new(here, self.local_addr.port());
+        // With the scope of an address that is local to a link.
+        let mut here = self.local_addr;
+        match here.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => here.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => here.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
         // Who waits at a socket is woken by what arrives there.
         let _ = TcpStream::connect_timeout(&here, WAKE_TIMEOUT);
         for _ in 0..self.worker_count() {
