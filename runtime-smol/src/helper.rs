@@ -59,9 +59,7 @@ impl Helper {
             let _ = thread.spawn(|| block_on(EXECUTOR.run(future::pending::<()>())));
         });
     }
-}
 
-impl Helper {
     /// Returns when the future that drives is late: one may be kept without being polled.
     ///
     /// While it drives, the helper looks at intervals, and asks to be told when the bell rings only after a pause.
